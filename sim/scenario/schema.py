@@ -1,0 +1,76 @@
+"""The register: every number a scenario can set, with meaning, unit, bounds, default and its reason, in one place.
+
+Validation, `sim schema`, the resolved scenario, the parameter table of `docs/model.md` and the model itself read
+this file and no other. `parameters.py`, `lab_fields.py` and `levers.py` hold the entries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+BLOCS = ("US", "EU", "CN", "ROW")
+GROUPS = ("indie", "startup", "ordinary", "regulated", "public")
+DEVELOPER_GROUPS = GROUPS[:2]
+ENTERPRISE_GROUPS = GROUPS[2:]
+CLASSES = ("chat", "knowledge", "coding", "agentic")
+CHANNELS = ("lab_api", "host", "self_host", "on_device")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number of the register.
+
+    Parameters
+    ----------
+    path : str
+        Dotted name as written in a scenario file.
+    meaning : str
+        One sentence a strategist understands.
+    unit : str
+        Unit in plain text; ``"1"`` for a pure number.
+    low, high : float
+        Bounds, inclusive; every draw is kept inside them.
+    default : float or dict or str
+        A number, or a distribution such as ``{"triangular": [1.5, 2.5, 4.0]}`` as in a scenario file; a word from
+        `choices` where those are given.
+    source, assumption : str
+        Exactly one of the two: where the default comes from, or why it is assumed.
+    kind : {'uncertainty', 'lever', 'setting'}
+        Uncertain fact, choice of an actor, or a setting of the simulation.
+    integer : bool
+        Whole numbers only.
+    choices : tuple of str
+        Allowed words for a value that is a word and not a number.
+    """
+
+    path: str
+    meaning: str
+    unit: str
+    low: float
+    high: float
+    default: Any
+    source: str = ""
+    assumption: str = ""
+    kind: str = "uncertainty"
+    integer: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One kind of dated event.
+
+    Parameters
+    ----------
+    name : str
+        Value of `lever:` in an event.
+    meaning : str
+        What happens from the event's date on.
+    fields : tuple of Parameter
+        The event's own fields; `Parameter.path` is the bare field name. A default of None makes the field required.
+    """
+
+    name: str
+    meaning: str
+    fields: tuple[Parameter, ...]
