@@ -16,6 +16,7 @@ from sim.evidence.compute import (
 )
 from sim.evidence.observations import Observation, observations
 from sim.evidence.releases import PriceChange, Release, alive_lines, price_changes, releases
+from sim.evidence.sources import SourceFile, sources
 from sim.evidence.tables import LAST_MONTH, table
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PolicyEvent",
     "PriceChange",
     "Release",
+    "SourceFile",
     "Stock",
     "alive_lines",
     "china_legal_stock",
@@ -32,6 +34,7 @@ __all__ = [
     "policy_events",
     "price_changes",
     "releases",
+    "sources",
     "table",
     "tiers_allowed",
     "world_stock",

@@ -36,9 +36,13 @@ class PolicyEvent:
     confidence: str
 
 
-@cache
 def policy_events(until: int | None = None) -> tuple[PolicyEvent, ...]:
     """Return the policy events up to month `until`, in order of date."""
+    return _policy_events(last_month(until))
+
+
+@cache
+def _policy_events(end: int) -> tuple[PolicyEvent, ...]:
     events = (
         PolicyEvent(
             month=month_of_day(row["date"]),
@@ -51,7 +55,7 @@ def policy_events(until: int | None = None) -> tuple[PolicyEvent, ...]:
         )
         for row in table("policy_events")
     )
-    return tuple(sorted((e for e in events if e.month <= last_month(until)), key=lambda event: event.date))
+    return tuple(sorted((e for e in events if e.month <= end), key=lambda event: event.date))
 
 
 def tiers_allowed(month: int, bloc: str = "CN") -> tuple[str, ...]:

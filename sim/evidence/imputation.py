@@ -18,13 +18,12 @@ Price of a closed release: median over the releases of the same bloc with a firs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 MEASURED_SD = 3.0  # ECI points: 90 % intervals of about +-3 at the frontier, wider below 120 (notes of the index)
 CROSSWALK_SD = 3.8  # the index's own error and the 2.3 points of the fit from the other index, in quadrature
-RULE_SD = {"stated": 3.5, "interpolated": 3.5, "carried": 4.5, "shortfall": 7.0}  # see leave_one_out
+RULE_SD = {"stated": 3.5, "interpolated": 3.5, "carried": 4.5, "shortfall": 5.5}  # see leave_one_out
 
 SLOPE_BREAK = 2024 + 4 / 12  # May 2024
 SLOPE_BEFORE, SLOPE_AFTER = 8.3, 15.5  # ECI points a year: observations frontier_slope_pre and frontier_slope_post
@@ -118,7 +117,7 @@ def impute_capability(
         for m in measured
         if m.counts and m.open == is_open and abs(m.when - when) <= REACH
     ]
-    return record - (median(shortfalls) if shortfalls else 0.0), "shortfall"
+    return record - (_median(shortfalls) if shortfalls else 0.0), "shortfall"
 
 
 def frontier(when: float, is_open: bool, measured: Sequence[Measured]) -> float:
@@ -150,33 +149,41 @@ def impute_price(month: int, bloc: str, capability: float, priced: Sequence[Pric
     while True:
         near = [p for p in rivals if abs(p.month - month) <= months and abs(p.capability - capability) <= points]
         if near:
-            return median(p.input_price for p in near), median(p.output_price for p in near)
+            return _median(p.input_price for p in near), _median(p.output_price for p in near)
         months, points = 2 * months, 2 * points
 
 
-def leave_one_out(measured: Sequence[Measured]) -> list[tuple[str, float]]:
-    """Return (rule, imputed minus measured [ECI points]) for every measured release that the others can impute."""
+def _median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def leave_one_out(measured: Sequence[Measured]) -> list[tuple[str, Measured, float]]:
+    """Return the error of each step of the rule on the measured models.
+
+    Every model is left out in turn and imputed from all others, from those without the later ones of its line, and
+    from those without its line, so that each step is tried wherever it can be; at most one error per model and step.
+
+    Returns
+    -------
+    list of (str, Measured, float)
+        Step, model, imputed minus measured capability [ECI points]. The first models of their openness, with
+        nothing earlier to compare with, have no entry.
+    """
     errors = []
-    for index, model in enumerate(measured):
+    for model in measured:
         if not model.counts:
             continue
-        others = [*measured[:index], *measured[index + 1 :]]
-        for rule_others in _with_and_without_family(model, others):
-            try:
-                value, rule = impute_capability(model.when, model.lab, model.line, model.open, rule_others)
-            except ValueError:
-                continue  # the first of its openness: nothing earlier to compare with
-            errors.append((rule, value - model.capability))
+        strangers = [m for m in measured if (m.lab, m.line) != (model.lab, model.line)]
+        family = [m for m in measured if (m.lab, m.line) == (model.lab, model.line) and m is not model]
+        earlier = [m for m in family if m.when <= model.when]
+        tried = set()
+        for known in ([*strangers, *family], [*strangers, *earlier], strangers):
+            if not any(m.counts and m.open == model.open and m.when <= model.when for m in known):
+                continue
+            value, rule = impute_capability(model.when, model.lab, model.line, model.open, known)
+            if rule not in tried:
+                tried.add(rule)
+                errors.append((rule, model, value - model.capability))
     return errors
-
-
-def _with_and_without_family(model: Measured, others: list[Measured]) -> list[list[Measured]]:
-    """Return the sets of others that exercise each step: all, without the later of the line, without the line."""
-    strangers = [m for m in others if (m.lab, m.line) != (model.lab, model.line)]
-    one_sided = [m for m in others if (m.lab, m.line) != (model.lab, model.line) or m.when <= model.when]
-    sets = [others]
-    if len(one_sided) < len(others):
-        sets.append(one_sided)
-    if len(strangers) < len(one_sided):
-        sets.append(strangers)
-    return sets

@@ -42,9 +42,13 @@ class Observation:
     role: str
 
 
-@cache
 def observations(until: int | None = None) -> tuple[Observation, ...]:
     """Return the observations whose window ends in or before month `until`, in file order."""
+    return _observations(last_month(until))
+
+
+@cache
+def _observations(end: int) -> tuple[Observation, ...]:
     roles = {row["id"]: row["role"] for row in table("observation_roles")}
     found = (
         Observation(
@@ -64,4 +68,4 @@ def observations(until: int | None = None) -> tuple[Observation, ...]:
         )
         for row in table("observations")
     )
-    return tuple(observation for observation in found if observation.end <= last_month(until))
+    return tuple(observation for observation in found if observation.end <= end)

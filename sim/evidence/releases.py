@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from math import isnan, nan
@@ -101,18 +101,20 @@ class PriceChange:
     source: str
 
 
-@cache
 def releases(until: int | None = None) -> tuple[Release, ...]:
     """Return the releases up to and including month `until`, sorted by date, lab and model.
 
     Missing capabilities and prices are imputed (`sim.evidence.imputation`) from models up to `until` alone, so that
     nothing after the cut is used.
     """
-    end = last_month(until)
+    return _releases(last_month(until))
+
+
+@cache
+def _releases(end: int) -> tuple[Release, ...]:
     lines = _by_model("lines")
     terms = _by_model("release_terms")
-    rows = [row for row in table("releases") if month_of_day(row["date"]) <= end]
-    rows.sort(key=lambda row: (row["date"], row["lab"], row["model"]))
+    rows = _rows(end)
     measured = _measured(rows, lines, end)
     found = [_release(row, lines[_key(row)], terms[_key(row)], measured) for row in rows]
     priced = [
@@ -123,12 +125,16 @@ def releases(until: int | None = None) -> tuple[Release, ...]:
     return tuple(_with_price(release, priced) for release in found)
 
 
-@cache
 def price_changes(until: int | None = None) -> tuple[PriceChange, ...]:
     """Return the changes of list prices of existing releases up to month `until`, in order of date.
 
     A change that only the next snapshot of the source shows carries the date of that snapshot.
     """
+    return _price_changes(last_month(until))
+
+
+@cache
+def _price_changes(end: int) -> tuple[PriceChange, ...]:
     models = {(row["date"], row["item"]): row["model"] for row in table("price_change_map")}
     changes = [
         PriceChange(
@@ -142,15 +148,18 @@ def price_changes(until: int | None = None) -> tuple[PriceChange, ...]:
             source=row["source_url"],
         )
         for row in table("price_events")
-        if models[row["date"], row["item"]] and month_of_day(row["date"]) <= last_month(until)
+        if models[row["date"], row["item"]] and month_of_day(row["date"]) <= end
     ]
     return tuple(sorted(changes, key=lambda change: (change.date, change.lab, change.model)))
 
 
-def alive_lines(month: int) -> dict[tuple[str, str], Release]:
-    """Return the current release of every line on offer in a month, keyed (lab, line), in order of first release."""
+def alive_lines(month: int, until: int | None = None) -> dict[tuple[str, str], Release]:
+    """Return the current release of every line on offer in a month, keyed (lab, line).
+
+    `until` limits the evidence as in `releases`.
+    """
     current: dict[tuple[str, str], Release] = {}
-    for release in releases():
+    for release in releases(until):
         if release.month > month:
             break
         current[release.lab, release.line] = release
@@ -162,9 +171,12 @@ def alive_lines(month: int) -> dict[tuple[str, str], Release]:
 def measured_models(until: int | None = None) -> list[Measured]:
     """Return the models with a measured capability that imputation may use, in order of date."""
     end = last_month(until)
+    return _measured(_rows(end), _by_model("lines"), end)
+
+
+def _rows(end: int) -> list[Row]:
     rows = [row for row in table("releases") if month_of_day(row["date"]) <= end]
-    rows.sort(key=lambda row: (row["date"], row["lab"], row["model"]))
-    return _measured(rows, _by_model("lines"), end)
+    return sorted(rows, key=lambda row: (row["date"], row["lab"], row["model"]))
 
 
 def _key(row: Row) -> tuple[str, str]:
@@ -237,7 +249,7 @@ def _release(row: Row, line: Row, terms: Row, measured: list[Measured]) -> Relea
         input_price=number(terms["launch_input"] or row["price_input_usd_per_mtok"]),
         output_price=number(terms["launch_output"] or row["price_output_usd_per_mtok"]),
         price_kind=terms["price_kind"],
-        price_basis=row["price_basis"],
+        price_basis="launch price in the note of the source" if terms["launch_input"] else row["price_basis"],
         retires=tuple(line["retires"].split(";")) if line["retires"] else (),
         on_device=row["open_weights"] == "1" and total <= DEVICE_PARAMETERS_B,
         source=row["source"],
@@ -247,8 +259,6 @@ def _release(row: Row, line: Row, terms: Row, measured: list[Measured]) -> Relea
 def _with_price(release: Release, priced: list[Priced]) -> Release:
     if release.open or not isnan(release.input_price):
         return release
-    from dataclasses import replace
-
     try:
         prices = impute_price(release.month, release.bloc, release.capability, priced)
     except ValueError:
