@@ -213,3 +213,14 @@ def test_every_cut_gives_every_release_a_capability():
         for release in releases(until=month):
             assert not isnan(release.capability)
             assert release.capability_basis.startswith(("measured", "imputed: "))
+
+
+def test_a_cut_ignores_measured_models_outside_the_release_table_that_came_later():
+    def gemini(cut):
+        (found,) = [r for r in releases(until=parse_month(cut)) if r.model == "Gemini 1.5 Pro (Sep 2024)"]
+        return found
+
+    # the experimental model that fixes the slope of the line dates from February 2025
+    assert gemini("2025-01").capability_basis == "imputed: carried"
+    assert gemini("2025-02").capability_basis == "imputed: interpolated"
+    assert gemini("2025-02").capability == gemini("2025-12").capability
