@@ -1,0 +1,1 @@
+"""From results to tables: arithmetic on recorded outcomes, never a run of the model."""

@@ -1,0 +1,33 @@
+"""Shares over adopter groups and blocs, weighted by the workloads that use a model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.analysis.series import Outcomes, RunSeries, grid, month_numbers
+
+
+def over_segments(outcome: Outcomes, column: str, bloc: str | None = None) -> RunSeries:
+    """Return the mean of a share of workloads over the adopter groups, of the workloads that use a model.
+
+    Parameters
+    ----------
+    outcome : Outcomes
+        What a result recorded.
+    column : str
+        A share of the segments table, for example ``self_host_share``.
+    bloc : str, optional
+        Only the adopters of this bloc.
+    """
+    frame = outcome.table("segments")
+    if bloc is not None:
+        frame = frame.loc[np.asarray(frame["bloc"]) == bloc]
+    months, cell, runs = grid(frame["run"], month_numbers(frame["month"]))
+    using = np.asarray(frame["workloads"]) * (1 - np.asarray(frame["outside_share"]))
+    share = np.asarray(frame[column], dtype=float)
+    using = np.where(np.isfinite(share) & np.isfinite(using), using, 0.0)
+    size = runs * months.size
+    total = np.bincount(cell, weights=using, minlength=size)
+    part = np.bincount(cell, weights=using * np.where(using > 0, share, 0.0), minlength=size)
+    value = np.divide(part, total, out=np.full(size, np.nan), where=total > 0)
+    return RunSeries(months, value.reshape(runs, months.size))
