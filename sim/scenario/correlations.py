@@ -11,7 +11,7 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass
 
 from sim.scenario.distributions import Distribution
-from sim.scenario.nodes import Mapping, Node, Scalar, Sequence, kind
+from sim.scenario.nodes import Mapping, Node, Sequence, kind
 from sim.scenario.problems import Problems, Where, shown
 from sim.scenario.register import TEXT_FIELDS
 from sim.scenario.schema import Parameter
@@ -71,8 +71,7 @@ def read_correlations(
         elif _uncertain(pair, item, path, values, places, problems, warnings):
             found[key] = pair
     pairs = tuple(found.values())
-    if pairs and not problems and not _lower(*_matrix(pairs)):
-        assert node is not None
+    if node is not None and pairs and not problems and not _lower(_matrix(pairs)[1]):
         message = "the ranks contradict one another (the matrix is not positive semidefinite); lower some of them"
         problems.add(node.where, "correlations", message)
     return pairs
@@ -138,7 +137,7 @@ def _matrix(pairs: tuple[Correlation, ...]) -> tuple[list[str], list[list[float]
     return paths, rows
 
 
-def _lower(paths: list[str], matrix: list[list[float]]) -> list[list[float]]:
+def _lower(matrix: list[list[float]]) -> list[list[float]]:
     """Return the Cholesky factor, row by row; an empty list if the matrix is not positive semidefinite."""
     lower: list[list[float]] = []
     for i, row in enumerate(matrix):
@@ -170,7 +169,7 @@ def correlated(pairs: tuple[Correlation, ...], uniforms: Map[str, float]) -> dic
     from scipy.special import ndtr, ndtri
 
     paths, matrix = _matrix(pairs)
-    lower = _lower(paths, matrix)
+    lower = _lower(matrix)
     scores = [float(ndtri(uniforms[path])) for path in paths]
     mixed: dict[str, float] = {}
     for path, row in zip(paths, lower, strict=True):

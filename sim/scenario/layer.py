@@ -67,7 +67,7 @@ def _unknown_section(key: Scalar, register: Register, problems: Problems) -> Non
 def _name(layer: Layer, node: Node, _: Register, problems: Problems) -> None:
     text = read_text(node, "name", problems)
     fault = name_fault(text) if text else ""
-    if is_null(node) or text == "" and isinstance(node, Scalar) and not node.plain:
+    if is_null(node) or (isinstance(node, Scalar) and node.value == ""):
         fault = "the name is empty"
     if fault:
         problems.add(node.where, "name", fault)

@@ -150,10 +150,9 @@ def _lab_of(rest: str, names: Register) -> str:
 
 
 def _nested(where: Where, keys: tuple[str, ...], node: Node) -> Mapping:
-    for key in reversed(keys):
-        node = Mapping(where, {key: (Scalar(where, key, plain=False), node)})
-    assert isinstance(node, Mapping)
-    return node
+    key, *inner = keys
+    child = _nested(where, tuple(inner), node) if inner else node
+    return Mapping(where, {key: (Scalar(where, key, plain=False), child)})
 
 
 def _event_override(where: Where, rest: str, node: Node, merged: Layer, problems: Problems) -> Layer:

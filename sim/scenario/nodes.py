@@ -30,7 +30,7 @@ class Scalar:
     plain: bool
 
     @property
-    def value(self) -> None | bool | int | float | str:
+    def value(self) -> bool | int | float | str | None:
         """What the scalar means: null, boolean, number or text. Numbers may be infinite or have lost all digits."""
         if not self.plain:
             return self.text
@@ -64,7 +64,7 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def plain_value(text: str) -> None | bool | int | float | str:
+def plain_value(text: str) -> bool | int | float | str | None:
     """Return the meaning of an unquoted scalar by the rules at the head of this module."""
     if text in ("", "~", "null"):
         return None

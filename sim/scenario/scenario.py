@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim import rng
-from sim.errors import ScenarioError
 from sim.months import format_month, parse_month
 from sim.scenario.correlations import Correlation, correlated
 from sim.scenario.distributions import Distribution

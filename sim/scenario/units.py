@@ -85,7 +85,8 @@ def quantity(text: str, unit: str) -> float | None:
     Raises
     ------
     ValueError
-        If the unit measures something else, with the unit allowed in the message, or the number does not fit into 64 bits.
+        If the unit measures something else, with the unit allowed in the message, or the number does
+        not fit into 64 bits.
     """
     match = _QUANTITY.match(text.strip())
     if not match:

@@ -145,10 +145,9 @@ def read_number(
     With `bounded` it must be within the parameter's bounds, and whole where whole numbers are asked for.
     """
     value = node.value if isinstance(node, Scalar) else None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if not isinstance(node, Scalar) or isinstance(value, bool) or not isinstance(value, int | float | str):
         problems.add(node.where, path, f"is {kind(node)}; allowed is {allowed(parameter)}")
         return None
-    assert isinstance(node, Scalar)
     if isinstance(value, str):
         value = _from_text(node, value, parameter, path, problems)
         if value is None:

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import unicodedata
-from typing import Any
+from typing import Any, NoReturn
 
 from sim.errors import ScenarioError
 from sim.scenario.nodes import Mapping, Node, Scalar, Sequence, plain_value
@@ -176,7 +176,7 @@ class _Composer:
                 return
             yield event
 
-    def _refuse(self, line: int, message: str) -> None:
+    def _refuse(self, line: int, message: str) -> NoReturn:
         prefix = f"{shown(self.label, 300)}:{line}" if self.lines else shown(self.label, 300)
         raise ScenarioError([*self.problems.lines(), f"{prefix}: {message}"])
 
@@ -243,11 +243,11 @@ class _Composer:
     def _key(self, node: Node) -> Scalar:
         if not isinstance(node, Scalar):
             self._refuse(node.where.line, "a list or map is used as a key; keys are words")
-        elif node.plain and node.text == "<<":
+        if node.plain and node.text == "<<":
             self._refuse(node.where.line, "the merge key << is not allowed; use extends")
-        elif len(node.text) > MAX_KEY:
+        if len(node.text) > MAX_KEY:
             self._refuse(node.where.line, f"a key of more than {MAX_KEY} characters")
-        return node  # type: ignore[return-value]
+        return node
 
     def _enter(self, parent: Mapping, key: Scalar, node: Node) -> None:
         first = parent.entries.get(key.text)
