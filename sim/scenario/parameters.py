@@ -337,6 +337,15 @@ SERVING = (
         "3-fold a year at constant capability (Gundlach et al.), of which a part is smaller models",
     ),
     _assumed(
+        "serving.size_growth",
+        "Growth of the active parameters of new open releases after the history",
+        "factor/year",
+        0.2,
+        10,
+        {"triangular": [1.0, 1.2, 1.6]},
+        "DeepSeek went from 21 to 37 billion active in 2024, then stayed; others grew",
+    ),
+    _assumed(
         "serving.gpu_price_growth",
         "Change of the accelerator-hour price after the history",
         "factor/year",

@@ -1,0 +1,266 @@
+"""Developers and Enterprises: the adopter groups, Mesa agents that own rows of the workload table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mesa
+import numpy as np
+
+from sim import rng
+from sim.market.stages import choice
+from sim.market.stages.hosting import own_price
+from sim.market.stages.usage import bill_disutility
+from sim.market.tables import (
+    LAB_API,
+    NONE,
+    SELF_HOST,
+    Bools,
+    Floats,
+    Ints,
+    LineTable,
+    OfferTable,
+    ReleaseTable,
+    UsageTable,
+    WorkloadTable,
+)
+from sim.scenario.schema import BLOCS
+
+CN = BLOCS.index("CN")
+
+
+@dataclass(frozen=True)
+class MonthView:
+    """What adopters see when they choose; all of it is last month's state or this month's earlier stages."""
+
+    month: int
+    seed: int
+    offers: OfferTable
+    rules: choice.ChoiceRules
+    releases: ReleaseTable
+    lines: LineTable
+    offered: Bools  # (releases, channels)
+    served: Bools  # (releases,) still runs on its lab's API
+    price: Floats  # (channels, classes, releases) USD/Mtok; own machines at full utilisation
+    channel_control: Floats  # (channels,) part of the control value kept
+    channel_exposure: Floats  # (channels,) part of the distrust raised
+    lab_bloc: Ints  # (labs,)
+    brand: Floats  # (labs,)
+    strength: Floats  # (labs, classes)
+    home_fit: Floats  # (blocs, labs)
+    consideration: Floats  # (segments, labs)
+    used: Bools  # (organisations, labs)
+    need: Floats  # (workloads,) Mtok/month
+    difficulty: Floats  # (workloads,) ECI points
+    distrust: Floats  # (workloads,) utils
+    bans_bind: bool
+    leap: float  # size of the month's largest leap, 0..1
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a group of workloads chose; shapes (rows,)."""
+
+    rows: Ints
+    release: Ints
+    channel: Ints
+    surplus: Floats  # USD/month
+    evaluations: Floats  # (lines,) workloads in the world that looked at each line's open weights
+
+
+class Adopters(mesa.Agent):
+    """A family of organisations with one rule and different tastes.
+
+    Parameters
+    ----------
+    model : Market
+        The market.
+    rows : slice
+        Rows of the workload table that belong to the family.
+    parameters : mapping
+        Drawn parameters of the scenario.
+    """
+
+    family: str
+
+    def __init__(self, model: mesa.Model, rows: slice, parameters: Mapping[str, Any]):
+        super().__init__(model)
+        self.rows = rows
+        own = f"demand.{self.family}."
+        self.switching_cost: float = parameters[own + "switching_cost"]
+        self.upgrade_cost: float = parameters[own + "upgrade_cost"]
+        self.adoption_cost: float = parameters[own + "adoption_cost"]
+        self.review_hazard: float = parameters[own + "review_hazard"]
+        self.staff_cost: float = parameters[own + "staff_cost"]
+        self.without_ai_cost: float = parameters[own + "without_ai_cost"]
+        self.upgrade_hazard: float = parameters["demand.upgrade_hazard"]
+        self.upgrade_hazard_leap: float = parameters["demand.upgrade_hazard_leap"]
+        self.leap_points: float = parameters["demand.leap_points"]
+        self.review_bump: float = parameters["demand.review_bump"]
+
+    def choose(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> Choices:
+        """Return what the family's workloads choose this month; those that do not look again keep what they use."""
+        rows, at_home = self._who_looks(table, usage, view)
+        release = np.empty(len(rows), np.int64)
+        channel = np.empty(len(rows), np.int64)
+        surplus = np.empty(len(rows))
+        looks = np.zeros(len(view.lines.lab))
+        u = rng.uniform(rng.stream_key(view.seed, "choice", view.month), rows)
+        for first in range(0, len(rows), choice.BLOCK):
+            part = slice(first, first + choice.BLOCK)
+            who = self._choosers(rows[part], at_home[part], table, usage, view)
+            release[part], channel[part], surplus[part] = _decide(who, u[part], view)
+            looks += _open_evaluations(who, table.weight[rows[part]], view)
+        return Choices(rows, release, channel, surplus, looks)
+
+    def _who_looks(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> tuple[Ints, Bools]:
+        """Return the rows that look again and which of them look only at their own vendor's offers.
+
+        Clocks run per organisation: all its workloads review in the same month. A workload that has just arrived,
+        or whose release has been switched off, looks again in any case.
+        """
+        rows = np.arange(self.rows.start, self.rows.stop)
+        rows = rows[usage.present[rows]]
+        house = table.organisation[rows]
+        release = usage.release[rows]
+        uses = release != NONE
+        new = ~uses & (table.arrival[rows] == view.month)
+        on_api = usage.channel[rows] == LAB_API
+        switched_off = uses & on_api & ~view.served[release]
+        outdated = uses & ~view.offered[release, usage.channel[rows]]
+        reviews = choice.looks_again(
+            rng.uniform(rng.stream_key(view.seed, "review", view.month), house),
+            hazard=np.full(len(rows), self.review_hazard),
+            leap=view.leap,
+            bump=self.review_bump,
+        )
+        upgrades = outdated & (
+            rng.uniform(rng.stream_key(view.seed, "upgrade", view.month), house) < self._upgrade_hazard(release, view)
+        )
+        looks = new | reviews | upgrades | switched_off
+        vendor = view.releases.lab[release]
+        has_offers = np.isin(vendor, view.offers.lab)
+        at_home = (upgrades | switched_off) & ~reviews & has_offers
+        return rows[looks], at_home[looks]
+
+    def _upgrade_hazard(self, release: Ints, view: MonthView) -> Floats:
+        newest = view.lines.current[view.releases.line[release]]
+        fresh = (newest != NONE) & (view.releases.month[newest] == view.month)
+        step = np.where(fresh, view.releases.capability[newest] - view.releases.capability[release], 0.0)
+        return choice.upgrade_hazard(
+            step, usual=self.upgrade_hazard, leap=self.upgrade_hazard_leap, leap_points=self.leap_points
+        )
+
+    def _choosers(
+        self, rows: Ints, at_home: Bools, table: WorkloadTable, usage: UsageTable, view: MonthView
+    ) -> choice.Choosers:
+        release, channel = usage.release[rows], usage.channel[rows]
+        uses = release != NONE
+        lab = np.where(uses, view.releases.lab[release], NONE)
+        segment = table.group[rows] * len(BLOCS) + table.bloc[rows]
+        keep_price, keep_capability, keep_fixed = self._keep(rows, uses, table, usage, view)
+        return choice.Choosers(
+            kind=table.kind[rows],
+            bloc=table.bloc[rows],
+            need=view.need[rows],
+            pain=table.pain[rows],
+            price_sensitivity=table.price_sensitivity[rows],
+            value=table.value[rows],
+            difficulty=view.difficulty[rows],
+            control_value=table.control_value[rows],
+            distrust=view.distrust[rows],
+            barred=table.banned[rows] & view.bans_bind,
+            staff_cost=np.full(len(rows), self.staff_cost),
+            taste_line=table.taste_line[rows],
+            taste_open=table.taste_open[rows],
+            taste_origin=table.taste_origin[rows],
+            knows=table.attention[rows] < view.consideration[segment],
+            used_here=view.used[table.organisation[rows]],
+            release=release,
+            channel=channel,
+            lab=lab,
+            at_home=at_home,
+            switching_cost=np.full(len(rows), self.switching_cost),
+            upgrade_cost=np.full(len(rows), self.upgrade_cost),
+            adoption_cost=np.full(len(rows), self.adoption_cost),
+            without_ai_cost=np.full(len(rows), self.without_ai_cost),
+            keep_price=keep_price,
+            keep_capability=keep_capability,
+            keep_fixed=keep_fixed,
+        )
+
+    def _keep(
+        self, rows: Ints, uses: Bools, table: WorkloadTable, usage: UsageTable, view: MonthView
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return price (NaN where there is nothing to keep), capability and fixed utility of the release in use."""
+        release, channel = usage.release[rows], usage.channel[rows]
+        kind, bloc = table.kind[rows], table.bloc[rows]
+        runs = view.served[release] | (channel != LAB_API)
+        keeps = uses & ~view.offered[release, channel] & runs
+        lab, line = view.releases.lab[release], view.releases.line[release]
+        price = paid_price(view.price, channel, kind, release, view.need[rows], view.rules)
+        chinese = view.lab_bloc[lab] == CN
+        fixed = table.control_value[rows] * view.releases.degree[release] * view.channel_control[channel]
+        fixed -= view.distrust[rows] * view.channel_exposure[channel] * chinese
+        fixed += view.home_fit[bloc, lab] + view.brand[lab]
+        fixed += table.taste_line[rows, line] + table.taste_origin[rows, view.lab_bloc[lab]]
+        fixed += table.taste_open[rows] * view.releases.is_open[release]
+        staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / table.pain[rows])
+        fixed -= staff * (channel == SELF_HOST)
+        barred = table.banned[rows] & view.bans_bind & chinese & (channel == LAB_API)
+        capability = view.releases.capability[release] + view.strength[lab, kind]
+        return np.where(keeps & ~barred, price, np.nan), capability, fixed
+
+
+class Developers(Adopters):
+    """Independent developers and startups: they look around often and feel the bill early."""
+
+    family = "developer"
+
+
+class Enterprises(Adopters):
+    """Ordinary, regulated and public organisations: slow, sticky, wary of Chinese models."""
+
+    family = "enterprise"
+
+
+def paid_price(
+    price: Floats, channel: Ints, kind: Ints, release: Ints, need: Floats, rules: choice.ChoiceRules
+) -> Floats:
+    """Return what each row pays for a release on a channel [USD/Mtok], shape (rows,)."""
+    listed = price[channel, kind, release]
+    own = own_price(listed, need, highest=rules.highest_utilisation, half_volume=rules.half_volume)
+    return np.where(channel == SELF_HOST, own, listed)
+
+
+def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Ints, Floats]:
+    """Return chosen release, channel and surplus over doing without [USD/month]."""
+    offers = view.offers
+    keep = choice.keep_utilities(who, view.rules)
+    outside = choice.outside_utilities(who)
+    probability, logsum = choice.choice_probabilities(
+        choice.offer_utilities(who, offers, view.rules),
+        keep,
+        outside,
+        first_of_line=offers.first_of_line,
+        channels_of_line=offers.channels_of_line,
+        dissimilarity=view.rules.dissimilarity,
+    )
+    option = choice.draw_option(probability, u)
+    stays, without = option == len(offers), option == len(offers) + 1
+    inside = np.minimum(option, len(offers) - 1)
+    release = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))
+    channel = np.where(stays, who.channel, np.where(without, LAB_API, offers.channel[inside]))
+    nothing = -who.price_sensitivity * bill_disutility(who.without_ai_cost, who.need, who.pain)
+    return release, channel, who.pain / who.price_sensitivity * (logsum - nothing)
+
+
+def _open_evaluations(who: choice.Choosers, weight: Floats, view: MonthView) -> Floats:
+    """Return the workloads that looked at each line's open weights, shape (lines,)."""
+    open_lines = np.flatnonzero(view.lines.current_open != NONE)
+    counted = np.zeros(len(view.lines.lab))
+    counted[open_lines] = weight @ who.knows[:, view.lines.lab[open_lines]]
+    return counted
+

@@ -1,0 +1,219 @@
+"""The market: owner of the state and the only writer of it. `step()` is the timetable of a month (docs/model.md, 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mesa
+import numpy as np
+
+from sim.market import demand, observe, offering, setup, supply
+from sim.market.adopters import Adopters, Developers, Enterprises
+from sim.market.governments import Government, Policy, owner_of
+from sim.market.labs import HostMarket, Lab
+from sim.market.population import draw_workloads
+from sim.market.stages import accounts as accounts_stage
+from sim.market.stages import observation
+from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
+from sim.months import format_month
+from sim.record import Record
+from sim.scenario.schema import BLOCS, DEVELOPER_GROUPS, GROUPS
+
+
+class Market(mesa.Model):
+    """The market for AI models, one month a step.
+
+    Parameters
+    ----------
+    settings : Settings or Scenario
+        Drawn numbers of one run (`Scenario.draw`); of a scenario, replicate `replicate` is drawn.
+    replicate : int
+        Which replicate to draw when `settings` is a scenario.
+
+    Attributes
+    ----------
+    month : int
+        The month the next step will simulate.
+    labs, lines, releases, workloads, usage : tables
+        State as columns; agents are views of it.
+    record : Record
+        What has been observed so far.
+    violations : list of str
+        Identities that failed, with their month; empty in a valid run.
+
+    Examples
+    --------
+    >>> market = sim.Market(sim.load_scenario("baseline"))
+    >>> market.step()
+    """
+
+    def __init__(self, settings: Any, replicate: int = 0):
+        if hasattr(settings, "draw"):
+            settings = settings.draw(replicate)
+        super().__init__(rng=0)  # the model draws from sim.rng alone; Mesa's own stream is not used
+        self.settings = settings
+        self.parameters = p = settings.parameters
+        self.seed = settings.seed
+        self.month = settings.start
+        self.labs = setup.lab_table(settings.labs)
+        self.lines = setup.line_table(self.labs)
+        self.releases = ReleaseTable()
+        self.record = Record(settings.start, settings.end)
+        self.violations: list[str] = []
+        self.policy = supply.first_policy(p)
+        self.compute = supply.first_compute(p)
+        self.compute_log: list[np.ndarray] = []
+        self.handover: supply.HandOver | None = None
+        self._make_agents()
+        self.workloads = draw_workloads(self.seed, settings.workloads, p, self.labs.names, self.lines.names)
+        self.workloads.arrival[:] = np.maximum(self.workloads.arrival, settings.start)
+        rows = len(self.workloads)
+        self.usage = UsageTable(
+            release=np.full(rows, NONE),
+            channel=np.full(rows, LAB_API),
+            present=np.zeros(rows, bool),
+            surplus=np.zeros(rows),
+            price=np.zeros(rows),
+            tokens=np.zeros(rows),
+        )
+        segments = len(GROUPS) * len(BLOCS)
+        self.awareness = np.zeros((segments, len(self.labs.names)))
+        self.buzz = np.zeros(len(self.labs.names))
+        self.downloads = np.zeros(len(self.lines.lab))
+        self.downloads_before = np.zeros(len(self.labs.names))
+        self.memory = observation.Memory(rows)
+        self.accounts: accounts_stage.Accounts | None = None
+        supply.spin_up(self)
+
+    def _make_agents(self) -> None:
+        for row in range(len(self.labs.names)):
+            Lab(self, row)
+        for bloc in ("US", "CN", "EU"):
+            Government(self, bloc, [e for e in self.settings.events if owner_of(e.lever) == bloc])
+        self.hosts = HostMarket(self, self.parameters["serving.host_margin"])
+        mix = {g: self.parameters[f"demand.mix.{g}"] for g in GROUPS}
+        developers = round(self.settings.workloads * sum(mix[g] for g in DEVELOPER_GROUPS) / sum(mix.values()))
+        Developers(self, slice(0, developers), self.parameters)
+        Enterprises(self, slice(developers, self.settings.workloads), self.parameters)
+
+    @property
+    def adopters(self) -> list[Adopters]:
+        """The adopter groups, developers first."""
+        return [*self.agents_by_type[Developers], *self.agents_by_type[Enterprises]]
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the month is part of the replayed history."""
+        return self.month <= self.settings.history_until
+
+    def step(self) -> None:
+        """Simulate one month."""
+        # 1. policy
+        self.policy = self._policy()
+        # 2. compute
+        self.follow_compute(self.month)
+        # 3. knowledge and capability
+        self.labs.knowledge, self.labs.potential = supply.capability_month(self)
+        # 4. releases and openness
+        leaps = self._release(supply.releases_month(self))
+        # 5. serving cost and hosts
+        costs = offering.serving_costs(self)
+        # 6. prices
+        prices = offering.prices(self, costs)
+        offers = offering.offers(self, prices)
+        # 7. awareness
+        self.awareness, self.buzz = demand.awareness_month(self, leaps)
+        # 8. choice
+        self.usage.present = self.workloads.arrival <= self.month
+        view = demand.month_view(self, offers, prices, leaps)
+        self._apply_choices([group.choose(self.workloads, self.usage, view) for group in self.adopters])
+        # 9. usage
+        self.usage.price, self.usage.tokens = demand.usage_month(self, view)
+        # 10. downloads
+        self.downloads_before = observe.downloads_by_lab(self)
+        self.downloads = demand.downloads_month(self)
+        # 11. accounts
+        self.accounts = demand.accounts_month(self, costs, prices)
+        self._check_accounts()
+        # 12. observation
+        observe.record_month(self, offers, costs, prices)
+        self._hand_over_if_due()
+        self.month += 1
+
+    def run(self) -> Record:
+        """Simulate every month to the end of the horizon and return the record."""
+        while self.month <= self.settings.end:
+            self.step()
+        return self.record
+
+    def close(self) -> None:
+        """Let go of the model: Mesa 3.3 keeps a reference to every model for its agents' numbers."""
+        getattr(mesa.Agent, "_ids", {}).pop(self, None)
+
+    def _policy(self) -> Policy:
+        policy = self.policy
+        if self.month == self.settings.history_until + 1:
+            policy = supply.policy_after_history(policy, self.parameters)
+        for government in self.agents_by_type[Government]:
+            policy = government.act(policy, self.month)
+        return policy
+
+    def _apply_choices(self, choices: list[Any]) -> None:
+        self.evaluations = np.zeros(len(self.lines.lab))
+        for made in choices:
+            self.usage.release[made.rows] = made.release
+            self.usage.channel[made.rows] = made.channel
+            self.usage.surplus[made.rows] = made.surplus
+            self.evaluations += made.evaluations
+
+    def _release(self, made: list[supply.Made]) -> np.ndarray:
+        """Put releases on offer and return each lab's leap above the record of its kind [ECI points], shape (labs,)."""
+        leaps = np.zeros(len(self.labs.names))
+        for change in supply.price_changes_month(self):
+            self.change_price(change)
+        records = supply.records(self)
+        for new in made:
+            row = self.put_on_offer(new)
+            lab, kind = self.releases.lab[row], int(self.releases.is_open[row])
+            leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[kind])
+        return leaps
+
+    def put_on_offer(self, new: supply.Made) -> int:
+        """Append a release, make it its line's current one, end the lines it retires; return its row."""
+        row = self.releases.append(new.name, **new.columns)
+        line = int(self.releases.line[row])
+        ended = [self.lines.current[line], *(self.lines.current[other] for other in new.retires)]
+        for old in ended:
+            if old != NONE:
+                self.releases.superseded[old] = self.month
+        for other in new.retires:
+            self.lines.current[other] = NONE
+        self.lines.current[line] = row
+        if self.releases.is_open[row]:
+            self.lines.current_open[line] = row
+        self.lines.last_month[line] = self.releases.month[row]
+        if self.handover is not None:
+            self.lines.next_month[line] = supply.next_release_month(self, line)
+        return row
+
+    def change_price(self, change: Any) -> None:
+        """Replay a change of the list price of a release that is on offer."""
+        row = self.releases.names.index(change.model)
+        self.releases.input_price[row] = change.input_price
+        self.releases.output_price[row] = change.output_price
+
+    def follow_compute(self, month: int) -> None:
+        """Carry compute through one month before the first step."""
+        self.compute = supply.compute_month(self, month)
+        self.labs.research_compute = supply.research_month(self)
+        self.compute_log.append(self.labs.research_compute)
+
+    def _check_accounts(self) -> None:
+        assert self.accounts is not None
+        self.violations += [f"{format_month(self.month)}: {v}" for v in accounts_stage.violations(self.accounts)]
+
+    def _hand_over_if_due(self) -> None:
+        if self.month == self.settings.history_until:
+            self.handover = supply.hand_over(self)
+            self.labs.knowledge = self.handover.knowledge.copy()
+            self.lines.offset, self.lines.next_month = supply.line_schedule(self)

@@ -1,0 +1,294 @@
+"""Turn a month's state into the rows of the record: market, labs, offers, segments, panels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.market import offering, supply
+from sim.market.adopters import CN
+from sim.market.stages import hosting, observation
+from sim.market.stages.accounts import herfindahl, ratio
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, OfferTable
+from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
+
+if TYPE_CHECKING:
+    from sim.market.market import Market
+
+# What this version cannot fill; NaN in the files and listed in the manifest.
+NOT_FILLED = (
+    "market.pricing_pressure",
+    "market.contestable_revenue_share",
+    "market.unmet_tokens",
+    "market.equilibrium_status",
+    "market.deviation_gain",
+    "labs.serving_load",
+)
+PANELS_NOT_OBSERVED = (
+    "enterprise: share_using_5_or_more_models, upgrade_within_vendor_1_month",
+    "downloads: chinese_base_share_of_new_derivatives, crossings (read them off cumulative_downloads)",
+    "consumer: web visits; survey: stated reasons; demand: elasticities",
+)
+REFERENCE_SELF_HOST = (70.0, 1000.0)  # billions of active parameters and Mtok/month of the self-host cost series
+US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
+
+
+def record_month(market: Market, offers: OfferTable, costs: offering.Costs, priced: offering.Prices) -> None:
+    """Write one month into the market's record."""
+    month, record = market.month, market.record
+    state = market.releases
+    race = observation.race(
+        state.month,
+        state.capability,
+        state.is_open,
+        market.labs.bloc[state.lab],
+        now=month,
+        tolerance=market.parameters["observation.tie_tolerance"],
+    )
+    listed = offering.list_prices(offers.release, offers.channel, costs, priced)
+    record.write_market(month, **_market_row(market, race, offers, listed))
+    record.append("labs", month, **_lab_rows(market))
+    record.append("offers", month, **_offer_rows(market, costs, priced))
+    record.append("segments", month, **_segment_rows(market))
+    for panel, series in _panels(market, race).items():
+        record.append("panels", month, panel=panel, series=np.array(list(series), object), value=[*series.values()])
+
+
+def _market_row(market: Market, race: observation.Race, offers: OfferTable, listed: Floats) -> dict[str, float]:
+    books, state, compute = market.accounts, market.releases, market.compute
+    assert books is not None
+    is_open = state.is_open
+    chinese_open = is_open & (market.labs.bloc[state.lab] == CN)
+    tokens, spend, workloads = books.tokens, books.spend, books.workloads
+    api = spend[~is_open, LAB_API].sum()
+    return {
+        "open_workload_share": ratio(workloads[is_open].sum(), workloads.sum()),
+        "open_token_share": ratio(tokens[is_open].sum(), tokens.sum()),
+        "open_spend_share": ratio(spend[is_open].sum(), spend.sum()),
+        "chinese_open_workload_share": ratio(workloads[chinese_open].sum(), workloads.sum()),
+        "chinese_open_token_share": ratio(tokens[chinese_open].sum(), tokens.sum()),
+        "self_host_token_share": ratio(tokens[:, [SELF_HOST, ON_DEVICE]].sum(), tokens.sum()),
+        "closed_price": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
+        "open_price": ratio(spend[is_open].sum(), tokens[is_open].sum()),
+        "price_at_eci_126": observation.lowest_price(offers.capability, offers.channel, listed, 126.0),
+        "price_at_eci_140": observation.lowest_price(offers.capability, offers.channel, listed, 140.0),
+        "closed_margin": 1.0 - ratio(books.cost[~is_open, LAB_API].sum(), api),
+        "hhi_tokens": herfindahl(_by_lab(market, tokens)),
+        "hhi_spend": herfindahl(_by_lab(market, spend)),
+        "gap_points": race.closed - race.open,
+        "gap_months": race.gap_months,
+        "china_lag_months": race.china_lag,
+        "compute_us": float(supply.bloc_stocks(market)[US]),
+        "compute_cn": compute.china,
+        "compute_cn_legal": compute.legal,
+        "compute_cn_diverted": compute.diverted,
+        "compute_cn_domestic": compute.domestic,
+        "compute_cn_rented": compute.rented,
+        "total_tokens": float(tokens.sum()),
+        "total_spend": float(spend.sum()),
+        "spend_labs": books.spend_labs,
+        "spend_hosts": books.spend_hosts,
+        "spend_self_host": books.spend_self_host,
+        "consumer_surplus": books.surplus,
+    }
+
+
+def _by_lab(market: Market, by_offer: Floats) -> Floats:
+    """Return amounts by the lab that made the model, whoever serves it, shape (labs,)."""
+    amount = by_offer.sum(axis=1)
+    return np.bincount(market.releases.lab, weights=amount, minlength=len(market.labs.names))
+
+
+def _shares(amount: Floats) -> Floats:
+    total = amount.sum()
+    return amount / total if total > 0 else np.full_like(amount, np.nan)
+
+
+def downloads_by_lab(market: Market) -> Floats:
+    """Return hub downloads so far by lab, shape (labs,)."""
+    return np.bincount(market.lines.lab, weights=market.downloads, minlength=len(market.labs.names))
+
+
+def _lab_rows(market: Market) -> dict[str, np.ndarray]:
+    books, state, labs = market.accounts, market.releases, market.labs
+    assert books is not None
+    count = len(labs.names)
+    revenue = np.bincount(state.lab, weights=books.spend[:, LAB_API], minlength=count)
+    cost = np.bincount(state.lab, weights=books.cost[:, LAB_API], minlength=count)
+    on = np.flatnonzero(offering.offered(market).any(axis=1))
+    best = np.full(count, np.nan)
+    np.fmax.at(best, state.lab[on], state.capability[on])
+    return {
+        "lab": np.array(labs.names, object),
+        "bloc": np.array(BLOCS, object)[labs.bloc],
+        "capability": best,
+        "workload_share": _shares(_by_lab(market, books.workloads)),
+        "token_share": _shares(_by_lab(market, books.tokens)),
+        "spend_share": _shares(_by_lab(market, books.spend)),
+        "revenue": revenue,
+        "gross_profit": revenue - cost,
+        "research_compute": labs.research_compute,
+        "downloads_cumulative": downloads_by_lab(market),
+    }
+
+
+def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) -> dict[str, np.ndarray]:
+    """Return offers that are listed or still in use."""
+    books, state = market.accounts, market.releases
+    assert books is not None
+    release, channel = np.nonzero(offering.offered(market) | (books.workloads > 0))
+    names = np.array([name.split("/", 1)[1] for name in market.lines.names], object)
+    return {
+        "lab": np.array(market.labs.names, object)[state.lab[release]],
+        "line": names[state.line[release]],
+        "release": np.array(state.names, object)[release],
+        "channel": np.array(CHANNELS, object)[channel],
+        "open_weights": state.is_open[release].astype(float),
+        "capability": state.capability[release],
+        "list_price": offering.list_prices(release, channel, costs, priced),
+        "marginal_cost": np.where(channel == ON_DEVICE, 0.0, costs.marginal[release]),
+        "workload_share": (books.workloads / max(books.workloads.sum(), 1e-300))[release, channel],
+        "token_share": (books.tokens / max(books.tokens.sum(), 1e-300))[release, channel],
+    }
+
+
+def _segment_rows(market: Market) -> dict[str, np.ndarray]:
+    books = market.accounts
+    assert books is not None
+    group, bloc = np.indices(books.segment_present.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        used = books.segment_workloads
+        rows = {
+            "workloads": books.segment_present,
+            "tokens": books.segment_tokens,
+            "spend": books.segment_spend,
+            "open_workload_share": books.segment_open / used,
+            "chinese_open_workload_share": books.segment_chinese_open / used,
+            "self_host_share": books.segment_own / used,
+            "outside_share": 1.0 - used / books.segment_present,
+        }
+    keys = {"group": np.array(GROUPS, object)[group.ravel()], "bloc": np.array(BLOCS, object)[bloc.ravel()]}
+    return keys | {name: values.ravel() for name, values in rows.items()}
+
+
+def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:
+    """Return the panels' series; remembers who uses what for the rates that look back a year."""
+    table, now, labs = market.workloads, market.usage, market.labs
+    uses = now.release != NONE
+    lab = np.where(uses, market.releases.lab[now.release], NONE)
+    line = np.where(uses, market.releases.line[now.release], NONE)
+    market.memory.push(market.month, now.release, lab, line)
+    developer = table.group < ENTERPRISE
+    routed = uses & developer & np.isin(now.channel, (LAB_API, HOST))
+    surveyed = uses & ~developer & (table.bloc == US)
+    tokens = now.tokens * table.weight
+    then = market.memory.ago(observation.YEAR)
+    cohort = market.memory.ago(observation.COHORT)[2]
+    earlier = market.memory.ago(observation.COHORT + 1)[2]
+    router = observation.router_series(
+        _sample(market, routed, tokens * _billing(market, routed, tokens)),
+        labs.names,
+        float(tokens[routed].sum()),
+        market.parameters["observation.router_share"],
+    )
+    router["cohort_retention_5_months"] = observation.retention(
+        table.weight[developer], line[developer], cohort[developer], earlier[developer]
+    )
+    enterprise = observation.enterprise_series(_sample(market, surveyed, table.weight), labs.names)
+    enterprise |= observation.yearly_rates(
+        table.weight[surveyed], (now.release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])
+    )
+    api = uses & ~developer & np.isin(now.channel, (LAB_API, HOST))
+    enterprise["api_spend_annualised"] = float((tokens * now.price)[api].sum()) * 12.0 / 1e9
+    by_lab = downloads_by_lab(market)
+    downloads = observation.downloads_series(by_lab, market.downloads_before, labs.bloc, labs.names)
+    return {
+        "router": router,
+        "enterprise": enterprise,
+        "downloads": downloads,
+        "capability": _capability_series(race),
+        "prices": _price_series(market),
+        "compute": _compute_series(market),
+        "revenue": _revenue_series(market),
+    }
+
+
+def _sample(market: Market, rows: Bools, amount: Floats) -> observation.Sample:
+    release = market.usage.release[rows]
+    lab = market.releases.lab[release]
+    return observation.Sample(
+        lab=lab,
+        line=market.releases.line[release],
+        kind=market.workloads.kind[rows],
+        is_open=market.releases.is_open[release],
+        chinese=market.labs.bloc[lab] == CN,
+        amount=amount[rows],
+        spend=amount[rows] * market.usage.price[rows],
+    )
+
+
+def _billing(market: Market, routed: Bools, tokens: Floats) -> Floats:
+    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,)."""
+    bloc = market.workloads.bloc
+    seen = np.bincount(bloc[routed], weights=tokens[routed], minlength=len(BLOCS))
+    bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
+    factor = np.divide(bills / bills.sum() * seen.sum(), seen, out=np.zeros(len(BLOCS)), where=seen > 0)
+    return factor[bloc]
+
+
+def _capability_series(race: observation.Race) -> dict[str, float]:
+    return {
+        "open_gap_points": race.closed - race.open,
+        "open_lag_months": race.gap_months_tied,
+        "china_lag_months": race.china_lag,
+        "closed_frontier": race.closed,
+        "open_frontier": race.open,
+        "us_frontier": race.us,
+        "china_frontier": race.china,
+    }
+
+
+def _price_series(market: Market) -> dict[str, float]:
+    p, books, state = market.parameters, market.accounts, market.releases
+    assert books is not None
+    size, volume = REFERENCE_SELF_HOST
+    own = hosting.own_price(
+        np.array([supply.technical_cost(market, size, market.month)]),
+        np.array([volume]),
+        highest=p["serving.self_host.utilisation"],
+        half_volume=p["serving.self_host.half_volume"],
+    )
+    series = {
+        "gpu_hour_price": supply.gpu_hour(market, market.month),
+        "self_host_cost": float(own[0]),
+    }
+    for name in ("OpenAI", "Anthropic"):
+        made = state.lab == market.labs.names.index(name)
+        earned, cost = books.spend[made, LAB_API].sum(), books.cost[made, LAB_API].sum()
+        series[f"gross_margin:{name}"] = 1.0 - ratio(cost, earned)
+    deepseek = market.lines.current[market.lines.names.index("DeepSeek/chat")]
+    if deepseek != NONE:
+        series["marginal_cost:DeepSeek"] = supply.technical_cost(market, state.active_params[deepseek], market.month)
+    return series
+
+
+def _compute_series(market: Market) -> dict[str, float]:
+    compute = market.compute
+    return {
+        "world_accelerator_stock": (compute.abroad_total + compute.legal_total) / 1e6,
+        "legal_accelerators_added:CN": compute.added_legal / 1e3,
+        "smuggled_accelerators:CN": compute.added_diverted / 1e3,
+        "domestic_accelerators:CN": compute.added_domestic_units / 1e3,
+    }
+
+
+def _revenue_series(market: Market) -> dict[str, float]:
+    books, state = market.accounts, market.releases
+    assert books is not None
+    return {
+        f"annualised_revenue:{name}": float(books.spend[state.lab == market.labs.names.index(name), LAB_API].sum())
+        * 12.0
+        / 1e9
+        for name in ("OpenAI", "Anthropic")
+    }

@@ -1,0 +1,109 @@
+"""What is on offer this month and what it costs: serving costs, prices by channel and class, the table of offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.market import supply
+from sim.market.stages import hosting, pricing
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
+from sim.scenario.schema import CHANNELS, CLASSES
+
+if TYPE_CHECKING:
+    from sim.market.market import Market
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Marginal cost of serving each release this month [USD/Mtok at the list blend], and cost since its release."""
+
+    marginal: Floats  # (releases,)
+    since_release: Floats  # (releases,) ratio
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Prices of every release this month [USD/Mtok].
+
+    `by_class` has shape (channels, classes, releases); own machines stand at full utilisation, devices at zero.
+    `api_list` and `host_list` are list blends, shape (releases,).
+    """
+
+    by_class: Floats
+    api_list: Floats
+    host_list: Floats
+
+
+def serving_costs(market: Market) -> Costs:
+    """Return the serving cost of every release: that of its release month moved along the cost index."""
+    table = market.releases
+    now = supply.cost_index(market, market.month)
+    index = {int(m): supply.cost_index(market, int(m)) for m in np.unique(table.month)}
+    ratio = now / np.array([index[int(m)] for m in table.month])
+    return Costs(marginal=table.cost_at_release * ratio, since_release=ratio)
+
+
+def prices(market: Market, costs: Costs) -> Prices:
+    """Return the prices of every release by channel and class.
+
+    Labs post their list price (less the adoption value after the history); hosts sold at the list price when the
+    release came out and follow cost since; own machines pay the bare cost.
+    """
+    p, table = market.parameters, market.releases
+    value = np.zeros(len(market.labs.names)) if market.replaying else market.labs.adoption_value
+    api = pricing.posted_price(table.list_price, value[table.lab])
+    host = np.where(table.is_open, table.list_price * costs.since_release, np.nan)
+    output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
+    input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
+    factor = np.array([p[f"demand.price_factor.{c}"] for c in CLASSES])
+    by_class = np.zeros((len(CHANNELS), len(CLASSES), len(table.names)))
+    for channel, blend in ((LAB_API, api), (HOST, host)):
+        split = hosting.split_price(blend, output_ratio)
+        by_class[channel] = pricing.class_price(*split, input_share, factor)
+    by_class[SELF_HOST] = costs.marginal
+    return Prices(by_class=by_class, api_list=api, host_list=host)
+
+
+def offered(market: Market) -> Bools:
+    """Return which releases are on offer on which channel, shape (releases, channels)."""
+    table, lines = market.releases, market.lines
+    on = np.zeros((len(table.names), len(CHANNELS)), bool)
+    current = lines.current[lines.current != NONE]
+    on[current, LAB_API] = table.has_api[current]
+    weights = lines.current_open[lines.current_open != NONE]
+    on[weights, HOST] = True
+    on[weights, SELF_HOST] = True
+    on[weights, ON_DEVICE] = table.on_device[weights]
+    return on
+
+
+def offers(market: Market, priced: Prices) -> OfferTable:
+    """Return the table of offers, sorted by line and channel."""
+    table = market.releases
+    release, channel = np.nonzero(offered(market))
+    order = np.lexsort((channel, release, table.line[release]))
+    release, channel = release[order], channel[order]
+    line = table.line[release]
+    first = np.flatnonzero(np.diff(line, prepend=-1))
+    per_line = np.diff(first, append=len(line))
+    return OfferTable(
+        line=line,
+        lab=table.lab[release],
+        release=release,
+        channel=channel,
+        capability=table.capability[release],
+        degree=table.degree[release],
+        is_open=table.is_open[release],
+        price=priced.by_class[channel, :, release].T,
+        first_of_line=first,
+        channels_of_line=np.repeat(per_line, per_line),
+    )
+
+
+def list_prices(offer_release: Ints, offer_channel: Ints, costs: Costs, priced: Prices) -> Floats:
+    """Return the list price of each offer [USD/Mtok]: of the lab, of hosts, or the cost at full utilisation."""
+    by_channel = np.stack([priced.api_list, priced.host_list, costs.marginal, np.zeros(len(costs.marginal))])
+    return by_channel[offer_channel, offer_release]

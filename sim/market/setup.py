@@ -1,0 +1,100 @@
+"""Build the tables of a market from the drawn settings and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sim import evidence
+from sim.market.stages.releases import DEGREES
+from sim.market.tables import NONE, LabTable, LineTable, ReleaseTable
+from sim.scenario.lab_fields import LABS
+from sim.scenario.schema import BLOCS, CLASSES
+
+OUTPUT_RATIO = 4.0  # output over input price where no list price is known: the usual ratio of 2024-25 lists
+
+
+def lab_table(labs: Mapping[str, Mapping[str, Any]]) -> LabTable:
+    """Return the table of labs in the order of the register."""
+    names = tuple(labs)
+
+    def column(name: str) -> np.ndarray:
+        return np.array([float(labs[lab][name]) for lab in names])
+
+    return LabTable(
+        names=names,
+        bloc=np.array([BLOCS.index(LABS[lab]["bloc"]) for lab in names]),
+        openness=tuple(labs[lab]["openness"] for lab in names),
+        price_rule=tuple(labs[lab]["price_rule"] for lab in names),
+        active=column("active") > 0,
+        adoption_value=column("adoption_value"),
+        cadence=column("cadence_months"),
+        compute_share=column("compute_share"),
+        brand=column("brand"),
+        strength=np.stack([column(f"strength_{c}") for c in CLASSES], axis=1),
+        initial_awareness=column("initial_awareness"),
+        research_compute=np.full(len(names), np.nan),
+        knowledge=np.zeros(len(names)),
+        potential=np.full(len(names), np.nan),
+    )
+
+
+def line_table(labs: LabTable) -> LineTable:
+    """Return the table of all lines of the evidence, empty of releases, sorted by lab and name."""
+    pairs = sorted({(labs.names.index(r.lab), r.line) for r in evidence.releases()})
+    count = len(pairs)
+    return LineTable(
+        names=tuple(f"{labs.names[lab]}/{line}" for lab, line in pairs),
+        lab=np.array([lab for lab, _ in pairs]),
+        current=np.full(count, NONE),
+        current_open=np.full(count, NONE),
+        last_month=np.full(count, -1),
+        next_month=np.full(count, np.nan),
+        offset=np.zeros(count),
+    )
+
+
+def release_row(release: evidence.Release, line: int, lab: int, *, technical: float, p: Mapping[str, Any]) -> dict:
+    """Return the columns of one replayed release.
+
+    Parameters
+    ----------
+    release : evidence.Release
+        What was observed.
+    line, lab : int
+        Row numbers.
+    technical : float
+        Cost of serving a model of its size at the time [USD/Mtok]; used for open releases.
+    p : mapping
+        Drawn parameters.
+
+    Returns
+    -------
+    dict
+        Columns of `ReleaseTable`. An open release without a list price is priced as hosts would: cost plus margin. A
+        closed one's cost follows from its price and the margin.
+    """
+    input_price, output_price = release.input_price, release.output_price
+    if np.isnan(input_price):
+        blend = technical / (1.0 - p["serving.host_margin"])
+        input_price = 4.0 * blend / (3.0 + OUTPUT_RATIO)
+        output_price = input_price * OUTPUT_RATIO
+    blend = (3.0 * input_price + output_price) / 4.0
+    return {
+        "line": line,
+        "lab": lab,
+        "month": release.month,
+        "superseded": ReleaseTable.FAR,
+        "is_open": release.open,
+        "has_api": release.price_kind == "first_party" or not release.open,
+        "on_device": release.on_device,
+        "capability": release.capability,
+        "degree": DEGREES[release.degree],
+        "input_price": input_price,
+        "output_price": output_price,
+        "cost_at_release": technical if release.open else blend * (1.0 - p["serving.closed_margin"]),
+        "active_params": release.active_params_b,
+        "total_params": release.total_params_b,
+    }

@@ -1,0 +1,99 @@
+"""Stage 11: who bought what from whom (docs/model.md, section 4.8). Money in USD a month, tokens in millions a month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Floats, Ints
+
+TOLERANCE = 1e-9  # relative, for sums that must agree
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """A month's flows.
+
+    The three `by_offer` arrays have shape (releases, channels): workloads in the world, tokens bought, money spent.
+    `cost` is the marginal cost of serving the tokens of labs and hosts. The segment arrays have shape
+    (groups, blocs); `present` counts all workloads there, users or not.
+    """
+
+    workloads: Floats
+    tokens: Floats
+    spend: Floats
+    cost: Floats
+    segment_present: Floats
+    segment_workloads: Floats
+    segment_tokens: Floats
+    segment_spend: Floats
+    segment_open: Floats
+    segment_chinese_open: Floats
+    segment_own: Floats
+    surplus: float
+
+    @property
+    def spend_labs(self) -> float:
+        """What labs earn on their own APIs."""
+        return float(self.spend[:, LAB_API].sum())
+
+    @property
+    def spend_hosts(self) -> float:
+        """What hosts of open weights earn."""
+        return float(self.spend[:, HOST].sum())
+
+    @property
+    def spend_self_host(self) -> float:
+        """What adopters spend on machines of their own."""
+        return float(self.spend[:, SELF_HOST].sum() + self.spend[:, ON_DEVICE].sum())
+
+
+def by_offer(release: Ints, channel: Ints, amount: Floats, releases: int, channels: int) -> Floats:
+    """Return amounts summed by release and channel, shape (releases, channels); rows without a model are left out."""
+    uses = release != NONE
+    code = release[uses] * channels + channel[uses]
+    return np.bincount(code, weights=amount[uses], minlength=releases * channels).reshape(releases, channels)
+
+
+def by_segment(group: Ints, bloc: Ints, amount: Floats, groups: int, blocs: int) -> Floats:
+    """Return amounts summed by adopter group and bloc, shape (groups, blocs)."""
+    return np.bincount(group * blocs + bloc, weights=amount, minlength=groups * blocs).reshape(groups, blocs)
+
+
+def violations(accounts: Accounts) -> list[str]:
+    """Return the identities that fail, each a sentence; empty when all hold.
+
+    Workloads, tokens and money counted by seller must equal those counted by buyer; nothing is negative or not finite.
+    """
+    broken = []
+    pairs = {
+        "workloads by offer and by segment": (accounts.workloads.sum(), accounts.segment_workloads.sum()),
+        "tokens by offer and by segment": (accounts.tokens.sum(), accounts.segment_tokens.sum()),
+        "spend by seller and by buyer": (accounts.spend.sum(), accounts.segment_spend.sum()),
+        "total spend and its three parts": (
+            accounts.spend.sum(),
+            accounts.spend_labs + accounts.spend_hosts + accounts.spend_self_host,
+        ),
+    }
+    for name, (left, right) in pairs.items():
+        if abs(left - right) > TOLERANCE * max(1.0, abs(left), abs(right)):
+            broken.append(f"{name} differ: {left!r} and {right!r}")
+    for name in ("workloads", "tokens", "spend", "cost", "segment_present"):
+        values = getattr(accounts, name)
+        if not np.all(np.isfinite(values)) or np.any(values < 0):
+            broken.append(f"{name} has a negative or non-finite entry")
+    if np.any(accounts.segment_workloads > accounts.segment_present * (1 + TOLERANCE)):
+        broken.append("a segment uses more workloads than it has")
+    return broken
+
+
+def herfindahl(shares: Floats) -> float:
+    """Return the sum of squared shares, in [0, 1]; NaN where nothing is sold."""
+    total = shares.sum()
+    return float(((shares / total) ** 2).sum()) if total > 0 else float("nan")
+
+
+def ratio(part: float, whole: float) -> float:
+    """Return part over whole, NaN where the whole is nothing."""
+    return float(part / whole) if whole > 0 else float("nan")

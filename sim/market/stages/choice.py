@@ -1,0 +1,194 @@
+"""Stage 8: who looks again, and what they choose (docs/model.md, section 4.5).
+
+A nested logit: a product line is a nest whose members are its channels; keeping a superseded release and doing the
+work without a model are nests of their own. Utilities are in utils of the Gumbel noise redrawn at each choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.market.stages.hosting import own_price
+from sim.market.stages.usage import bill_disutility
+from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
+
+BLOCK = 2048  # rows evaluated together: about 1 MB a matrix, inside the second-level cache
+
+
+@dataclass(frozen=True)
+class Choosers:
+    """The workloads that look again this month; shapes (rows,) unless said otherwise, units as in `WorkloadTable`."""
+
+    kind: Ints
+    bloc: Ints
+    need: Floats  # this month's, Mtok/month
+    pain: Floats
+    price_sensitivity: Floats
+    value: Floats
+    difficulty: Floats  # this month's, ECI points
+    control_value: Floats
+    distrust: Floats  # this month's
+    barred: Bools  # a ban on Chinese labs' APIs binds
+    staff_cost: Floats  # USD/month
+    taste_line: Floats  # (rows, lines)
+    taste_open: Floats
+    taste_origin: Floats  # (rows, blocs)
+    knows: Bools  # (rows, labs) considers the lab
+    used_here: Bools  # (rows, labs) the organisation uses the lab for another workload
+    release: Ints
+    channel: Ints
+    lab: Ints  # current vendor, NONE if none
+    at_home: Bools  # looks only at the current vendor's offers
+    switching_cost: Floats
+    upgrade_cost: Floats
+    adoption_cost: Floats
+    without_ai_cost: Floats  # USD/Mtok-equivalent
+    keep_price: Floats  # price of the release in use where it is superseded and still served, else NaN
+    keep_capability: Floats  # with the lab's strength in the class
+    keep_fixed: Floats  # the rest of its utility that no price or capability moves
+
+
+@dataclass(frozen=True)
+class ChoiceRules:
+    """What is common to all choosers this month."""
+
+    strength: Floats  # (classes, offers) ECI points
+    brand: Floats  # (offers,) utils
+    lab_bloc: Ints  # (offers,)
+    control: Floats  # (offers,) openness x channel
+    exposure: Floats  # (offers,) share of the distrust raised, 0 for labs outside China
+    chinese_api: Bools  # (offers,) a Chinese lab's own API
+    sold_in: Bools  # (blocs, offers)
+    home_fit: Floats  # (blocs, offers) utils
+    success_width: float
+    dissimilarity: float
+    multi_home_discount: float
+    device_limit: float  # Mtok/month
+    highest_utilisation: float
+    half_volume: float  # Mtok/month
+
+
+def looks_again(
+    u: Floats, *, hazard: Floats, leap: Floats | float, bump: float
+) -> Bools:
+    """Return who reviews all vendors: hazard per month, raised by `bump` times the size of a leap elsewhere (0..1)."""
+    return u < np.minimum(1.0, hazard * (1.0 + bump * leap))
+
+
+def upgrade_hazard(step: Floats, *, usual: float, leap: float, leap_points: float) -> Floats:
+    """Return the hazard of considering the vendor's newer release, rising with its step [points] to that of a leap."""
+    return usual + (leap - usual) * np.clip(step / leap_points, 0.0, 1.0)
+
+
+def success(capability: Floats, difficulty: Floats, width: float) -> Floats:
+    """Return the share of the work that succeeds: logistic in capability above difficulty, shape broadcast."""
+    with np.errstate(over="ignore"):
+        return 1.0 / (1.0 + np.exp((difficulty - capability) / width))
+
+
+def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
+    """Return the utility of every offer to every chooser, -inf where it cannot be chosen, shape (rows, offers)."""
+    price = offers.price[who.kind]
+    own = np.flatnonzero(offers.channel == SELF_HOST)
+    price[:, own] = own_price(
+        price[:, own], who.need[:, None], highest=rules.highest_utilisation, half_volume=rules.half_volume
+    )
+    capability = (offers.capability + rules.strength)[who.kind]
+    utility = who.value[:, None] * success(capability, who.difficulty[:, None], rules.success_width)
+    utility -= who.price_sensitivity[:, None] * bill_disutility(price, who.need[:, None], who.pain[:, None])
+    utility += who.control_value[:, None] * rules.control
+    utility -= who.distrust[:, None] * rules.exposure
+    utility += rules.home_fit[who.bloc] + rules.brand
+    utility += who.taste_line[:, offers.line] + who.taste_origin[:, rules.lab_bloc]
+    utility += who.taste_open[:, None] * offers.is_open
+    staff = who.price_sensitivity * np.log1p(who.staff_cost / who.pain)
+    utility[:, own] -= staff[:, None]
+    utility -= vendor_costs(who, offers, rules)
+    return np.where(open_to(who, offers, rules), utility, -np.inf)
+
+
+def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
+    """Return the cost of moving to each offer, shape (rows, offers).
+
+    Nothing for the offer in use, the upgrade cost inside the vendor, the switching cost to another one (less for a
+    vendor that the organisation uses already), the adoption cost for a workload that uses no model yet.
+    """
+    same_vendor = who.lab[:, None] == offers.lab
+    same_offer = (who.release[:, None] == offers.release) & (who.channel[:, None] == offers.channel)
+    discount = 1.0 - rules.multi_home_discount * who.used_here[:, offers.lab]
+    move = np.where(same_vendor, who.upgrade_cost[:, None], who.switching_cost[:, None] * discount)
+    move[same_offer] = 0.0
+    return np.where((who.release == NONE)[:, None], who.adoption_cost[:, None], move)
+
+
+def open_to(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Bools:
+    """Return which offers each chooser may and does look at, shape (rows, offers)."""
+    same_vendor = who.lab[:, None] == offers.lab
+    looks = who.knows[:, offers.lab] & rules.sold_in[who.bloc]
+    looks |= same_vendor
+    looks &= same_vendor | ~who.at_home[:, None]
+    looks &= ~(who.barred[:, None] & rules.chinese_api)
+    looks &= (offers.channel != ON_DEVICE) | (who.need[:, None] <= rules.device_limit)
+    return looks
+
+
+def keep_utilities(who: Choosers, rules: ChoiceRules) -> Floats:
+    """Return the utility of staying with a superseded release, -inf where that is not possible, shape (rows,)."""
+    gain = who.value * success(who.keep_capability, who.difficulty, rules.success_width)
+    bill = who.price_sensitivity * bill_disutility(who.keep_price, who.need, who.pain)
+    return np.where(np.isnan(who.keep_price), -np.inf, gain - bill + who.keep_fixed)
+
+
+def outside_utilities(who: Choosers) -> Floats:
+    """Return the utility of doing the work without a model, shape (rows,); not an option in an upgrade at home."""
+    without = -who.price_sensitivity * bill_disutility(who.without_ai_cost, who.need, who.pain)
+    return np.where(who.at_home, -np.inf, without)
+
+
+def choice_probabilities(
+    utility: Floats, keep: Floats, outside: Floats, *, first_of_line: Ints, channels_of_line: Ints, dissimilarity: float
+) -> tuple[Floats, Floats]:
+    """Return nested-logit probabilities and the logsum.
+
+    Parameters
+    ----------
+    utility : array, shape (rows, offers)
+        Utilities of the offers, columns sorted by line.
+    keep, outside : array, shape (rows,)
+        Utilities of the two options outside the nests.
+    first_of_line : array, shape (lines,)
+        Column at which each line starts.
+    channels_of_line : array, shape (offers,)
+        Channels of the offer's line; lambda log(channels) is taken off, so that channels add no variety bonus.
+    dissimilarity : float
+        lambda in (0, 1]; 1 is the plain logit.
+
+    Returns
+    -------
+    probability : array, shape (rows, offers + 2)
+        Offers, then keep, then outside; rows sum to one.
+    logsum : array, shape (rows,)
+        Expected maximum utility less Euler's constant.
+    """
+    utility = utility - dissimilarity * np.log(channels_of_line)
+    highest = np.maximum(np.maximum(utility.max(axis=1), keep), outside)
+    member = np.exp((utility - highest[:, None]) / dissimilarity)
+    nest = np.add.reduceat(member, first_of_line, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(nest > 0.0, nest ** (dissimilarity - 1.0), 0.0)
+    line = np.repeat(np.arange(len(first_of_line)), np.diff(first_of_line, append=utility.shape[1]))
+    weight = np.concatenate(
+        [member * scale[:, line], np.exp(keep - highest)[:, None], np.exp(outside - highest)[:, None]], axis=1
+    )
+    total = weight.sum(axis=1)
+    return weight / total[:, None], highest + np.log(total)
+
+
+def draw_option(probability: Floats, u: Floats) -> Ints:
+    """Return the option each uniform picks by inverse CDF, shape (rows,); never one of probability zero."""
+    cumulative = np.cumsum(probability, axis=1)
+    picked = (cumulative < (u * cumulative[:, -1])[:, None]).sum(axis=1)
+    return np.minimum(picked, probability.shape[1] - 1)
+

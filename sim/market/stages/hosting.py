@@ -1,0 +1,45 @@
+"""Stage 5: serving cost, hosts and own machines (docs/model.md, section 4.4). All costs in USD per million tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.market.tables import Floats
+
+REFERENCE_PARAMS = 37.0  # active parameters [billions] of the model whose cost is `serving.base_cost`
+REFERENCE_GPU_HOUR = 2.0  # USD, the accelerator-hour price of that cost
+
+
+def cost_index(gpu_hour: float, efficiency_growth: float, years: float) -> float:
+    """Return serving cost relative to February 2025: accelerator-hour price over tokens per accelerator-hour."""
+    return gpu_hour / REFERENCE_GPU_HOUR / efficiency_growth**years
+
+
+def technical_cost(base_cost: float, active_params: float, size_exponent: float, index: float) -> float:
+    """Return the cost of serving an open model at full load, by its active parameters [billions]."""
+    return base_cost * (active_params / REFERENCE_PARAMS) ** size_exponent * index
+
+
+def host_price(cost: Floats, margin: float) -> Floats:
+    """Return hosts' price: marginal cost plus a margin that is a share of the price, shape of `cost`."""
+    return cost / (1.0 - margin)
+
+
+def utilisation(volume: Floats, *, highest: float, half_volume: float) -> Floats:
+    """Return the share of its accelerators' capacity an own cluster uses at a monthly volume [Mtok], shape of volume.
+
+    Half of the highest utilisation is reached at `half_volume`.
+    """
+    return highest * volume / (volume + half_volume)
+
+
+def split_price(list_price: Floats, output_ratio: Floats) -> tuple[Floats, Floats]:
+    """Return input and output prices whose list blend (3 input + output) / 4 is `list_price`, given output/input."""
+    input_price = 4.0 * list_price / (3.0 + output_ratio)
+    return input_price, input_price * output_ratio
+
+
+def own_price(cost: Floats, volume: Floats, *, highest: float, half_volume: float) -> Floats:
+    """Return the marginal price of own machines: cost at full load over utilisation, broadcast shape."""
+    with np.errstate(divide="ignore"):
+        return cost / utilisation(volume, highest=highest, half_volume=half_volume)

@@ -1,0 +1,197 @@
+"""Stage 12: what surveys and trackers would have seen (docs/model.md, section 6).
+
+Surveys are not the market: the router sees developers on APIs and hosts, weighted by where it bills; the enterprise
+survey sees US enterprises; the hub sees downloads. Each function returns series by the names of
+`sim/evidence/observations.csv`, in their units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.market.stages.accounts import ratio
+from sim.market.stages.capability import months_behind
+from sim.market.tables import HOST, LAB_API, NONE, Bools, Floats, Ints
+from sim.scenario.schema import BLOCS, CLASSES
+
+YEAR, COHORT = 12, 5  # months looked back by the yearly rates and by cohort retention
+WEEKS = 365.25 / 7.0 / 12.0  # weeks in a month
+CN, US = BLOCS.index("CN"), BLOCS.index("US")
+
+
+class Memory:
+    """What each workload used in the past year: rings of release, lab and line, NONE for no model or not yet there."""
+
+    def __init__(self, rows: int):
+        self.release = np.full((YEAR + 1, rows), NONE, np.int32)
+        self.lab = np.full((YEAR + 1, rows), NONE, np.int16)
+        self.line = np.full((YEAR + 1, rows), NONE, np.int16)
+        self.month = -1
+
+    def push(self, month: int, release: Ints, lab: Ints, line: Ints) -> None:
+        """Store this month's use over that of thirteen months ago."""
+        slot = month % (YEAR + 1)
+        self.release[slot], self.lab[slot], self.line[slot] = release, lab, line
+        self.month = month
+
+    def ago(self, months: int) -> tuple[Ints, Ints, Ints]:
+        """Return release, lab and line of each workload a number of months ago."""
+        slot = (self.month - months) % (YEAR + 1)
+        return self.release[slot], self.lab[slot], self.line[slot]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The workloads a panel sees and how it weighs them; shapes (rows,)."""
+
+    lab: Ints
+    line: Ints
+    kind: Ints
+    is_open: Bools
+    chinese: Bools
+    amount: Floats  # tokens or workloads in the world
+    spend: Floats  # USD/month
+
+
+def share(amount: Floats, chosen: Bools) -> float:
+    """Return the part of an amount that is chosen, NaN for an empty sample."""
+    return ratio(float(amount[chosen].sum()), float(amount.sum()))
+
+
+def router_series(
+    sample: Sample, labs: tuple[str, ...], tokens_per_month: float, router_share: float
+) -> dict[str, float]:
+    """Return what a router of developers' requests shows: token shares, prices paid, mix of work.
+
+    Parameters
+    ----------
+    sample : Sample
+        Developers on lab APIs and hosts; `amount` in tokens weighted by billing country.
+    labs : tuple of str
+        Names of the labs.
+    tokens_per_month : float
+        Unweighted tokens of the sample [Mtok/month].
+    router_share : float
+        Router's part of them.
+    """
+    tokens, spend, is_open = sample.amount, sample.spend, sample.is_open
+    coding = sample.kind == CLASSES.index("coding")
+    series = {
+        "open_token_share": share(tokens, is_open),
+        "chinese_open_token_share": share(tokens, is_open & sample.chinese),
+        "rest_of_world_open_token_share": share(tokens, is_open & ~sample.chinese),
+        "open_spend_share": share(spend, is_open),
+        "chinese_spend_share": share(spend, sample.chinese),
+        "mean_price_paid:closed": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
+        "mean_price_paid:open": ratio(spend[is_open].sum(), tokens[is_open].sum()),
+        "workload_token_share:coding": share(tokens, coding),
+        "workload_share_of_open:chat": share(tokens[is_open], sample.kind[is_open] == CLASSES.index("chat")),
+        "total_tokens_per_week": tokens_per_month * router_share / WEEKS / 1e6,
+    }
+    for name in ("OpenAI", "Anthropic", "Google"):
+        series[f"lab_token_share:{name}"] = share(tokens, sample.lab == labs.index(name))
+    series["lab_token_share:OpenAI+Anthropic+Google"] = sum(
+        series[f"lab_token_share:{name}"] for name in ("OpenAI", "Anthropic", "Google")
+    )
+    anthropic = sample.lab[coding] == labs.index("Anthropic")
+    series["lab_share_of_workload:Anthropic/coding"] = share(tokens[coding], anthropic)
+    open_lab, open_line = sample.lab[is_open], sample.line[is_open]
+    series["lab_share_of_open:DeepSeek"] = share(tokens[is_open], open_lab == labs.index("DeepSeek"))
+    by_line = np.bincount(open_line, weights=tokens[is_open]) if len(open_line) else np.zeros(1)
+    series["largest_line_share_of_open"] = ratio(by_line.max(), by_line.sum())
+    return series
+
+
+def retention(weight: Floats, line_now: Ints, line_then: Ints, line_before: Ints) -> float:
+    """Return the share of those who took up a line then and are on it now (then: months ago, before: one earlier)."""
+    joined = (line_then != NONE) & (line_then != line_before)
+    return share(weight[joined], line_now[joined] == line_then[joined])
+
+
+def enterprise_series(sample: Sample, labs: tuple[str, ...]) -> dict[str, float]:
+    """Return what a survey of US enterprises shows: shares of workloads by openness and vendor."""
+    workloads = sample.amount
+    series = {
+        "open_workload_share": share(workloads, sample.is_open),
+        "chinese_open_workload_share": share(workloads, sample.is_open & sample.chinese),
+    }
+    for name in ("OpenAI", "Anthropic", "Google", "Meta", "Mistral", "DeepSeek"):
+        series[f"lab_workload_share:{name}"] = share(workloads, sample.lab == labs.index(name))
+    return series
+
+
+def yearly_rates(weight: Floats, now: tuple[Ints, Ints], then: tuple[Ints, Ints]) -> dict[str, float]:
+    """Return the shares of users of a year ago who changed vendor, or took a newer release of the same vendor.
+
+    `now` and `then` are (release, lab), each of shape (rows,).
+    """
+    used = (then[1] != NONE) & (now[1] != NONE)
+    switched = now[1] != then[1]
+    upgraded = ~switched & (now[0] != then[0])
+    return {
+        "annual_vendor_switch_rate": share(weight[used], switched[used]),
+        "annual_upgrade_within_vendor_rate": share(weight[used], upgraded[used]),
+    }
+
+
+def downloads_series(by_lab: Floats, before: Floats, lab_bloc: Ints, labs: tuple[str, ...]) -> dict[str, float]:
+    """Return hub downloads: China's share of those of China and the US over the month, running totals in millions."""
+    fresh = by_lab - before
+    china, us = fresh[lab_bloc == CN].sum(), fresh[lab_bloc == US].sum()
+    series = {"chinese_download_share_of_two": ratio(china, china + us), "cumulative_downloads:all": by_lab.sum() / 1e6}
+    for name in ("Alibaba", "Meta"):
+        series[f"cumulative_downloads:{name}"] = float(by_lab[labs.index(name)]) / 1e6
+    series["cumulative_downloads:CN"] = float(by_lab[lab_bloc == CN].sum()) / 1e6
+    series["cumulative_downloads:US"] = float(by_lab[lab_bloc == US].sum()) / 1e6
+    return series
+
+
+@dataclass(frozen=True)
+class Race:
+    """Records by openness and bloc up to now [ECI points]; lags in months, with and without a tie tolerance."""
+
+    closed: float
+    open: float
+    us: float
+    china: float
+    gap_months: float
+    gap_months_tied: float
+    china_lag: float
+    china_lag_tied: float
+
+
+def race(
+    months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: int, tolerance: float
+) -> Race:
+    """Return the state of the capability race from all releases so far, each array of shape (releases,).
+
+    A lag is the time since the leaders first had what the followers have today; with the tolerance, models that close
+    count as tied.
+    """
+
+    def best(which: Bools) -> float:
+        return float(capability[which].max()) if which.any() else float("nan")
+
+    def lag(leaders: Bools, level: float, slack: float) -> float:
+        return months_behind(months[leaders], capability[leaders], level + slack, now)
+
+    us, china = bloc == US, bloc == CN
+    open_best, china_best = best(is_open), best(china)
+    return Race(
+        closed=best(~is_open),
+        open=open_best,
+        us=best(us),
+        china=china_best,
+        gap_months=lag(~is_open, open_best, 0.0),
+        gap_months_tied=lag(~is_open, open_best, tolerance),
+        china_lag=lag(us, china_best, 0.0),
+        china_lag_tied=lag(us, china_best, tolerance),
+    )
+
+
+def lowest_price(capability: Floats, channel: Ints, price: Floats, level: float) -> float:
+    """Return the lowest list or host price of an offer with capability `level` or more [USD/Mtok], NaN for none."""
+    able = (capability >= level) & np.isin(channel, (LAB_API, HOST))
+    return float(price[able].min()) if able.any() else float("nan")

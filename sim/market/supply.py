@@ -1,0 +1,368 @@
+"""The supply side of a month: policy at the hand-over, compute, capability and releases.
+
+Each function reads the market and returns what changes; `market.py` alone assigns it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim import evidence
+from sim.market import setup
+from sim.market.governments import Policy
+from sim.market.labs import Lab
+from sim.market.stages import capability, compute, hosting, releases
+from sim.market.tables import NONE, Floats
+from sim.months import parse_month, years_since
+from sim.scenario.schema import BLOCS
+
+if TYPE_CHECKING:
+    from sim.market.market import Market
+
+FIRST_STOCK = parse_month("2022-12")  # compute is followed from here, whatever the start of the scenario
+REFERENCE = parse_month("2025-02")  # month of the serving cost disclosure
+DOMESTIC_REFERENCE = parse_month("2025-07")  # middle of the year whose domestic output is a parameter
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """State at the end of the replayed history, to which the rules attach so that nothing jumps.
+
+    `level` is the capability of each lab's best release, NaN for labs without one; `growth` the common growth of
+    knowledge [points/month]; `added_abroad` the accelerators added outside China in the last twelve months [H100e].
+    """
+
+    level: Floats
+    research_compute: Floats
+    knowledge: Floats
+    growth: float
+    added_abroad: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """A release ready to be put on offer: name, columns of `ReleaseTable`, and the other lines that it ends."""
+
+    name: str
+    columns: dict[str, Any]
+    retires: tuple[int, ...] = ()
+
+
+def first_policy(p: Mapping[str, Any]) -> Policy:
+    """Return the rules during the history; quotas are not used there, since shipments are replayed."""
+    return Policy(
+        quota={tier: 0.0 for tier in compute.TIERS}, leakage=p["compute.cn.leakage"], allowed=1.0, cloud_open=1.0
+    )
+
+
+def policy_after_history(policy: Policy, p: Mapping[str, Any]) -> Policy:
+    """Return the rules that hold from the first month after the history, before the scenario's events."""
+    return Policy(
+        quota={tier: p[f"compute.cn.quota_{tier.lower()}"] for tier in compute.TIERS},
+        leakage=policy.leakage,
+        allowed=p["compute.cn.import_allowed"],
+        cloud_open=policy.cloud_open,
+        domestic_growth=policy.domestic_growth,
+    )
+
+
+def first_compute(p: Mapping[str, Any]) -> compute.ComputeState:
+    """Return the stocks at the end of 2022: legal imports as observed, no diverted, one year of domestic output."""
+    legal = evidence.china_legal_stock(FIRST_STOCK).median
+    abroad = evidence.world_stock(FIRST_STOCK) - legal
+    units = 12.0 * domestic_units(p, FIRST_STOCK)
+    return compute.ComputeState(
+        abroad=abroad,
+        abroad_total=abroad,
+        legal=legal,
+        legal_total=legal,
+        diverted=0.0,
+        domestic=units * p["compute.perf.domestic"],
+        rented=p["compute.cn.rented_share"] * abroad,
+    )
+
+
+def domestic_units(p: Mapping[str, Any], month: int) -> float:
+    """Return China's monthly output of accelerators during the history [chips/month]."""
+    years = years_since(month, DOMESTIC_REFERENCE)
+    return p["compute.cn.domestic_units_2025"] / 12.0 * p["compute.cn.domestic_past_growth"] ** years
+
+
+def _domestic_after(market: Market) -> float:
+    """Return the monthly output after the history: the last rate, grown at the rate in force since each event."""
+    p, until = market.parameters, market.settings.history_until
+    units = domestic_units(p, until)
+    growth, since = p["compute.cn.domestic_growth"], until
+    for month, factor in market.policy.domestic_growth:
+        units *= growth ** years_since(month, since)
+        growth, since = factor, month
+    return units * growth ** years_since(market.month, since)
+
+
+def compute_month(market: Market, month: int | None = None) -> compute.ComputeState:
+    """Return the stocks at the end of the month: replayed shipments to the end of the history, rules after it."""
+    p, policy, state = market.parameters, market.policy, market.compute
+    month = market.month if month is None else month
+    if month <= market.settings.history_until:
+        legal = _observed_legal(month) - _observed_legal(month - 1)
+        abroad = _observed_abroad(month) - _observed_abroad(month - 1)
+        demand = p["compute.cn.demand_share"] * (abroad + legal)
+        licensed, domestic = legal, domestic_units(p, month)
+    else:
+        assert market.handover is not None
+        # The mean of the last year stands at its middle, half a year before the hand-over.
+        years = years_since(month, market.settings.history_until) + 0.5
+        abroad = compute.additions_abroad(
+            market.handover.added_abroad, p["compute.world.growth"], p["compute.world.growth_fade"], years
+        )
+        demand = p["compute.cn.demand_share"] * abroad / (1.0 - p["compute.cn.demand_share"])
+        perf = {tier: p[f"compute.perf.{tier.lower()}"] for tier in compute.TIERS}
+        _, legal = compute.legal_imports(demand, month, quota=policy.quota, perf=perf, allowed=policy.allowed)
+        _, licensed = compute.legal_imports(demand, month, quota=policy.quota, perf=perf, allowed=1.0)
+        domestic = _domestic_after(market)
+    return compute.next_compute(
+        state,
+        added_abroad=abroad,
+        added_legal=legal,
+        unlicensed=max(0.0, demand - licensed),
+        domestic_units=domestic,
+        domestic_perf=p["compute.perf.domestic"],
+        leakage=policy.leakage,
+        rented_share=p["compute.cn.rented_share"],
+        cloud_open=policy.cloud_open,
+        retirement=p["compute.retirement"],
+    )
+
+
+def _observed_legal(month: int) -> float:
+    return evidence.china_legal_stock(month).median
+
+
+def _observed_abroad(month: int) -> float:
+    return evidence.world_stock(month) - _observed_legal(month)
+
+
+def bloc_stocks(market: Market) -> Floats:
+    """Return the accelerators that labs of each bloc can use [H100e], in the order of `BLOCS`."""
+    p, state = market.parameters, market.compute
+    us, eu = p["compute.us_share"], min(p["compute.eu_share"], 1.0 - p["compute.us_share"])
+    stocks = {"US": us * state.abroad, "EU": eu * state.abroad, "CN": state.china, "ROW": (1 - us - eu) * state.abroad}
+    return np.array([stocks[bloc] for bloc in BLOCS])
+
+
+def research_month(market: Market) -> Floats:
+    """Return smoothed research compute of each lab [H100e], shape (labs,)."""
+    p, labs = market.parameters, market.labs
+    stock = np.maximum(bloc_stocks(market)[labs.bloc], 1.0)  # a bloc cut off from everything keeps one accelerator
+    now = capability.research_compute(labs.compute_share, stock, p["compute.research_share"])
+    now = np.maximum(now, 1e-3)  # a lab with a share of zero stays on the logarithmic scale
+    if np.isnan(labs.research_compute[0]):
+        return now
+    return capability.smoothed(labs.research_compute, now, max(1.0, p["capability.smoothing_months"]))
+
+
+def spin_up(market: Market) -> None:
+    """Follow compute from the end of 2022 and put on offer what was released before the first month."""
+    for month in range(FIRST_STOCK + 1, market.settings.start):
+        market.follow_compute(month)
+    last = min(market.settings.start - 1, market.settings.history_until)
+    for made in replayed_releases(market, upto=last):
+        market.put_on_offer(made)
+    for change in evidence.price_changes(until=last):
+        market.change_price(change)
+
+
+def releases_month(market: Market) -> list[Made]:
+    """Return the month's releases: observed ones to the end of the history, decided ones after it."""
+    if market.replaying:
+        return replayed_releases(market, upto=market.month, since=market.month)
+    return decided_releases(market)
+
+
+def price_changes_month(market: Market) -> list[evidence.PriceChange]:
+    """Return the observed list-price changes of the month; none after the history."""
+    if not market.replaying:
+        return []
+    return [change for change in evidence.price_changes(until=market.month) if change.month == market.month]
+
+
+def records(market: Market) -> tuple[float, float]:
+    """Return the best closed and the best open capability so far [ECI points]; infinite before there is one."""
+    table = market.releases
+    best = [table.capability[table.is_open == kind].max(initial=-np.inf) for kind in (False, True)]
+    return tuple(value if np.isfinite(value) else np.inf for value in best)  # the first of its kind is no leap
+
+
+def capability_month(market: Market) -> tuple[Floats, Floats]:
+    """Return knowledge and potential of each lab; during the history potential is its best release so far."""
+    labs, p = market.labs, market.parameters
+    if market.handover is None:
+        return labs.knowledge, best_of_labs(market)
+    start = market.handover
+    knowledge = capability.next_knowledge(labs.knowledge, growth=start.growth, catch_up=p["capability.catch_up"])
+    potential = capability.potential(
+        start.level,
+        p["capability.compute_effect"],
+        labs.research_compute / start.research_compute,
+        knowledge - start.knowledge,
+    )
+    return knowledge, potential
+
+
+def best_of_labs(market: Market) -> Floats:
+    """Return the capability of each lab's best release so far [ECI points], NaN for none."""
+    best = np.full(len(market.labs.names), np.nan)
+    table = market.releases
+    if len(table.names):
+        np.fmax.at(best, table.lab, table.capability)
+    return best
+
+
+def hand_over(market: Market) -> HandOver:
+    """Return what the rules attach to: each lab's potential is its best release, each gap stands still on trend."""
+    p, labs = market.parameters, market.labs
+    level = best_of_labs(market)
+    trends = capability.trend(np.array(market.compute_log), int(p["capability.trend_months"]))
+    front = int(np.nanargmax(level))
+    effect = p["capability.compute_effect"]
+    until = market.settings.history_until
+    return HandOver(
+        level=level,
+        research_compute=labs.research_compute.copy(),
+        knowledge=capability.stationary_knowledge(effect, p["capability.catch_up"], trends, front),
+        growth=p["capability.frontier_slope"] / 12.0 - effect * float(trends[front]),
+        added_abroad=_observed_abroad(until) - _observed_abroad(until - 12),
+    )
+
+
+def line_schedule(market: Market) -> tuple[Floats, Floats]:
+    """Return each line's offset from its lab's potential and the month of its next release, at the hand-over.
+
+    A line is continued if its lab is active and its last release is recent; others keep what is on offer.
+    """
+    p, lines, labs, until = market.parameters, market.lines, market.labs, market.settings.history_until
+    assert market.handover is not None
+    offset = np.zeros(len(lines.lab))
+    following = np.full(len(lines.lab), np.inf)
+    for line, current in enumerate(lines.current):
+        lab = lines.lab[line]
+        elapsed = until - lines.last_month[line]
+        if current == NONE or not labs.active[lab] or elapsed > p["capability.dormant_months"]:
+            continue
+        offset[line] = market.releases.capability[current] - market.handover.level[lab]
+        following[line] = lines.last_month[line] + _interval(market, line, elapsed)
+    return offset, following
+
+
+def _interval(market: Market, line: int, elapsed: float = 0.0) -> float:
+    p, lines = market.parameters, market.lines
+    number = int(np.sum(market.releases.line == line))
+    return releases.draw_interval(
+        market.seed,
+        lines.names[line],
+        number,
+        mean=market.labs.cadence[lines.lab[line]],
+        shape=p["capability.release_spread"],
+        elapsed=elapsed,
+    )
+
+
+def next_release_month(market: Market, line: int) -> float:
+    """Return the month of the release after the one that has just come out."""
+    return market.month + _interval(market, line)
+
+
+def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
+    """Return the observed releases of months `since` to `upto`, both included."""
+    rows = []
+    names = market.labs.names
+    for seen in evidence.releases(until=upto):
+        if seen.month < since:
+            continue
+        lab = names.index(seen.lab)
+        line = market.lines.names.index(f"{seen.lab}/{seen.line}")
+        technical = technical_cost(market, seen.active_params_b, seen.month)
+        row = setup.release_row(seen, line, lab, technical=technical, p=market.parameters)
+        retired = tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires)
+        rows.append(Made(seen.model, row, retired))
+    return rows
+
+
+def cost_index(market: Market, month: int) -> float:
+    """Return serving cost relative to February 2025 for the same model."""
+    growth = market.parameters["serving.efficiency_growth"]
+    return hosting.cost_index(gpu_hour(market, month), growth, years_since(month, REFERENCE))
+
+
+def gpu_hour(market: Market, month: int) -> float:
+    """Return the price of an accelerator-hour [USD]: observed to the end of the history, then on a trend."""
+    until = market.settings.history_until
+    trend = market.parameters["serving.gpu_price_growth"] ** max(0.0, years_since(month, until))
+    return evidence.gpu_hour_price(min(month, until)) * trend
+
+
+def technical_cost(market: Market, active_params: float, month: int) -> float:
+    """Return the cost of serving an open model of a size in a month [USD/Mtok]."""
+    p = market.parameters
+    return hosting.technical_cost(
+        p["serving.base_cost"], active_params, p["serving.size_exponent"], cost_index(market, month)
+    )
+
+
+def decided_releases(market: Market) -> list[Made]:
+    """Return the releases that labs decide this month, after the history."""
+    p, lines, table = market.parameters, market.lines, market.releases
+    ready = np.full(len(lines.lab), np.nan)
+    for line in np.flatnonzero(lines.next_month <= market.month):
+        number = int(np.sum(table.line == line))
+        noise = releases.draw_noise(market.seed, lines.names[line], number, p["capability.release_noise"])
+        ready[line] = market.labs.potential[lines.lab[line]] + lines.offset[line] + noise
+    gain = ready - np.where(lines.current == NONE, np.nan, table.capability[lines.current])
+    due = {
+        int(line): float(ready[line])
+        for line in releases.due_lines(lines.next_month, market.month, gain, p["capability.minimum_step"])
+    }
+    made = []
+    for lab in market.agents_by_type[Lab]:
+        for new in lab.decide_releases(due):
+            name = f"{lines.names[new.line]} #{int(np.sum(table.line == new.line)) + 1}"
+            made.append(Made(name, _decided_row(market, lab, new)))
+    return made
+
+
+def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str, Any]:
+    """Return the columns of a new release: size and price follow its predecessor under the lab's price rule."""
+    p, table = market.parameters, market.releases
+    before = int(market.lines.current[new.line])
+    growth = p["serving.size_growth"] ** years_since(market.month, table.month[before])
+    active = table.active_params[before] * growth
+    ratio = (
+        cost_index(market, market.month)
+        / cost_index(market, int(table.month[before]))
+        * growth ** p["serving.size_exponent"]
+    )
+    price = lab.next_list_price(1.0, ratio)
+    blend = table.list_price[before] * price
+    held = lab.price_rule == "hold"
+    closed_cost = blend * (1.0 - p["serving.closed_margin"]) if held else table.cost_at_release[before] * ratio
+    known = not np.isnan(active)
+    return {
+        "line": new.line,
+        "lab": lab.row,
+        "month": market.month,
+        "superseded": table.FAR,
+        "is_open": new.is_open,
+        "has_api": bool(table.has_api[before]) or not new.is_open,
+        "on_device": bool(table.on_device[before]) and new.is_open,
+        "capability": new.capability,
+        "degree": (table.degree[before] or releases.DEGREES["open_weights"]) if new.is_open else 0.0,
+        "input_price": table.input_price[before] * price,
+        "output_price": table.output_price[before] * price,
+        "cost_at_release": technical_cost(market, active, market.month) if known and new.is_open else closed_cost,
+        "active_params": active,
+        "total_params": table.total_params[before] * growth,
+    }

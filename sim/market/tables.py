@@ -1,0 +1,153 @@
+"""The state of a market as tables of columns. Only `market.py` assigns into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.scenario.schema import CHANNELS
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+LAB_API, HOST, SELF_HOST, ON_DEVICE = range(len(CHANNELS))
+NONE = -1  # no release: the outside option, or not in the market yet
+
+
+@dataclass
+class LabTable:
+    """One row a lab, in a fixed order."""
+
+    names: tuple[str, ...]
+    bloc: Ints  # index into BLOCS
+    openness: tuple[str, ...]
+    price_rule: tuple[str, ...]
+    active: Bools
+    adoption_value: Floats  # USD/Mtok
+    cadence: Floats  # months
+    compute_share: Floats  # share of the bloc's stock
+    brand: Floats  # utils
+    strength: Floats  # (labs, classes) ECI points
+    initial_awareness: Floats  # share
+    research_compute: Floats  # H100e, smoothed
+    knowledge: Floats  # ECI points relative to the frontier at the hand-over
+    potential: Floats  # ECI points; NaN before the lab's first release
+
+
+@dataclass
+class LineTable:
+    """One row a product line, known from the start; a line without a release is not on offer."""
+
+    names: tuple[str, ...]
+    lab: Ints
+    current: Ints  # release on the lab's own API, NONE if none
+    current_open: Ints  # latest release with open weights, NONE if none
+    last_month: Ints  # month of the last release
+    next_month: Floats  # drawn month of the next release after the history, NaN before
+    offset: Floats  # ECI points below the lab's potential
+
+
+@dataclass
+class ReleaseTable:
+    """One row a release; rows are appended and never removed."""
+
+    names: list[str] = field(default_factory=list)
+    line: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    lab: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    month: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    superseded: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # month, or a far future
+    is_open: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+    has_api: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+    on_device: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+    capability: Floats = field(default_factory=lambda: np.empty(0))  # ECI points
+    degree: Floats = field(default_factory=lambda: np.empty(0))  # openness of the licence, 0..1
+    input_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
+    output_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
+    cost_at_release: Floats = field(default_factory=lambda: np.empty(0))  # USD/Mtok at the list blend
+    active_params: Floats = field(default_factory=lambda: np.empty(0))  # billions, NaN for closed models
+    total_params: Floats = field(default_factory=lambda: np.empty(0))  # billions, NaN for closed models
+
+    FAR = 10**9
+
+    def append(self, name: str, **row: float) -> int:
+        """Append one release and return its row number; every column must be given."""
+        self.names.append(name)
+        for column in self.columns():
+            setattr(self, column, np.append(getattr(self, column), row[column]).astype(getattr(self, column).dtype))
+        return len(self.names) - 1
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the array columns."""
+        return tuple(f.name for f in fields(self) if f.name != "names")
+
+    @property
+    def list_price(self) -> Floats:
+        """List price at the usual blend, (3 input + output) / 4 [USD/Mtok], shape (releases,)."""
+        return (3.0 * self.input_price + self.output_price) / 4.0
+
+
+@dataclass(frozen=True)
+class OfferTable:
+    """The offers of a month: line x channel, sorted by line, so that a line is a run of columns.
+
+    Shapes are (offers,) unless said otherwise; prices are in USD per million tokens.
+    """
+
+    line: Ints
+    lab: Ints
+    release: Ints
+    channel: Ints
+    capability: Floats
+    degree: Floats
+    is_open: Bools
+    price: Floats  # (classes, offers), what a class pays; for own machines the cost at full utilisation
+    first_of_line: Ints  # (lines on offer,) column at which each line starts
+    channels_of_line: Ints  # channels of the offer's line
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+
+@dataclass(frozen=True)
+class WorkloadTable:
+    """Fixed properties of the workloads, one row each; shapes (workloads,) unless said otherwise.
+
+    Rows of one organisation are neighbours, and developers' organisations come first.
+    """
+
+    organisation: Ints
+    group: Ints  # index into GROUPS
+    bloc: Ints  # index into BLOCS
+    kind: Ints  # index into CLASSES
+    arrival: Ints  # month
+    weight: Floats  # workloads in the world that the row stands for
+    need: Floats  # Mtok/month in January 2025
+    difficulty: Floats  # ECI points in January 2025
+    value: Floats  # utils
+    price_sensitivity: Floats  # utils (alpha)
+    pain: Floats  # USD/month
+    control_value: Floats  # utils
+    distrust: Floats  # utils
+    banned: Bools  # may not use a Chinese lab's API once bans bind
+    taste_line: NDArray[np.float32]  # (workloads, lines) utils
+    taste_open: Floats  # utils
+    taste_origin: Floats  # (workloads, blocs) utils
+    attention: NDArray[np.float32]  # (workloads, labs) uniform: knows a lab once consideration exceeds it
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+
+@dataclass
+class UsageTable:
+    """What each workload uses now; shapes (workloads,)."""
+
+    release: Ints  # NONE: does without
+    channel: Ints
+    present: Bools  # has arrived
+    surplus: Floats  # USD/month, from the last choice
+    price: Floats  # paid, USD/Mtok
+    tokens: Floats  # Mtok/month
