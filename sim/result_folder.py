@@ -63,7 +63,34 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     if not manifest.is_sealed(facts):
         raise ResultError(f"{path}: damaged: its content does not match its own hash")
+    if not _is_complete(facts):
+        raise ResultError(f"{path}: damaged: entries are missing or of another kind")
     return facts
+
+
+def _is_complete(facts: Mapping[str, Any]) -> bool:
+    """Return whether the entries that reading relies on are there and of their kind; anyone can make a hash."""
+    try:
+        key, scenario = facts["key"], facts["scenario"]
+        entries = [*facts["files"].values(), *(facts["tables"][name] for name in TABLES)]
+        kinds = {
+            str: [
+                facts["content_hash"],
+                facts["result_id"],
+                facts["model_version"],
+                scenario["name"],
+                scenario["title"],
+            ],
+            int: [facts["runs"], facts["seed"], key["runs"], key["seed"], key["workloads"]],
+            dict: [facts["machine"], key["options"], scenario["resolved"]],
+            list: [facts["invariants"]["violations"], facts["columns_not_filled"], facts["warnings"]],
+            bool: [facts["valid"]],
+        }
+        kinds[str] += [key["model_version"], key["code_hash"], *(entry["sha256"] for entry in entries)]
+        kinds[int] += [entry["bytes" if "bytes" in entry else "rows"] for entry in entries]
+    except (KeyError, TypeError, AttributeError):
+        return False
+    return all(type(value) is kind for kind, values in kinds.items() for value in values)
 
 
 def checked_bytes(folder: Path, name: str, facts: Mapping[str, Any]) -> bytes:

@@ -176,7 +176,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         if isinstance(error, OSError):
             raise write_error(folder, error, needed) from error
         raise
-    shutil.rmtree(aside, ignore_errors=True)  # the new result stands; what cannot go now goes with the next write
+    # The new folder stands. Half-removed, the former one must no longer look like something to put back.
+    with contextlib.suppress(OSError):
+        if aside.exists():
+            shutil.rmtree(aside.rename(partial), ignore_errors=True)  # what cannot go now goes with the next write
 
 
 def _fill(partial: Path, files: Mapping[str, bytes]) -> None:

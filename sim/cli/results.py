@@ -1,0 +1,174 @@
+"""The commands on finished results: verify, diff, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sim.errors import ResultError, UsageError
+
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160)))
+
+
+def shown(value: Any) -> str:
+    """Return a value as one short line for a terminal, without control characters (CWE-150)."""
+    if value is None:
+        text = "-"
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text.translate(_CONTROL)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=1, ensure_ascii=True, default=str))
+
+
+@click.command()
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=str))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def verify(ctx: click.Context, folders: tuple[str, ...], as_json: bool) -> None:
+    """Check that result folders are as they were written and add up.
+
+    Exit code 1 lists every damage, one line each.
+    """
+    from sim.verify import verify_folder
+
+    code, reports = 0, []
+    for folder in folders:
+        try:
+            report = verify_folder(folder)
+        except ResultError as error:
+            code = max(code, error.exit_code)
+            reports.append({"folder": folder, "sound": False, "damage": [str(error)], "notes": []})
+            continue
+        code = max(code, 1 if report.damage else 0)
+        reports.append(
+            {
+                "folder": folder,
+                "sound": not report.damage,
+                "result_id": report.result_id,
+                "files": report.files,
+                "rows": report.rows,
+                "damage": list(report.damage),
+                "notes": list(report.notes),
+            }
+        )
+    if as_json:
+        _print_json({"sound": code == 0, "results": reports})
+    else:
+        for report in reports:
+            _print_verification(report)
+    ctx.exit(code)
+
+
+def _print_verification(report: dict[str, Any]) -> None:
+    for line in (*report["damage"], *(f"note: {note}" for note in report["notes"])):
+        click.echo(line.translate(_CONTROL))
+    if report["sound"]:
+        what = f"{report['files']} files, {report['rows']:,} rows, result {report['result_id']}"
+        click.echo(f"{report['folder']}: sound; {what}".translate(_CONTROL))
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=str))
+@click.argument("b", type=click.Path(path_type=str))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> None:
+    """Show two scenarios or two results side by side: inputs that differ, then outcomes.
+
+    Exit code 0 if the content is equal, 1 if it differs.
+    """
+    kinds = ["result" if Path(each).is_dir() else "scenario" for each in (a, b)]
+    if kinds[0] != kinds[1]:
+        raise UsageError(f"{a} is a {kinds[0]} and {b} a {kinds[1]}; give two of one kind")
+    if kinds[0] == "result":
+        from sim.differences import compare_results
+        from sim.results import load_results
+
+        report = {"kind": "result", **compare_results(load_results(a), load_results(b))}
+    else:
+        from sim.scenario.load import load_scenario
+
+        from sim.differences import differing_leaves
+
+        one, other = load_scenario(a), load_scenario(b)
+        equal = one.content_hash() == other.content_hash()
+        inputs = differing_leaves(one.resolved(), other.resolved())
+        report = {"kind": "scenario", "equal": equal, "inputs": inputs}
+    if as_json:
+        named = ("path", "a", "b")
+        for part in ("inputs", "machine"):
+            if part in report:
+                report[part] = [dict(zip(named, row, strict=True)) for row in report[part]]
+        _print_json({"a": a, "b": b, **report})
+    else:
+        _print_difference(report, a, b)
+    ctx.exit(0 if report["equal"] else 1)
+
+
+def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
+    """Print what differs, widest column first, and the verdict last."""
+    click.echo(f"a: {a}\nb: {b}".translate({**_CONTROL, 10: "\n"}))
+    for title, part in (("Inputs", "inputs"), ("Machine", "machine")):
+        rows = report.get(part, [])
+        if not rows:
+            continue
+        click.echo(f"\n{title} that differ" if part == "inputs" else f"\n{title} differences")
+        for path, left, right in rows:
+            click.echo(f"  {shown(path)}: {shown(left)} -> {shown(right)}")
+    outcomes = report.get("outcomes", [])
+    if outcomes:
+        click.echo("\nOutcomes, median of the runs")
+        click.echo(f"  {'':30} {'month':8} {'a':>12} {'b':>12} {'b - a':>12}")
+        for row in outcomes:
+            figures = "".join(f" {shown(row[name]):>12}" for name in ("a", "b", "difference"))
+            click.echo(f"  {row['column']:30} {row['month']:8}{figures}  {row['unit']}")
+    click.echo("")
+    if report["equal"]:
+        click.echo("The content is equal." if report["kind"] == "result" else "The scenarios give the same results.")
+        return
+    tables = [name for name, equal in report.get("tables", {}).items() if not equal]
+    click.echo(f"The content differs{': ' + ', '.join(tables) if tables else ''}.")
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=str))
+@click.option("--format", "kind", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; for xlsx also a file.  [default: DIR/export]")
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+def export(folder: str, kind: str, out: Path | None, force: bool) -> None:
+    """Copy the tables of a result as CSV files or one XLSX workbook."""
+    from sim.columns import TABLES
+    from sim.export import table_csv, workbook
+    from sim.results import add_files, load_results
+    from sim.storage import replace_file
+
+    results = load_results(folder)
+    name = f"{results.manifest['scenario']['name']}.xlsx"
+    names = [name] if kind == "xlsx" else [f"{table}.csv" for table in TABLES]
+    place = Path(folder) / "export" if out is None else out
+    if kind == "xlsx" and place.suffix == ".xlsx":
+        place, names = place.parent, [place.name]
+    taken = [str(place / each) for each in names if (place / each).exists()]
+    if taken and not force:
+        raise UsageError(f"{taken[0]}: is there already; --force replaces it, --out chooses another place")
+    if place.exists() and not place.is_dir():
+        raise UsageError(f"{place}: is not a folder")
+    contents = [workbook(results)] if kind == "xlsx" else [table_csv(each, results.tables[each]) for each in TABLES]
+    if out is None:
+        add_files(folder, {f"export/{each}": content for each, content in zip(names, contents, strict=True)})
+    else:
+        for each, content in zip(names, contents, strict=True):
+            replace_file(place / each, content)
+    for each in names:
+        click.echo(str(place / each))

@@ -1,0 +1,121 @@
+"""Two scenarios or two results side by side: inputs that differ by path, then outcomes at four dates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sim.columns import HEADLINES, TABLES
+from sim.months import format_month, parse_month
+from sim.results import Results
+from sim.summary import summarise
+
+_REMARKS = ("source", "note", "assumption", "story")  # texts that change no result
+_MACHINE = ("python", "system", "processor", "numpy_dispatch", "blas", "libraries")
+
+
+def flattened(tree: Any, path: str = "") -> dict[str, Any]:
+    """Return the leaves of nested maps by dotted path; lists of maps with an `id` count as maps, others as leaves."""
+    if isinstance(tree, list) and tree and all(isinstance(item, Mapping) and "id" in item for item in tree):
+        tree = {str(item["id"]): {name: each for name, each in item.items() if name != "id"} for item in tree}
+    if not isinstance(tree, Mapping) or not tree:
+        return {path: tree}
+    leaves: dict[str, Any] = {}
+    for name, branch in tree.items():
+        if name in _REMARKS:
+            continue
+        below = path if name == "value" and path else f"{path}.{name}" if path else str(name)
+        leaves.update(flattened(branch, below))
+    return leaves
+
+
+def differing_leaves(a: Any, b: Any) -> list[tuple[str, Any, Any]]:
+    """Return (path, value in a, value in b) of every leaf that differs, in the order of a, then b; None if absent."""
+    left, right = flattened(a), flattened(b)
+    paths = dict.fromkeys([*left, *right])
+    return [
+        (path, left.get(path), right.get(path))
+        for path in paths
+        if (path in left) != (path in right) or left.get(path) != right.get(path)
+    ]
+
+
+def four_months(history_until: int, first: int, last: int) -> list[int]:
+    """Return the end of history, two Decembers that divide the rest in thirds, and the last month.
+
+    Parameters
+    ----------
+    history_until, first, last : int
+        Month numbers; fewer months than four are returned where the time between is short.
+    """
+    start = min(max(history_until, first), last)
+    marks = [start]
+    for third in (1, 2):
+        month = start + (last - start) * third // 3
+        december = month + (11 - month) % 12
+        marks.append(december if december < last and last - start >= 36 else month)
+    return sorted(dict.fromkeys([*marks, last]))
+
+
+def compare_results(a: Results, b: Results) -> dict[str, Any]:
+    """Return what differs between two results.
+
+    Returns
+    -------
+    dict
+        ``equal`` (content), ``tables`` (name -> equal), ``inputs`` and ``machine`` (path, a, b), and ``outcomes``:
+        for each headline and date the medians and their difference, b less a; None where a value is missing.
+    """
+    hashes = [each.manifest["tables"] for each in (a, b)]
+    tables = {name: hashes[0][name]["sha256"] == hashes[1][name]["sha256"] for name in TABLES}
+    inputs = differing_leaves({**_run_inputs(a), "scenario": a.scenario}, {**_run_inputs(b), "scenario": b.scenario})
+    machines = [{name: each.manifest["machine"].get(name) for name in _MACHINE} for each in (a, b)]
+    return {
+        "equal": all(tables.values()),
+        "tables": tables,
+        "inputs": inputs,
+        "machine": differing_leaves(*machines),
+        "outcomes": _outcomes(a, b),
+    }
+
+
+def _run_inputs(results: Results) -> dict[str, Any]:
+    key = results.manifest["key"]
+    return {name: key[name] for name in ("seed", "runs", "workloads", "options", "model_version", "code_hash")}
+
+
+def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
+    """Return one entry for each headline and date both results have."""
+    summaries = [summarise(each.tables["market"]) for each in (a, b)]
+    months = np.intersect1d(summaries[0]["month"], summaries[1]["month"])
+    if not len(months):
+        return []
+    history = a.scenario.get("horizon", {}).get("history_until", "")
+    start = parse_month(str(history)) if history else int(months[0])
+    units = {column.name: column.unit for column in TABLES["market"].values}
+    entries = []
+    for column in HEADLINES:
+        for month in four_months(start, int(months[0]), int(months[-1])):
+            left, right = (_median(summary, column, month) for summary in summaries)
+            change = right - left if left is not None and right is not None else None
+            entries.append(
+                {
+                    "column": column,
+                    "unit": units[column],
+                    "month": format_month(month),
+                    "a": left,
+                    "b": right,
+                    "difference": change,
+                }
+            )
+    return entries
+
+
+def _median(summary: Mapping[str, Any], column: str, month: int) -> float | None:
+    values = summary.get(f"{column}_median")
+    found = np.flatnonzero(summary["month"] == month)
+    if values is None or not len(found) or np.isnan(values[found[0]]):
+        return None
+    return float(values[found[0]])
