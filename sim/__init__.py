@@ -1,0 +1,47 @@
+"""A model of the market for open-weight and closed AI models. Names are loaded when first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Market": "sim.market.market",
+    "Lab": "sim.market.labs",
+    "HostMarket": "sim.market.labs",
+    "Government": "sim.market.governments",
+    "Developers": "sim.market.adopters",
+    "Enterprises": "sim.market.adopters",
+    "Scenario": "sim.scenario.scenario",
+    "load_scenario": "sim.scenario.load",
+    "run": "sim.experiment.run",
+    "Results": "sim.results",
+    "load_results": "sim.results",
+    "save": "sim.results",
+    "SimError": "sim.errors",
+    "ScenarioError": "sim.errors",
+}
+__all__ = [*_HOMES, "__version__"]
+
+if TYPE_CHECKING:
+    from sim.errors import ScenarioError, SimError
+    from sim.experiment.run import run
+    from sim.market.adopters import Developers, Enterprises
+    from sim.market.governments import Government
+    from sim.market.labs import HostMarket, Lab
+    from sim.market.market import Market
+    from sim.results import Results, load_results, save
+    from sim.scenario.load import load_scenario
+    from sim.scenario.scenario import Scenario
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sim' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -51,6 +51,12 @@ class FolderHeld(SimError):
     exit_code = 75
 
 
+class WorkerLost(SimError):
+    """A worker process died and took its run with it."""
+
+    exit_code = 70
+
+
 class InvariantError(SimError):
     """An accounting identity or a bound of the model broke during a run: a defect of the program."""
 

@@ -189,7 +189,7 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     router = observation.router_series(
         _sample(market, routed, tokens * _billing(market, routed, tokens)),
         labs.names,
-        float(tokens[routed].sum()),
+        float(tokens.sum()),
         market.parameters["observation.router_share"],
     )
     router["cohort_retention_5_months"] = observation.retention(

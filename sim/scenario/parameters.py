@@ -495,8 +495,8 @@ OBSERVATION = (
     _assumed("observation.router.EU", "Router's billing weight of the EU", "parts", 0, 1, 0.22, "Germany 7.5 %, rest assumed"),
     _sourced("observation.router.CN", "Router's billing weight of China", "parts", 0, 1, 0.06, "OpenRouter and a16z, State of AI 2025"),
     _sourced("observation.router.ROW", "Router's billing weight of the rest of the world", "parts", 0, 1, 0.25, "Asia rose from 13 to 31 % (OpenRouter and a16z)"),
-    _sourced("observation.router_share", "Router's part of developers' tokens", "share", 0, 1, 0.01, "just under 1 % of the market (Nagle and Yue)"),
-    _assumed("observation.downloads_per_evaluation", "Hub downloads for each time a developer's workload evaluates an open line", "downloads", 0, 1e4, 0.5, "sets the level only; shares do not depend on it"),
+    _sourced("observation.router_share", "Router's part of all tokens of the market", "share", 0, 1, 0.01, "just under 1 % of the market (Nagle and Yue)"),
+    _sourced("observation.downloads_per_evaluation", "Hub downloads for each time a developer's workload evaluates an open line of ten billion parameters", "downloads", 0, 1e4, 9, "sets the level alone, from about 1,000 million downloads by October 2025 (ATOM report)"),
     _assumed("observation.downloads_size_exponent", "Fall of downloads with the size of the model", "1", 0, 2, 0.5, "small models are downloaded most"),
 )  # fmt: skip
 

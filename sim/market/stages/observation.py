@@ -72,7 +72,7 @@ def router_series(
     labs : tuple of str
         Names of the labs.
     tokens_per_month : float
-        Unweighted tokens of the sample [Mtok/month].
+        Tokens of the whole market [Mtok/month].
     router_share : float
         Router's part of them.
     """

@@ -1,0 +1,90 @@
+"""The command `sim`: one group, its commands loaded when they are called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from sim import __version__
+from sim.errors import SimError
+
+# name -> (module, object, one line for the list of commands)
+COMMANDS = {
+    "run": ("sim.cli.run", "run", "Run a scenario and write a result folder with figures."),
+    "plot": ("sim.cli.plot", "plot", "Draw the standard figures of a result folder."),
+    "new": ("sim.cli.scenario", "new", "Start a scenario file that extends another."),
+    "validate": ("sim.cli.scenario", "validate", "Check scenario files; --resolved prints the effective one."),
+    "schema": ("sim.cli.scenario", "schema", "Print the JSON Schema of scenario files for editors."),
+    "verify": ("sim.cli.results", "verify", "Check that result folders are whole and add up."),
+    "diff": ("sim.cli.results", "diff", "Compare two scenarios or two results."),
+    "export": ("sim.cli.results", "export", "Write CSV or XLSX copies of a result."),
+}
+INTERRUPTED, TERMINATED, INTERNAL = 130, 143, 70
+
+
+class Commands(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        return getattr(import_module(module), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List every command with its one line, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sim")
+def cli() -> None:
+    """Simulate the market for open-weight and closed AI models.
+
+    Start with:  sim run baseline   (or the path of a scenario file)
+    """
+
+
+def _terminate(*_: Any) -> None:
+    raise SystemExit(TERMINATED)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code; a user's mistake is one line, never a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    colour = False if "NO_COLOR" in os.environ else None
+    try:
+        outcome = cli.main(args=arguments, prog_name="sim", standalone_mode=False, color=colour)
+        return outcome if isinstance(outcome, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SimError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; nothing was written.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("SIM_DEBUG") == "1":
+            raise
+        click.echo(
+            f"internal error: {type(error).__name__}: {error} (a defect of sim; SIM_DEBUG=1 shows where)", err=True
+        )
+        return INTERNAL

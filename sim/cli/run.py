@@ -1,0 +1,151 @@
+"""`sim run`: an ensemble of one scenario, its table on the screen, its folder on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sim.errors import InvariantError
+
+
+@click.command()
+@click.argument("scenario", metavar="SCENARIO")
+@click.option("--out", type=click.Path(path_type=Path), help="Result folder.  [default: outputs/<scenario name>]")
+@click.option("--runs", type=int, help="Number of runs.  [default: the scenario's]")
+@click.option("--seed", type=int, help="Seed of the ensemble.  [default: the scenario's]")
+@click.option("--population", help="agents.  [default: the scenario's]")
+@click.option("--workloads", type=int, help="Simulated workloads in a run.  [default: the scenario's]")
+@click.option("--until", metavar="YYYY-MM", help="Last month.  [default: the scenario's]")
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Replace a value; may be repeated.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes to use.  [default: all cores]")
+@click.option("--force", is_flag=True, help="Replace an existing result folder; start however costly.")
+@click.option("--csv", is_flag=True, help="Also write the tables as CSV.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
+@click.option("-v", "--verbose", is_flag=True, help="Also print warnings of the scenario.")
+def run(
+    scenario: str,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    force: bool,
+    csv: bool,
+    quiet: bool,
+    as_json: bool,
+    verbose: bool,
+    **changes: Any,
+) -> None:
+    """Run SCENARIO, a file or the name of a packaged scenario, and write its result folder."""
+    from sim.scenario.load import load_scenario
+
+    loaded = load_scenario(scenario, overrides=overrides).replace(**changes)
+    if verbose:
+        for warning in loaded.warnings:
+            click.echo(warning, err=True)
+    from sim.experiment.executors import usable_cores
+    from sim.experiment.run import check_cost, run_options
+
+    jobs = jobs or usable_cores()
+    folder = out or Path("outputs") / loaded.name
+    if not force:
+        check_cost(loaded, jobs)
+    from sim.manifest import run_key
+    from sim.result_folder import check_replaceable, same_run
+
+    key = run_key(
+        loaded, seed=loaded.seed, runs=loaded.runs, workloads=loaded.workloads, options=run_options(loaded)
+    )
+    if not force and not csv and same_run(folder, key):
+        _report_existing(folder, quiet, as_json)
+        return
+    check_replaceable(folder, force=force)
+    results = _compute(loaded, jobs, overrides, quiet or as_json)
+    _save_and_show(results, folder, force=force, csv=csv, quiet=quiet, as_json=as_json)
+
+
+def _compute(loaded: Any, jobs: int, overrides: tuple[str, ...], silent: bool) -> Any:
+    from tqdm import tqdm
+
+    from sim.experiment.run import run as run_ensemble
+
+    bar = tqdm(
+        total=loaded.runs,
+        desc=loaded.name,
+        unit="run",
+        delay=2,
+        disable=silent or not sys.stderr.isatty(),
+        file=sys.stderr,
+        leave=False,
+    )
+    with bar:
+        return run_ensemble(
+            loaded, jobs=jobs, command=["sim", *sys.argv[1:]], overrides=overrides, progress=lambda _: bar.update()
+        )
+
+
+def _save_and_show(results: Any, folder: Path, *, force: bool, csv: bool, quiet: bool, as_json: bool) -> None:
+    from sim.present.figures import render_all
+    from sim.results import save
+
+    saved = save(results, folder, force=force, figures=render_all(results), csv=csv)
+    if as_json:
+        _print_json(saved, folder, reused=False)
+    elif not quiet:
+        _print_table(saved, folder)
+    violations = saved.manifest["invariants"]["violations"]
+    if violations:
+        raise InvariantError(
+            f"{folder}: the result is invalid: {len(violations)} identities failed, first: {violations[0]}"
+        )
+
+
+def _report_existing(folder: Path, quiet: bool, as_json: bool) -> None:
+    from sim.results import load_results
+
+    results = load_results(folder)
+    if as_json:
+        _print_json(results, folder, reused=True)
+    elif not quiet:
+        _print_table(results, folder)
+        click.echo(f"Already there: the same scenario, seed and version gave {folder}; --force runs it again.", err=True)
+
+
+def _print_table(results: Any, folder: Path) -> None:
+    from sim.present.screen import outcome_table
+
+    click.echo(outcome_table(results))
+    seconds = results.manifest["process"]["seconds"]
+    click.echo(f"\nResult {results.manifest['result_id']} in {folder}/ ({results.manifest['runs']} runs, {seconds:.0f} s)")
+    click.echo(f"  pictures   {folder}/figures/adoption.png, prices.png, capability.png, compute.png")
+    click.echo(f"  tables     {folder}/summary.csv, market.parquet and four more")
+    click.echo(f"  inputs     {folder}/scenario.resolved.yaml, manifest.json")
+
+
+def _print_json(results: Any, folder: Path, *, reused: bool) -> None:
+    from sim.summary import summarise
+
+    manifest = results.manifest
+    summary = summarise(results.tables["market"])
+    document = {
+        "folder": str(folder),
+        "reused": reused,
+        "result_id": manifest["result_id"],
+        "content_hash": manifest["content_hash"],
+        "valid": manifest["valid"],
+        "runs": manifest["runs"],
+        "seconds": manifest["process"]["seconds"],
+        "columns_not_filled": manifest["columns_not_filled"],
+        "last_month": {name: _plain(values[-1]) for name, values in summary.items()},
+    }
+    click.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and number != number else number
+
+

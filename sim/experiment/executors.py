@@ -1,0 +1,94 @@
+"""Where runs are computed. The contract is `concurrent.futures.Executor`; the default is a pool of spawned processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from sim.errors import WorkerLost
+
+WINDOW = 2  # tasks in flight for each worker: enough to keep it busy, few enough to keep memory flat
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _start_worker(parent: int) -> None:
+    """Prepare a worker: Ctrl-C is the coordinator's to handle, and a worker without a coordinator ends itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def local_pool(workers: int) -> Iterator[Executor]:
+    """Give a pool of spawned worker processes, one BLAS thread each; on the way out none is left behind.
+
+    Parameters
+    ----------
+    workers : int
+        Number of processes.
+    """
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    context = multiprocessing.get_context("spawn")  # Mesa 3.3 changes the global default on import
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+    try:
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+def completed(
+    executor: Executor, task: Callable[..., Any], items: Iterable[Any], *, workers: int
+) -> Iterator[tuple[Any, Any]]:
+    """Yield (item, result) as tasks finish, with a bounded number in flight.
+
+    Raises
+    ------
+    WorkerLost
+        If a worker process dies; an exception of the task itself is raised as it is.
+    """
+    waiting = iter(items)
+    flying: dict[Future[Any], Any] = {}
+    while True:
+        for item in waiting:
+            flying[executor.submit(task, item)] = item
+            if len(flying) >= WINDOW * workers:
+                break
+        if not flying:
+            return
+        done, _ = wait(flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            item = flying.pop(future)
+            try:
+                yield item, future.result()
+            except BrokenProcessPool as error:
+                raise WorkerLost(
+                    f"a worker process died while run {item} was under way, most often for want of memory; "
+                    "try --jobs 1 or fewer --workloads"
+                ) from error

@@ -1,0 +1,172 @@
+"""Run a scenario: the only loop over replicates."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sim.errors import UsageError
+
+if TYPE_CHECKING:
+    from sim.results import Results
+    from sim.scenario.scenario import Scenario
+
+# Measured on 2 cores at 3.6 GHz (docs/performance.md): refused above the limits unless forced.
+BYTES_A_WORKLOAD, BYTES_A_PROCESS = 900.0, 400e6
+SECONDS_A_ROW_MONTH = 1.5e-6
+HOURS_LIMIT = 24.0
+CHECKED_EACH_MONTH = (
+    "workloads, tokens and money counted by seller equal those counted by buyer",
+    "nothing is negative or not finite",
+    "no segment uses more workloads than it has",
+)
+
+
+def simulate(scenario: Scenario, replicate: int) -> tuple[dict[str, Any], list[str]]:
+    """Return the tables of one replicate and the identities that failed in it."""
+    from sim.market.market import Market
+
+    market = Market(scenario.draw(replicate))
+    try:
+        tables = market.run().tables()
+    finally:
+        market.close()
+    return tables, [f"run {replicate}, {line}" for line in market.violations]
+
+
+def run(
+    scenario: Scenario | str | os.PathLike[str],
+    *,
+    runs: int | None = None,
+    seed: int | None = None,
+    workloads: int | None = None,
+    population: str | None = None,
+    until: str | None = None,
+    jobs: int = 1,
+    command: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Results:
+    """Run an ensemble of one scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario or path or str
+        A loaded scenario, a file, or the name of a packaged one.
+    runs, seed, workloads, population, until
+        Replace what the scenario says; see `Scenario.replace`.
+    jobs : int
+        Worker processes; 1 computes in this one. The content does not depend on it.
+    command, overrides : sequence of str
+        Noted in the manifest.
+    progress : callable, optional
+        Called with the number of finished runs.
+
+    Returns
+    -------
+    Results
+        Tables in memory; `sim.save` writes them.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario or a replacement is not allowed.
+    WorkerLost
+        If a worker process dies.
+    """
+    from sim.content import combine
+    from sim.identities import CHECKED, broken_identities
+    from sim.manifest import build_manifest
+    from sim.market.observe import NOT_FILLED, PANELS_NOT_OBSERVED
+    from sim.results import Results
+    from sim.scenario.load import load_scenario
+
+    if jobs < 1:
+        raise UsageError(f"jobs must be 1 or more, not {jobs}")
+    loaded = load_scenario(scenario) if isinstance(scenario, (str, os.PathLike)) else scenario
+    loaded = loaded.replace(runs=runs, seed=seed, workloads=workloads, population=population, until=until)
+    started, clock = datetime.now(UTC), time.monotonic()
+    finished: dict[int, dict[str, Any]] = {}
+    broken: dict[int, list[str]] = {}
+    for replicate, (tables, violations) in _computed(loaded, min(jobs, loaded.runs)):
+        finished[replicate], broken[replicate] = tables, violations
+        if progress:
+            progress(len(finished))
+    tables = combine(finished)
+    violations = [line for k in sorted(broken) for line in broken[k]] + broken_identities(tables)
+    manifest = build_manifest(
+        loaded,
+        tables,
+        seed=loaded.seed,
+        runs=loaded.runs,
+        workloads=loaded.workloads,
+        options=run_options(loaded),
+        started=started,
+        seconds=time.monotonic() - clock,
+        command=command,
+        overrides=overrides,
+        warnings=loaded.warnings,
+        checked=(*CHECKED_EACH_MONTH, *CHECKED),
+        violations=violations,
+        not_filled=NOT_FILLED,
+        not_observed=PANELS_NOT_OBSERVED,
+    )
+    return Results(tables, manifest, loaded.resolved(), loaded.resolved_text())
+
+
+def run_options(scenario: Scenario) -> Mapping[str, Any]:
+    """Return the choices beside the scenario that change the content."""
+    return {"population": scenario.population}
+
+
+def _computed(scenario: Scenario, workers: int):
+    if workers == 1:
+        for replicate in range(scenario.runs):
+            yield replicate, simulate(scenario, replicate)
+        return
+    from sim.experiment.executors import completed, local_pool
+
+    with local_pool(workers) as pool:
+        yield from completed(pool, partial(simulate, scenario), range(scenario.runs), workers=workers)
+
+
+def check_cost(scenario: Scenario, jobs: int) -> None:
+    """Refuse an ensemble that cannot fit in memory or would take days.
+
+    Raises
+    ------
+    UsageError
+        With the estimate and what to change.
+    """
+    workers = min(jobs, scenario.runs)
+    needed = workers * (BYTES_A_PROCESS + BYTES_A_WORKLOAD * scenario.workloads)
+    available = available_memory()
+    if needed > available:
+        raise UsageError(
+            f"ensemble.workloads: {scenario.workloads:,} workloads in {workers} processes need about "
+            f"{needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free; use fewer --workloads or --jobs, "
+            "or --force to try"
+        )
+    months = scenario.end - scenario.start + 1
+    hours = scenario.runs * months * (0.012 + SECONDS_A_ROW_MONTH * scenario.workloads) / workers / 3600.0
+    if hours > HOURS_LIMIT:
+        raise UsageError(
+            f"ensemble: {scenario.runs:,} runs of {months} months with {scenario.workloads:,} workloads take about "
+            f"{hours:,.0f} hours on {workers} processes; use fewer --runs or --workloads, or --force to start anyway"
+        )
+
+
+def available_memory() -> float:
+    """Return the memory that can be used without swapping [bytes]; a guess of 8 GB where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return float(line.split()[1]) * 1024.0
+    except OSError:
+        pass
+    return 8e9
