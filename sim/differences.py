@@ -10,9 +10,11 @@ import numpy as np
 from sim.columns import HEADLINES, TABLES
 from sim.months import format_month, parse_month
 from sim.results import Results
+from sim.scenario.distributions import KINDS
 from sim.summary import summarise
 
 _REMARKS = ("source", "note", "assumption", "story")  # texts that change no result
+_IN_KEY = ("ensemble", "population")  # entries of a scenario that the key of a run repeats
 _MACHINE = ("python", "system", "processor", "numpy_dispatch", "blas", "libraries")
 
 
@@ -20,8 +22,10 @@ def flattened(tree: Any, path: str = "") -> dict[str, Any]:
     """Return the leaves of nested maps by dotted path; lists of maps with an `id` count as maps, others as leaves."""
     if isinstance(tree, list) and tree and all(isinstance(item, Mapping) and "id" in item for item in tree):
         tree = {str(item["id"]): {name: each for name, each in item.items() if name != "id"} for item in tree}
-    if not isinstance(tree, Mapping) or not tree:
+    if not isinstance(tree, Mapping) or (not tree and path):
         return {path: tree}
+    if any(kind in tree for kind in KINDS):
+        return {path: {name: each for name, each in tree.items() if name not in _REMARKS}}
     leaves: dict[str, Any] = {}
     for name, branch in tree.items():
         if name in _REMARKS:
@@ -42,21 +46,25 @@ def differing_leaves(a: Any, b: Any) -> list[tuple[str, Any, Any]]:
     ]
 
 
-def four_months(history_until: int, first: int, last: int) -> list[int]:
-    """Return the end of history, two Decembers that divide the rest in thirds, and the last month.
+def headline_months(history_until: int, first: int, last: int) -> list[int]:
+    """Return up to four months to report: the end of history, two on the way, the last.
+
+    The two on the way are the Decembers nearest to two and four fifths of the projection, the dates of the table that
+    `sim run` prints.
 
     Parameters
     ----------
     history_until, first, last : int
-        Month numbers; fewer months than four are returned where the time between is short.
+        Month numbers.
     """
     start = min(max(history_until, first), last)
-    marks = [start]
-    for third in (1, 2):
-        month = start + (last - start) * third // 3
-        december = month + (11 - month) % 12
-        marks.append(december if december < last and last - start >= 36 else month)
-    return sorted(dict.fromkeys([*marks, last]))
+    start = first if start == last else start
+    found = [start, last]
+    for part in (0.4, 0.8):
+        target = start + part * (last - start)
+        decembers = [month for month in range(start + 1, last) if month % 12 == 11 and abs(month - target) <= 6]
+        found.append(min(decembers, key=lambda month: abs(month - target)) if decembers else round(target))
+    return sorted(dict.fromkeys(found))
 
 
 def compare_results(a: Results, b: Results) -> dict[str, Any]:
@@ -70,7 +78,7 @@ def compare_results(a: Results, b: Results) -> dict[str, Any]:
     """
     hashes = [each.manifest["tables"] for each in (a, b)]
     tables = {name: hashes[0][name]["sha256"] == hashes[1][name]["sha256"] for name in TABLES}
-    inputs = differing_leaves({**_run_inputs(a), "scenario": a.scenario}, {**_run_inputs(b), "scenario": b.scenario})
+    inputs = differing_leaves(_run_inputs(a), _run_inputs(b))
     machines = [{name: each.manifest["machine"].get(name) for name in _MACHINE} for each in (a, b)]
     return {
         "equal": all(tables.values()),
@@ -82,8 +90,25 @@ def compare_results(a: Results, b: Results) -> dict[str, Any]:
 
 
 def _run_inputs(results: Results) -> dict[str, Any]:
+    """Return what was run: the entries of the key, then those of the scenario that the key does not repeat."""
     key = results.manifest["key"]
-    return {name: key[name] for name in ("seed", "runs", "workloads", "options", "model_version", "code_hash")}
+    chosen = {name: key[name] for name in ("seed", "runs", "workloads", "options", "model_version", "code_hash")}
+    scenario = {name: branch for name, branch in results.scenario.items() if name not in _IN_KEY}
+    return {**chosen, **_by_set_paths(scenario)}
+
+
+def _by_set_paths(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved scenario with its parameters at the top, so that their paths are those of ``--set``."""
+    rest = {name: branch for name, branch in scenario.items() if name != "parameters"}
+    return {**rest, **scenario.get("parameters", {})}
+
+
+def compare_scenarios(a: Any, b: Any) -> dict[str, Any]:
+    """Return ``equal`` (the same results follow) and ``inputs`` (path, a, b) of two loaded scenarios."""
+    return {
+        "equal": a.content_hash() == b.content_hash(),
+        "inputs": differing_leaves(_by_set_paths(a.resolved()), _by_set_paths(b.resolved())),
+    }
 
 
 def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
@@ -97,7 +122,7 @@ def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
     units = {column.name: column.unit for column in TABLES["market"].values}
     entries = []
     for column in HEADLINES:
-        for month in four_months(start, int(months[0]), int(months[-1])):
+        for month in headline_months(start, int(months[0]), int(months[-1])):
             left, right = (_median(summary, column, month) for summary in summaries)
             change = right - left if left is not None and right is not None else None
             entries.append(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,18 +33,22 @@ def safe_text(text: str | None) -> str:
 
 def table_csv(name: str, columns: Mapping[str, NDArray[Any]]) -> bytes:
     """Return a table as CSV: UTF-8, months as dates, missing values empty, numbers with all their digits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.name for column in TABLES[name].columns])
-    writer.writerows(zip(*(_cells(columns[each.name], each) for each in TABLES[name].columns), strict=True))
-    return text.getvalue().encode()
+    columns_of_cells = [_cells(columns[each.name], each) for each in TABLES[name].columns]
+    header = ",".join(column.name for column in TABLES[name].columns)
+    lines = [header, *map(",".join, zip(*columns_of_cells, strict=True)), ""]
+    return "\n".join(lines).encode()
+
+
+def _quoted(text: str) -> str:
+    """Return a CSV cell; the csv module of Python 3.11 leaves a lone carriage return bare, which starts a new row."""
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
 
 def _cells(values: NDArray[Any], column: Column) -> list[str]:
     if column.kind == FLOAT:
         return number_texts(values)
     if column.kind == TEXT:
-        return [safe_text(text) for text in values.tolist()]
+        return [_quoted(safe_text(text)) for text in values.tolist()]
     if column.kind == MONTH:
         return [f"{format_month(month)}-01" for month in values.tolist()]
     return [str(number) for number in values.tolist()]
@@ -68,10 +71,17 @@ def check_fits_sheets(tables: Tables) -> None:
             )
 
 
-def workbook(results: Results) -> bytes:
+def workbook(results: Results, progress: Callable[[int], object] | None = None) -> bytes:
     """Return an XLSX workbook: where it comes from, one sheet for each table with units, the summary, the columns.
 
     Equal results give equal bytes. Texts are written as strings, never as formulas or links.
+
+    Parameters
+    ----------
+    results : Results
+        What to copy.
+    progress : callable, optional
+        Called now and then with the number of rows written since the last call.
 
     Raises
     ------
@@ -87,7 +97,7 @@ def workbook(results: Results) -> bytes:
     book = xlsxwriter.Workbook(
         sink,
         {
-            "in_memory": True,
+            "constant_memory": True,
             "strings_to_formulas": False,
             "strings_to_urls": False,
             "strings_to_numbers": False,
@@ -101,14 +111,14 @@ def workbook(results: Results) -> bytes:
     }
     _write_about(book, results, styles)
     for name, table in TABLES.items():
-        _write_table(book, name, results.tables[name], table.columns, styles)
+        _write_table(book, name, results.tables[name], table.columns, styles, progress)
     summary = summarise(results.tables["market"])
     units = {column.name: column.unit for column in TABLES["market"].values}
     columns = tuple(
         Column(name, MONTH if name == "month" else FLOAT, units.get(name.rpartition("_")[0], ""), "")
         for name in summary
     )
-    _write_table(book, "summary", summary, columns, styles)
+    _write_table(book, "summary", summary, columns, styles, progress)
     book.close()
     return sink.getvalue()
 
@@ -151,21 +161,26 @@ def _write_table(
     values: Mapping[str, NDArray[Any]],
     columns: tuple[Column, ...],
     styles: dict[str, Any],
+    progress: Callable[[int], object] | None,
 ) -> None:
-    """Write one sheet: names, units, then the rows; missing values stay empty."""
+    """Write one sheet: names, units, then the rows from the top, as the sheet goes to disk while it is written."""
     sheet = book.add_worksheet(name)
-    for place, column in enumerate(columns):
-        sheet.write_string(0, place, column.name, styles["name"])
-        sheet.write_string(1, place, column.unit, styles["unit"])
-        data = values[column.name].tolist()
-        for row, value in enumerate(data, start=_HEADER_ROWS):
+    sheet.freeze_panes(_HEADER_ROWS, min(len(columns), 2))
+    sheet.set_column(0, len(columns) - 1, 14)
+    for row, style in enumerate(("name", "unit")):
+        for place, column in enumerate(columns):
+            sheet.write_string(row, place, getattr(column, style), styles[style])
+    kinds = [column.kind for column in columns]
+    data = zip(*(values[column.name].tolist() for column in columns), strict=True)
+    for row, cells in enumerate(data, start=_HEADER_ROWS):
+        for place, (kind, value) in enumerate(zip(kinds, cells, strict=True)):
             if value is None or value != value:
-                continue
-            if column.kind == TEXT:
+                continue  # a missing value is an empty cell
+            if kind == TEXT:
                 sheet.write_string(row, place, _clean(value))
-            elif column.kind == MONTH:
+            elif kind == MONTH:
                 sheet.write_datetime(row, place, datetime(1970 + value // 12, value % 12 + 1, 1), styles["month"])
             else:
                 sheet.write_number(row, place, value)
-    sheet.freeze_panes(_HEADER_ROWS, min(len(columns), 2))
-    sheet.set_column(0, len(columns) - 1, 14)
+        if progress and row % 1000 == 0:
+            progress(1000)

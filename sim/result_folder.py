@@ -151,8 +151,17 @@ def same_run(folder: str | os.PathLike[str], key: Mapping[str, Any]) -> bool:
     return True
 
 
-def check_replaceable(folder: str | os.PathLike[str], *, force: bool) -> None:
+def check_replaceable(folder: str | os.PathLike[str], *, force: bool, key: Mapping[str, Any] | None = None) -> None:
     """Raise unless a result may be written at `folder`.
+
+    Parameters
+    ----------
+    folder : path
+        Where a run would be written.
+    force : bool
+        Whether another result may be replaced.
+    key : mapping, optional
+        As from `sim.manifest.run_key`; lets the message say how the other result differs.
 
     Raises
     ------
@@ -169,17 +178,28 @@ def check_replaceable(folder: str | os.PathLike[str], *, force: bool) -> None:
         # A damaged result is still ours if its manifest says so; anything else is someone's work.
         if not _claims_format(place):
             raise UsageError(
-                f"{place}: holds files that are not a result of this program; choose another --out"
+                f"{folder}: holds files that are not a result of this program; choose another --out"
             ) from None
         facts = {"files": {}}
     if not force:
-        raise UsageError(f"{place}: holds another result; --force replaces it, --out chooses another folder")
+        raise UsageError(
+            f"{folder}: holds another result{_other(facts, key)}; --force replaces it, --out chooses another folder"
+        )
     strange = [name for name in unlisted_files(place, facts) if not is_derived(name) and not _is_ours(name)]
     if strange:
         raise UsageError(
-            f"{place}: --force would delete {', '.join(strange[:3])}{' ...' if len(strange) > 3 else ''}, "
+            f"{folder}: --force would delete {', '.join(strange[:3])}{' ...' if len(strange) > 3 else ''}, "
             "not written by this program; move it away first"
         )
+
+
+def _other(facts: Mapping[str, Any], key: Mapping[str, Any] | None) -> str:
+    """Return in what a result differs from the run asked for, for a message."""
+    if not facts["files"]:
+        return ", damaged"
+    theirs, words = facts["key"], {"scenario": "scenario values", "code_hash": "code", "model_version": "version"}
+    differing = [words.get(name, name) for name in key or {} if key and theirs.get(name) != key[name]]
+    return f" (other {', '.join(differing)})" if differing else ""
 
 
 def _is_ours(name: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import click
 
 from sim.errors import ResultError, UsageError
 
+_HASH = re.compile("[0-9a-f]{64}")
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)))
 
 
@@ -24,6 +27,8 @@ def shown(value: Any) -> str:
     else:
         text = json.dumps(value, ensure_ascii=False, default=str)
     text = text.translate(_CONTROL)
+    if _HASH.fullmatch(text):
+        return text[:12]
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -97,14 +102,10 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> None:
 
         report = {"kind": "result", **compare_results(load_results(a), load_results(b))}
     else:
+        from sim.differences import compare_scenarios
         from sim.scenario.load import load_scenario
 
-        from sim.differences import differing_leaves
-
-        one, other = load_scenario(a), load_scenario(b)
-        equal = one.content_hash() == other.content_hash()
-        inputs = differing_leaves(one.resolved(), other.resolved())
-        report = {"kind": "scenario", "equal": equal, "inputs": inputs}
+        report = {"kind": "scenario", **compare_scenarios(load_scenario(a), load_scenario(b))}
     if as_json:
         named = ("path", "a", "b")
         for part in ("inputs", "machine"):
@@ -131,14 +132,21 @@ def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
         click.echo("\nOutcomes, median of the runs")
         click.echo(f"  {'':30} {'month':8} {'a':>12} {'b':>12} {'b - a':>12}")
         for row in outcomes:
-            figures = "".join(f" {shown(row[name]):>12}" for name in ("a", "b", "difference"))
-            click.echo(f"  {row['column']:30} {row['month']:8}{figures}  {row['unit']}")
+            click.echo(_outcome_line(row))
     click.echo("")
     if report["equal"]:
         click.echo("The content is equal." if report["kind"] == "result" else "The scenarios give the same results.")
         return
     tables = [name for name, equal in report.get("tables", {}).items() if not equal]
-    click.echo(f"The content differs{': ' + ', '.join(tables) if tables else ''}.")
+    what = "scenarios differ" if report["kind"] == "scenario" else "content differs"
+    click.echo(f"The {what}{': ' + ', '.join(tables) if tables else ''}.")
+
+
+def _outcome_line(row: dict[str, Any]) -> str:
+    """Return one outcome at one date; shares as per cent."""
+    scale, unit = (100.0, "%") if row["unit"] == "share" else (1.0, row["unit"])
+    cells = ["-" if row[name] is None else f"{row[name] * scale:.4g}" for name in ("a", "b", "difference")]
+    return f"  {row['column']:30} {row['month']:8}" + "".join(f" {cell:>12}" for cell in cells) + f"  {unit}"
 
 
 @click.command()
@@ -149,7 +157,7 @@ def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
 def export(folder: str, kind: str, out: Path | None, force: bool) -> None:
     """Copy the tables of a result as CSV files or one XLSX workbook."""
     from sim.columns import TABLES
-    from sim.export import table_csv, workbook
+    from sim.export import table_csv
     from sim.results import add_files, load_results
     from sim.storage import replace_file
 
@@ -164,7 +172,10 @@ def export(folder: str, kind: str, out: Path | None, force: bool) -> None:
         raise UsageError(f"{taken[0]}: is there already; --force replaces it, --out chooses another place")
     if place.exists() and not place.is_dir():
         raise UsageError(f"{place}: is not a folder")
-    contents = [workbook(results)] if kind == "xlsx" else [table_csv(each, results.tables[each]) for each in TABLES]
+    if kind == "xlsx":
+        contents = [_workbook(results)]
+    else:
+        contents = [table_csv(table, results.tables[table]) for table in TABLES]
     if out is None:
         add_files(folder, {f"export/{each}": content for each, content in zip(names, contents, strict=True)})
     else:
@@ -172,3 +183,15 @@ def export(folder: str, kind: str, out: Path | None, force: bool) -> None:
             replace_file(place / each, content)
     for each in names:
         click.echo(str(place / each))
+
+
+def _workbook(results: Any) -> bytes:
+    """Return the workbook, with a bar on a terminal when it takes long."""
+    from tqdm import tqdm
+
+    from sim.export import workbook
+
+    rows = sum(len(columns["month"]) for columns in results.tables.values())
+    quiet = not sys.stderr.isatty()
+    with tqdm(total=rows, unit="row", unit_scale=True, delay=2, disable=quiet, file=sys.stderr, leave=False) as bar:
+        return workbook(results, bar.update)
