@@ -21,7 +21,7 @@ test-long: $(call stamp,test)
 check: $(call stamp,dev)
 	$(BIN)/ruff format --check sim tests
 	$(BIN)/ruff check sim tests
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/sim validate scenarios/*.yaml
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
 

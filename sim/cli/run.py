@@ -56,9 +56,7 @@ def run(
     from sim.manifest import run_key
     from sim.result_folder import check_replaceable, same_run
 
-    key = run_key(
-        loaded, seed=loaded.seed, runs=loaded.runs, workloads=loaded.workloads, options=run_options(loaded)
-    )
+    key = run_key(loaded, seed=loaded.seed, runs=loaded.runs, workloads=loaded.workloads, options=run_options(loaded))
     if not force and not csv and same_run(folder, key):
         _report_existing(folder, quiet, as_json)
         return
@@ -111,7 +109,9 @@ def _report_existing(folder: Path, quiet: bool, as_json: bool) -> None:
         _print_json(results, folder, reused=True)
     elif not quiet:
         _print_table(results, folder)
-        click.echo(f"Already there: the same scenario, seed and version gave {folder}; --force runs it again.", err=True)
+        click.echo(
+            f"Already there: the same scenario, seed and version gave {folder}; --force runs it again.", err=True
+        )
 
 
 def _print_table(results: Any, folder: Path) -> None:
@@ -119,7 +119,9 @@ def _print_table(results: Any, folder: Path) -> None:
 
     click.echo(outcome_table(results))
     seconds = results.manifest["process"]["seconds"]
-    click.echo(f"\nResult {results.manifest['result_id']} in {folder}/ ({results.manifest['runs']} runs, {seconds:.0f} s)")
+    click.echo(
+        f"\nResult {results.manifest['result_id']} in {folder}/ ({results.manifest['runs']} runs, {seconds:.0f} s)"
+    )
     click.echo(f"  pictures   {folder}/figures/adoption.png, prices.png, capability.png, compute.png")
     click.echo(f"  tables     {folder}/summary.csv, market.parquet and four more")
     click.echo(f"  inputs     {folder}/scenario.resolved.yaml, manifest.json")
@@ -147,5 +149,3 @@ def _print_json(results: Any, folder: Path, *, reused: bool) -> None:
 def _plain(value: Any) -> Any:
     number = value.item() if hasattr(value, "item") else value
     return None if isinstance(number, float) and number != number else number
-
-

@@ -1,4 +1,4 @@
-"""Where runs are computed. The contract is `concurrent.futures.Executor`; the default is a pool of spawned processes."""
+"""Where runs are computed: any `concurrent.futures.Executor`; by default a pool of spawned processes."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def run(
     jobs: int = 1,
     command: Sequence[str] = (),
     overrides: Sequence[str] = (),
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], Any] | None = None,
 ) -> Results:
     """Run an ensemble of one scenario.
 

@@ -12,7 +12,6 @@ import numpy as np
 from sim import rng
 from sim.market.stages import choice
 from sim.market.stages.hosting import own_price
-from sim.market.stages.usage import bill_disutility
 from sim.market.tables import (
     LAB_API,
     NONE,
@@ -238,10 +237,14 @@ def paid_price(
 def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Ints, Floats]:
     """Return chosen release, channel and surplus over doing without [USD/month]."""
     offers = view.offers
+    utility = choice.offer_utilities(who, offers, view.rules)
     keep = choice.keep_utilities(who, view.rules)
-    outside = choice.outside_utilities(who)
+    without_model = choice.outside_utilities(who)
+    # An upgrade looks at the vendor's offers alone; where none is left to choose, doing without is.
+    stuck = np.maximum(utility.max(axis=1), keep) == -np.inf
+    outside = np.where(who.at_home & ~stuck, -np.inf, without_model)
     probability, logsum = choice.choice_probabilities(
-        choice.offer_utilities(who, offers, view.rules),
+        utility,
         keep,
         outside,
         first_of_line=offers.first_of_line,
@@ -253,14 +256,12 @@ def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Int
     inside = np.minimum(option, len(offers) - 1)
     release = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))
     channel = np.where(stays, who.channel, np.where(without, LAB_API, offers.channel[inside]))
-    nothing = -who.price_sensitivity * bill_disutility(who.without_ai_cost, who.need, who.pain)
-    return release, channel, who.pain / who.price_sensitivity * (logsum - nothing)
+    return release, channel, who.pain / who.price_sensitivity * (logsum - without_model)
 
 
 def _open_evaluations(who: choice.Choosers, weight: Floats, view: MonthView) -> Floats:
     """Return the workloads that looked at each line's open weights, shape (lines,)."""
     open_lines = np.flatnonzero(view.lines.current_open != NONE)
     counted = np.zeros(len(view.lines.lab))
-    counted[open_lines] = weight @ who.knows[:, view.lines.lab[open_lines]]
+    counted[open_lines] = (weight[:, None] * who.knows[:, view.lines.lab[open_lines]]).sum(axis=0)
     return counted
-

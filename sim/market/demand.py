@@ -32,9 +32,7 @@ def awareness_month(market: Market, leaps: Floats) -> tuple[Floats, Floats]:
     spread = awareness.next_awareness(
         known, vendor_shares(market), innovation=p["awareness.innovation"], imitation=p["awareness.imitation"]
     )
-    buzz = awareness.next_buzz(
-        market.buzz, leaps, decay=p["awareness.buzz_decay"], points=p["awareness.buzz_points"]
-    )
+    buzz = awareness.next_buzz(market.buzz, leaps, decay=p["awareness.buzz_decay"], points=p["awareness.buzz_points"])
     return np.where(appeared, spread, 0.0), buzz
 
 
@@ -44,8 +42,7 @@ def vendor_shares(market: Market) -> Floats:
     labs, segments = len(market.labs.names), len(GROUPS) * len(BLOCS)
     segment = table.group[used] * len(BLOCS) + table.bloc[used]
     lab = market.releases.lab[market.usage.release[used]]
-    count = np.bincount(segment * labs + lab, weights=table.weight[used], minlength=segments * labs)
-    count = count.reshape(segments, labs)
+    count = accounts.totals(segment * labs + lab, table.weight[used], segments * labs).reshape(segments, labs)
     return count / np.maximum(count.sum(axis=1, keepdims=True), 1e-300)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mesa
 
 from sim.market.stages import pricing, releases
 from sim.market.tables import NONE
 from sim.scenario.schema import BLOCS
+
+if TYPE_CHECKING:
+    from sim.market.market import Market
 
 
 class Column:
@@ -34,7 +37,9 @@ class Lab(mesa.Agent):
     openness = Column("openness")
     price_rule = Column("price_rule")
 
-    def __init__(self, model: mesa.Model, row: int):
+    model: Market
+
+    def __init__(self, model: Market, row: int):
         super().__init__(model)
         self.row = row
         self.name = model.labs.names[row]

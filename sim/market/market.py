@@ -11,13 +11,13 @@ from sim.market import demand, observe, offering, setup, supply
 from sim.market.adopters import Adopters, Developers, Enterprises
 from sim.market.governments import Government, Policy, owner_of
 from sim.market.labs import HostMarket, Lab
-from sim.market.population import draw_workloads
+from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
 from sim.market.stages import observation
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
 from sim.months import format_month
 from sim.record import Record
-from sim.scenario.schema import BLOCS, DEVELOPER_GROUPS, GROUPS
+from sim.scenario.schema import BLOCS, GROUPS
 
 
 class Market(mesa.Model):
@@ -82,24 +82,28 @@ class Market(mesa.Model):
         self.downloads = np.zeros(len(self.lines.lab))
         self.downloads_before = np.zeros(len(self.labs.names))
         self.memory = observation.Memory(rows)
-        self.accounts: accounts_stage.Accounts | None = None
+        self.accounts: accounts_stage.Accounts  # of the last month simulated
         supply.spin_up(self)
 
     def _make_agents(self) -> None:
-        for row in range(len(self.labs.names)):
-            Lab(self, row)
-        for bloc in ("US", "CN", "EU"):
-            Government(self, bloc, [e for e in self.settings.events if owner_of(e.lever) == bloc])
+        self.lab_agents = [Lab(self, row) for row in range(len(self.labs.names))]
+        self.governments = [
+            Government(self, bloc, [event for event in self.settings.events if owner_of(event.lever) == bloc])
+            for bloc in ("US", "CN", "EU")
+        ]
         self.hosts = HostMarket(self, self.parameters["serving.host_margin"])
-        mix = {g: self.parameters[f"demand.mix.{g}"] for g in GROUPS}
-        developers = round(self.settings.workloads * sum(mix[g] for g in DEVELOPER_GROUPS) / sum(mix.values()))
-        Developers(self, slice(0, developers), self.parameters)
-        Enterprises(self, slice(developers, self.settings.workloads), self.parameters)
+        developers = developer_rows(self.settings.workloads, self.parameters)
+        self.adopters: list[Adopters] = [
+            Developers(self, slice(0, developers), self.parameters),
+            Enterprises(self, slice(developers, self.settings.workloads), self.parameters),
+        ]
 
     @property
-    def adopters(self) -> list[Adopters]:
-        """The adopter groups, developers first."""
-        return [*self.agents_by_type[Developers], *self.agents_by_type[Enterprises]]
+    def attached(self) -> supply.HandOver:
+        """What the rules attach to; there is nothing before the end of the history."""
+        if self.handover is None:
+            raise RuntimeError("the history is still being replayed")
+        return self.handover
 
     @property
     def replaying(self) -> bool:
@@ -154,7 +158,7 @@ class Market(mesa.Model):
         policy = self.policy
         if self.month == self.settings.history_until + 1:
             policy = supply.policy_after_history(policy, self.parameters)
-        for government in self.agents_by_type[Government]:
+        for government in self.governments:
             policy = government.act(policy, self.month)
         return policy
 
@@ -209,7 +213,6 @@ class Market(mesa.Model):
         self.compute_log.append(self.labs.research_compute)
 
     def _check_accounts(self) -> None:
-        assert self.accounts is not None
         self.violations += [f"{format_month(self.month)}: {v}" for v in accounts_stage.violations(self.accounts)]
 
     def _hand_over_if_due(self) -> None:

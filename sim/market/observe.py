@@ -9,7 +9,7 @@ import numpy as np
 from sim.market import offering, supply
 from sim.market.adopters import CN
 from sim.market.stages import hosting, observation
-from sim.market.stages.accounts import herfindahl, ratio
+from sim.market.stages.accounts import herfindahl, ratio, totals
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, OfferTable
 from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
 
@@ -57,7 +57,6 @@ def record_month(market: Market, offers: OfferTable, costs: offering.Costs, pric
 
 def _market_row(market: Market, race: observation.Race, offers: OfferTable, listed: Floats) -> dict[str, float]:
     books, state, compute = market.accounts, market.releases, market.compute
-    assert books is not None
     is_open = state.is_open
     chinese_open = is_open & (market.labs.bloc[state.lab] == CN)
     tokens, spend, workloads = books.tokens, books.spend, books.workloads
@@ -97,7 +96,7 @@ def _market_row(market: Market, race: observation.Race, offers: OfferTable, list
 def _by_lab(market: Market, by_offer: Floats) -> Floats:
     """Return amounts by the lab that made the model, whoever serves it, shape (labs,)."""
     amount = by_offer.sum(axis=1)
-    return np.bincount(market.releases.lab, weights=amount, minlength=len(market.labs.names))
+    return totals(market.releases.lab, amount, len(market.labs.names))
 
 
 def _shares(amount: Floats) -> Floats:
@@ -107,15 +106,14 @@ def _shares(amount: Floats) -> Floats:
 
 def downloads_by_lab(market: Market) -> Floats:
     """Return hub downloads so far by lab, shape (labs,)."""
-    return np.bincount(market.lines.lab, weights=market.downloads, minlength=len(market.labs.names))
+    return totals(market.lines.lab, market.downloads, len(market.labs.names))
 
 
 def _lab_rows(market: Market) -> dict[str, np.ndarray]:
     books, state, labs = market.accounts, market.releases, market.labs
-    assert books is not None
     count = len(labs.names)
-    revenue = np.bincount(state.lab, weights=books.spend[:, LAB_API], minlength=count)
-    cost = np.bincount(state.lab, weights=books.cost[:, LAB_API], minlength=count)
+    revenue = totals(state.lab, books.spend[:, LAB_API], count)
+    cost = totals(state.lab, books.cost[:, LAB_API], count)
     on = np.flatnonzero(offering.offered(market).any(axis=1))
     best = np.full(count, np.nan)
     np.fmax.at(best, state.lab[on], state.capability[on])
@@ -136,7 +134,6 @@ def _lab_rows(market: Market) -> dict[str, np.ndarray]:
 def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) -> dict[str, np.ndarray]:
     """Return offers that are listed or still in use."""
     books, state = market.accounts, market.releases
-    assert books is not None
     release, channel = np.nonzero(offering.offered(market) | (books.workloads > 0))
     names = np.array([name.split("/", 1)[1] for name in market.lines.names], object)
     return {
@@ -155,7 +152,6 @@ def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) 
 
 def _segment_rows(market: Market) -> dict[str, np.ndarray]:
     books = market.accounts
-    assert books is not None
     group, bloc = np.indices(books.segment_present.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         used = books.segment_workloads
@@ -231,7 +227,7 @@ def _sample(market: Market, rows: Bools, amount: Floats) -> observation.Sample:
 def _billing(market: Market, routed: Bools, tokens: Floats) -> Floats:
     """Return the factor by which the router over-represents each workload's bloc, shape (workloads,)."""
     bloc = market.workloads.bloc
-    seen = np.bincount(bloc[routed], weights=tokens[routed], minlength=len(BLOCS))
+    seen = totals(bloc[routed], tokens[routed], len(BLOCS))
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
     factor = np.divide(bills / bills.sum() * seen.sum(), seen, out=np.zeros(len(BLOCS)), where=seen > 0)
     return factor[bloc]
@@ -251,7 +247,6 @@ def _capability_series(race: observation.Race) -> dict[str, float]:
 
 def _price_series(market: Market) -> dict[str, float]:
     p, books, state = market.parameters, market.accounts, market.releases
-    assert books is not None
     size, volume = REFERENCE_SELF_HOST
     own = hosting.own_price(
         np.array([supply.technical_cost(market, size, market.month)]),
@@ -269,7 +264,9 @@ def _price_series(market: Market) -> dict[str, float]:
         series[f"gross_margin:{name}"] = 1.0 - ratio(cost, earned)
     deepseek = market.lines.current[market.lines.names.index("DeepSeek/chat")]
     if deepseek != NONE:
-        series["marginal_cost:DeepSeek"] = supply.technical_cost(market, state.active_params[deepseek], market.month)
+        series["marginal_cost:DeepSeek"] = supply.technical_cost(
+            market, float(state.active_params[deepseek]), market.month
+        )
     return series
 
 
@@ -285,7 +282,6 @@ def _compute_series(market: Market) -> dict[str, float]:
 
 def _revenue_series(market: Market) -> dict[str, float]:
     books, state = market.accounts, market.releases
-    assert books is not None
     return {
         f"annualised_revenue:{name}": float(books.spend[state.lab == market.labs.names.index(name), LAB_API].sum())
         * 12.0

@@ -30,6 +30,12 @@ REFERENCE_YEAR_END = parse_month("2025-12")
 _PHI = 1.2207440846057596  # the root of x**5 = x + 1, Roberts' constant in four dimensions
 
 
+def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
+    """Return how many of `count` rows belong to developers; they come first."""
+    parts = {group: parameters[f"demand.mix.{group}"] for group in GROUPS}
+    return round(count * sum(parts[group] for group in DEVELOPER_GROUPS) / sum(parts.values()))
+
+
 def weyl(seed: int, name: str, dimension: int, count: int) -> Floats:
     """Return `count` points of one dimension of a Weyl sequence, shifted at random, shape (count,)."""
     shift = rng.uniform(rng.stream_key(seed, f"weyl:{name}"), np.array([dimension]))[0]
@@ -90,8 +96,7 @@ def draw_workloads(
         Developers' rows first.
     """
     p = parameters
-    mix = np.array([p[f"demand.mix.{g}"] for g in GROUPS])
-    developers = int(round(count * mix[: len(DEVELOPER_GROUPS)].sum() / mix.sum()))
+    developers = developer_rows(count, p)
     organisation = np.empty(count, np.int64)
     group = np.empty(count, np.int64)
     bloc = np.empty(count, np.int64)

@@ -14,13 +14,13 @@ import numpy as np
 from sim import evidence
 from sim.market import setup
 from sim.market.governments import Policy
-from sim.market.labs import Lab
 from sim.market.stages import capability, compute, hosting, releases
 from sim.market.tables import NONE, Floats
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS
 
 if TYPE_CHECKING:
+    from sim.market.labs import Lab
     from sim.market.market import Market
 
 FIRST_STOCK = parse_month("2022-12")  # compute is followed from here, whatever the start of the scenario
@@ -54,9 +54,7 @@ class Made:
 
 def first_policy(p: Mapping[str, Any]) -> Policy:
     """Return the rules during the history; quotas are not used there, since shipments are replayed."""
-    return Policy(
-        quota={tier: 0.0 for tier in compute.TIERS}, leakage=p["compute.cn.leakage"], allowed=1.0, cloud_open=1.0
-    )
+    return Policy(quota=dict.fromkeys(compute.TIERS, 0.0), leakage=p["compute.cn.leakage"], allowed=1.0, cloud_open=1.0)
 
 
 def policy_after_history(policy: Policy, p: Mapping[str, Any]) -> Policy:
@@ -103,21 +101,19 @@ def _domestic_after(market: Market) -> float:
     return units * growth ** years_since(market.month, since)
 
 
-def compute_month(market: Market, month: int | None = None) -> compute.ComputeState:
+def compute_month(market: Market, month: int) -> compute.ComputeState:
     """Return the stocks at the end of the month: replayed shipments to the end of the history, rules after it."""
     p, policy, state = market.parameters, market.policy, market.compute
-    month = market.month if month is None else month
     if month <= market.settings.history_until:
         legal = _observed_legal(month) - _observed_legal(month - 1)
         abroad = _observed_abroad(month) - _observed_abroad(month - 1)
         demand = p["compute.cn.demand_share"] * (abroad + legal)
         licensed, domestic = legal, domestic_units(p, month)
     else:
-        assert market.handover is not None
         # The mean of the last year stands at its middle, half a year before the hand-over.
         years = years_since(month, market.settings.history_until) + 0.5
         abroad = compute.additions_abroad(
-            market.handover.added_abroad, p["compute.world.growth"], p["compute.world.growth_fade"], years
+            market.attached.added_abroad, p["compute.world.growth"], p["compute.world.growth_fade"], years
         )
         demand = p["compute.cn.demand_share"] * abroad / (1.0 - p["compute.cn.demand_share"])
         perf = {tier: p[f"compute.perf.{tier.lower()}"] for tier in compute.TIERS}
@@ -128,7 +124,7 @@ def compute_month(market: Market, month: int | None = None) -> compute.ComputeSt
         state,
         added_abroad=abroad,
         added_legal=legal,
-        unlicensed=max(0.0, demand - licensed),
+        unlicensed=max(0.0, demand - licensed - domestic * p["compute.perf.domestic"]),
         domestic_units=domestic,
         domestic_perf=p["compute.perf.domestic"],
         leakage=policy.leakage,
@@ -194,7 +190,8 @@ def records(market: Market) -> tuple[float, float]:
     """Return the best closed and the best open capability so far [ECI points]; infinite before there is one."""
     table = market.releases
     best = [table.capability[table.is_open == kind].max(initial=-np.inf) for kind in (False, True)]
-    return tuple(value if np.isfinite(value) else np.inf for value in best)  # the first of its kind is no leap
+    closed, open_ = (value if np.isfinite(value) else np.inf for value in best)  # the first of its kind is no leap
+    return float(closed), float(open_)
 
 
 def capability_month(market: Market) -> tuple[Floats, Floats]:
@@ -202,7 +199,7 @@ def capability_month(market: Market) -> tuple[Floats, Floats]:
     labs, p = market.labs, market.parameters
     if market.handover is None:
         return labs.knowledge, best_of_labs(market)
-    start = market.handover
+    start = market.attached
     knowledge = capability.next_knowledge(labs.knowledge, growth=start.growth, catch_up=p["capability.catch_up"])
     potential = capability.potential(
         start.level,
@@ -245,7 +242,6 @@ def line_schedule(market: Market) -> tuple[Floats, Floats]:
     A line is continued if its lab is active and its last release is recent; others keep what is on offer.
     """
     p, lines, labs, until = market.parameters, market.lines, market.labs, market.settings.history_until
-    assert market.handover is not None
     offset = np.zeros(len(lines.lab))
     following = np.full(len(lines.lab), np.inf)
     for line, current in enumerate(lines.current):
@@ -253,7 +249,7 @@ def line_schedule(market: Market) -> tuple[Floats, Floats]:
         elapsed = until - lines.last_month[line]
         if current == NONE or not labs.active[lab] or elapsed > p["capability.dormant_months"]:
             continue
-        offset[line] = market.releases.capability[current] - market.handover.level[lab]
+        offset[line] = market.releases.capability[current] - market.attached.level[lab]
         following[line] = lines.last_month[line] + _interval(market, line, elapsed)
     return offset, following
 
@@ -265,7 +261,7 @@ def _interval(market: Market, line: int, elapsed: float = 0.0) -> float:
         market.seed,
         lines.names[line],
         number,
-        mean=market.labs.cadence[lines.lab[line]],
+        mean=float(market.labs.cadence[lines.lab[line]]),
         shape=p["capability.release_spread"],
         elapsed=elapsed,
     )
@@ -327,7 +323,7 @@ def decided_releases(market: Market) -> list[Made]:
         for line in releases.due_lines(lines.next_month, market.month, gain, p["capability.minimum_step"])
     }
     made = []
-    for lab in market.agents_by_type[Lab]:
+    for lab in market.lab_agents:
         for new in lab.decide_releases(due):
             name = f"{lines.names[new.line]} #{int(np.sum(table.line == new.line)) + 1}"
             made.append(Made(name, _decided_row(market, lab, new)))
@@ -345,7 +341,8 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
         / cost_index(market, int(table.month[before]))
         * growth ** p["serving.size_exponent"]
     )
-    price = lab.next_list_price(1.0, ratio)
+    sold_by_lab = bool(table.has_api[before]) or not new.is_open
+    price = lab.next_list_price(1.0, ratio) if sold_by_lab else ratio  # hosts alone follow cost
     blend = table.list_price[before] * price
     held = lab.price_rule == "hold"
     closed_cost = blend * (1.0 - p["serving.closed_margin"]) if held else table.cost_at_release[before] * ratio
@@ -356,7 +353,7 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
         "month": market.month,
         "superseded": table.FAR,
         "is_open": new.is_open,
-        "has_api": bool(table.has_api[before]) or not new.is_open,
+        "has_api": sold_by_lab,
         "on_device": bool(table.on_device[before]) and new.is_open,
         "capability": new.capability,
         "degree": (table.degree[before] or releases.DEGREES["open_weights"]) if new.is_open else 0.0,

@@ -94,7 +94,7 @@ COMPUTE = (
         0,
         1,
         {"lognormal": [0.3, 0.9]},
-        "140 thousand chips smuggled in 2024, range 10 to 400 thousand (CNAS 2025), over unmet demand of about 0.4 M",
+        "140 thousand chips smuggled in 2024, range 10 to 400 thousand (CNAS 2025), over unmet demand of 0.3 to 0.4 M",
     ),
     _assumed(
         "compute.cn.rented_share",

@@ -1,4 +1,4 @@
-"""Stage 11: who bought what from whom (docs/model.md, section 4.8). Money in USD a month, tokens in millions a month."""
+"""Stage 11: who bought what from whom (docs/model.md, section 4.8). Money in USD, tokens in millions, per month."""
 
 from __future__ import annotations
 
@@ -49,16 +49,21 @@ class Accounts:
         return float(self.spend[:, SELF_HOST].sum() + self.spend[:, ON_DEVICE].sum())
 
 
+def totals(code: Ints, amount: Floats, count: int) -> Floats:
+    """Return the sum of the amounts of each code 0..count-1, added in the order of the rows, shape (count,)."""
+    return np.asarray(np.bincount(code, weights=amount, minlength=count), dtype=np.float64)
+
+
 def by_offer(release: Ints, channel: Ints, amount: Floats, releases: int, channels: int) -> Floats:
     """Return amounts summed by release and channel, shape (releases, channels); rows without a model are left out."""
     uses = release != NONE
     code = release[uses] * channels + channel[uses]
-    return np.bincount(code, weights=amount[uses], minlength=releases * channels).reshape(releases, channels)
+    return totals(code, amount[uses], releases * channels).reshape(releases, channels)
 
 
 def by_segment(group: Ints, bloc: Ints, amount: Floats, groups: int, blocs: int) -> Floats:
     """Return amounts summed by adopter group and bloc, shape (groups, blocs)."""
-    return np.bincount(group * blocs + bloc, weights=amount, minlength=groups * blocs).reshape(groups, blocs)
+    return totals(group * blocs + bloc, amount, groups * blocs).reshape(groups, blocs)
 
 
 def violations(accounts: Accounts) -> list[str]:

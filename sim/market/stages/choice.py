@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.market.stages.hosting import own_price
 from sim.market.stages.usage import bill_disutility
 from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
+from sim.scenario.schema import CHANNELS
 
-BLOCK = 2048  # rows evaluated together: about 1 MB a matrix, inside the second-level cache
+BLOCK = 256  # rows evaluated together: about 150 kB a matrix, so that a few of them stay in the second-level cache
+NEGLIGIBLE = -690.0  # a member this far below the best counts as impossible: its exponential would be subnormal
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Choosers:
     distrust: Floats  # this month's
     barred: Bools  # a ban on Chinese labs' APIs binds
     staff_cost: Floats  # USD/month
-    taste_line: Floats  # (rows, lines)
+    taste_line: NDArray[np.float32]  # (rows, lines)
     taste_open: Floats
     taste_origin: Floats  # (rows, blocs)
     knows: Bools  # (rows, labs) considers the lab
@@ -70,9 +74,7 @@ class ChoiceRules:
     half_volume: float  # Mtok/month
 
 
-def looks_again(
-    u: Floats, *, hazard: Floats, leap: Floats | float, bump: float
-) -> Bools:
+def looks_again(u: Floats, *, hazard: Floats, leap: Floats | float, bump: float) -> Bools:
     """Return who reviews all vendors: hazard per month, raised by `bump` times the size of a leap elsewhere (0..1)."""
     return u < np.minimum(1.0, hazard * (1.0 + bump * leap))
 
@@ -85,7 +87,9 @@ def upgrade_hazard(step: Floats, *, usual: float, leap: float, leap_points: floa
 def success(capability: Floats, difficulty: Floats, width: float) -> Floats:
     """Return the share of the work that succeeds: logistic in capability above difficulty, shape broadcast."""
     with np.errstate(over="ignore"):
-        return 1.0 / (1.0 + np.exp((difficulty - capability) / width))
+        odds = np.exp((difficulty - capability) / width)
+        odds += 1.0
+        return 1.0 / odds
 
 
 def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
@@ -96,17 +100,22 @@ def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Fl
         price[:, own], who.need[:, None], highest=rules.highest_utilisation, half_volume=rules.half_volume
     )
     capability = (offers.capability + rules.strength)[who.kind]
-    utility = who.value[:, None] * success(capability, who.difficulty[:, None], rules.success_width)
-    utility -= who.price_sensitivity[:, None] * bill_disutility(price, who.need[:, None], who.pain[:, None])
+    utility = success(capability, who.difficulty[:, None], rules.success_width)
+    utility *= who.value[:, None]
+    bill = bill_disutility(price, who.need[:, None], who.pain[:, None])
+    bill *= who.price_sensitivity[:, None]
+    utility -= bill
     utility += who.control_value[:, None] * rules.control
     utility -= who.distrust[:, None] * rules.exposure
-    utility += rules.home_fit[who.bloc] + rules.brand
-    utility += who.taste_line[:, offers.line] + who.taste_origin[:, rules.lab_bloc]
+    utility += (rules.home_fit + rules.brand)[who.bloc]
+    utility += who.taste_line[:, offers.line]
+    utility += who.taste_origin[:, rules.lab_bloc]
     utility += who.taste_open[:, None] * offers.is_open
     staff = who.price_sensitivity * np.log1p(who.staff_cost / who.pain)
     utility[:, own] -= staff[:, None]
     utility -= vendor_costs(who, offers, rules)
-    return np.where(open_to(who, offers, rules), utility, -np.inf)
+    utility[~open_to(who, offers, rules)] = -np.inf
+    return utility
 
 
 def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
@@ -115,20 +124,25 @@ def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Float
     Nothing for the offer in use, the upgrade cost inside the vendor, the switching cost to another one (less for a
     vendor that the organisation uses already), the adoption cost for a workload that uses no model yet.
     """
-    same_vendor = who.lab[:, None] == offers.lab
-    same_offer = (who.release[:, None] == offers.release) & (who.channel[:, None] == offers.channel)
-    discount = 1.0 - rules.multi_home_discount * who.used_here[:, offers.lab]
-    move = np.where(same_vendor, who.upgrade_cost[:, None], who.switching_cost[:, None] * discount)
-    move[same_offer] = 0.0
-    return np.where((who.release == NONE)[:, None], who.adoption_cost[:, None], move)
+    uses = np.flatnonzero(who.lab != NONE)
+    by_lab = who.switching_cost[:, None] * (1.0 - rules.multi_home_discount * who.used_here)
+    by_lab[uses, who.lab[uses]] = who.upgrade_cost[uses]
+    by_lab[who.lab == NONE] = who.adoption_cost[who.lab == NONE, None]
+    move = by_lab[:, offers.lab]
+    code = offers.release * len(CHANNELS) + offers.channel
+    move[(who.release * len(CHANNELS) + who.channel)[:, None] == code] = 0.0
+    return move
 
 
 def open_to(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Bools:
     """Return which offers each chooser may and does look at, shape (rows, offers)."""
-    same_vendor = who.lab[:, None] == offers.lab
-    looks = who.knows[:, offers.lab] & rules.sold_in[who.bloc]
-    looks |= same_vendor
-    looks &= same_vendor | ~who.at_home[:, None]
+    uses = np.flatnonzero(who.lab != NONE)
+    by_lab = who.knows.copy()
+    by_lab[uses, who.lab[uses]] = True
+    home = np.flatnonzero(who.at_home)
+    by_lab[home] = False
+    by_lab[home, who.lab[home]] = True
+    looks = by_lab[:, offers.lab] & rules.sold_in[who.bloc]
     looks &= ~(who.barred[:, None] & rules.chinese_api)
     looks &= (offers.channel != ON_DEVICE) | (who.need[:, None] <= rules.device_limit)
     return looks
@@ -142,9 +156,8 @@ def keep_utilities(who: Choosers, rules: ChoiceRules) -> Floats:
 
 
 def outside_utilities(who: Choosers) -> Floats:
-    """Return the utility of doing the work without a model, shape (rows,); not an option in an upgrade at home."""
-    without = -who.price_sensitivity * bill_disutility(who.without_ai_cost, who.need, who.pain)
-    return np.where(who.at_home, -np.inf, without)
+    """Return the utility of doing the work without a model, shape (rows,)."""
+    return -who.price_sensitivity * bill_disutility(who.without_ai_cost, who.need, who.pain)
 
 
 def choice_probabilities(
@@ -174,21 +187,26 @@ def choice_probabilities(
     """
     utility = utility - dissimilarity * np.log(channels_of_line)
     highest = np.maximum(np.maximum(utility.max(axis=1), keep), outside)
-    member = np.exp((utility - highest[:, None]) / dissimilarity)
+    utility -= highest[:, None]
+    utility /= dissimilarity
+    possible = utility > NEGLIGIBLE
+    np.maximum(utility, NEGLIGIBLE, out=utility)
+    weight = np.empty((len(utility), utility.shape[1] + 2))
+    member = weight[:, :-2]
+    np.exp(utility, out=member)
+    member *= possible
     nest = np.add.reduceat(member, first_of_line, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.where(nest > 0.0, nest ** (dissimilarity - 1.0), 0.0)
-    line = np.repeat(np.arange(len(first_of_line)), np.diff(first_of_line, append=utility.shape[1]))
-    weight = np.concatenate(
-        [member * scale[:, line], np.exp(keep - highest)[:, None], np.exp(outside - highest)[:, None]], axis=1
-    )
+    np.maximum(nest, TINY, out=nest)  # a line that nobody here can choose; its members weigh nothing
+    scale = np.exp((dissimilarity - 1.0) * np.log(nest))
+    member *= np.repeat(scale, np.diff(first_of_line, append=utility.shape[1]), axis=1)
+    weight[:, -2] = np.exp(keep - highest)
+    weight[:, -1] = np.exp(outside - highest)
     total = weight.sum(axis=1)
-    return weight / total[:, None], highest + np.log(total)
+    weight /= total[:, None]
+    return weight, highest + np.log(total)
 
 
 def draw_option(probability: Floats, u: Floats) -> Ints:
     """Return the option each uniform picks by inverse CDF, shape (rows,); never one of probability zero."""
     cumulative = np.cumsum(probability, axis=1)
-    picked = (cumulative < (u * cumulative[:, -1])[:, None]).sum(axis=1)
-    return np.minimum(picked, probability.shape[1] - 1)
-
+    return np.count_nonzero(cumulative < (u * cumulative[:, -1])[:, None], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ def monthly_quota(quota: float, month: int) -> int:
 
 
 def legal_imports(
-    demand: float, month: int, *, quota: dict[str, float], perf: dict[str, float], allowed: float
+    demand: float, month: int, *, quota: Mapping[str, float], perf: Mapping[str, float], allowed: float
 ) -> tuple[dict[str, int], float]:
     """Fill a month's demand from the licensed tiers, best tier first, in whole units.
 
@@ -98,8 +99,9 @@ def next_compute(
 ) -> ComputeState:
     """Return next month's stocks: last month's less retirement, plus what came in.
 
-    `diverted` is the leakage times `unlicensed`, the demand beyond what the exporter licenses: an importing
-    government's own restriction does not raise it. `rented` is a level: what clouds abroad rent out while open.
+    `diverted` is the leakage times `unlicensed`, the demand beyond what the exporter licenses and the home industry
+    makes: an importing government's own restriction does not raise it. `rented` is a level: what clouds abroad rent
+    out while they are open.
     """
     keep = (1.0 - retirement) ** (1.0 / 12.0)
     diverted = leakage * unlicensed

@@ -162,9 +162,7 @@ class Race:
     china_lag_tied: float
 
 
-def race(
-    months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: int, tolerance: float
-) -> Race:
+def race(months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: int, tolerance: float) -> Race:
     """Return the state of the capability race from all releases so far, each array of shape (releases,).
 
     A lag is the time since the leaders first had what the followers have today; with the tolerance, models that close
