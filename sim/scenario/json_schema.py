@@ -6,7 +6,6 @@ another, files) it lets pass, and it never refuses what the loader accepts.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sim.months import format_month
@@ -86,7 +85,7 @@ class _Shapes:
         self.definitions: dict[str, Any] = {}
 
     def leaf(self, spec: Parameter) -> dict[str, Any]:
-        key = "value-" + re.sub(r"[^A-Za-z0-9.-]+", "_", allowed(spec))
+        key = "value-" + ("-or-".join(spec.choices) or f"{number_text(spec.low)}-to-{number_text(spec.high)}")
         if key not in self.definitions:
             self.definitions[key] = _words(spec) if spec.choices else self._numbers(spec)
         reason = f"Source: {spec.source}" if spec.source else f"Assumption: {spec.assumption}"

@@ -37,9 +37,10 @@ _FIXED = {
     "ECI points": (Fraction(1), "point"), "ECI point": (Fraction(1), "point"),
     "points": (Fraction(1), "point"), "point": (Fraction(1), "point"),
 }  # fmt: skip
-_QUANTITY = re.compile(rf"({NUMBER})[ \u00a0\u202f]*([^\s0-9.+\-].*|1/.*)\Z", re.DOTALL)
+# Right after the number a unit has no digits, so that 0x1F is no quantity of "x1F"; after a space it may (H100e).
+_QUANTITY = re.compile(rf"({NUMBER})([A-Za-z%$][^0-9]*|[ \u00a0\u202f]+(?:[A-Za-z%$].*|1/.*))\Z")
 _PERCENT = re.compile(r"%|percent")
-QUANTITY_PATTERN = r"^[-+]?(0|[1-9][0-9]*|(0|[1-9][0-9]*)?\.[0-9]*)([eE][-+]?[0-9]+)?[\s\u00a0\u202f]*[^\s0-9.+-]"
+QUANTITY_PATTERN = r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?[\s\u00a0\u202f]*([A-Za-z%$]|1/)"
 
 
 def _word(text: str) -> tuple[Fraction, str]:
@@ -85,8 +86,7 @@ def quantity(text: str, unit: str) -> float | None:
     Raises
     ------
     ValueError
-        If the unit measures something else, with the unit allowed in the message, or the number does
-        not fit into 64 bits.
+        If the unit measures something else, or the number does not fit into 64 bits.
     """
     match = _QUANTITY.match(text.strip())
     if not match:
@@ -97,9 +97,9 @@ def quantity(text: str, unit: str) -> float | None:
     wanted_size, wanted = _unit(unit)
     size, dimension = _unit(given)
     if unit == "1":
-        raise ValueError(f"the unit '{shown(given)}' does not fit: a pure number is allowed, without a unit or %")
+        raise ValueError(f"the unit '{shown(given)}' does not fit: a pure number takes none")
     if dimension != wanted or (_PERCENT.search(given) and not _takes_percent(unit)):
-        raise ValueError(f"the unit '{shown(given)}' does not fit; allowed is {unit}")
+        raise ValueError(f"the unit '{shown(given)}' does not fit")
     fault = number_fault(number, float(number))
     if fault:
         raise ValueError(fault)

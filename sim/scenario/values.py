@@ -17,7 +17,6 @@ from sim.scenario.nodes import (
     number_fault,
     number_hint,
     number_text,
-    plain_value,
 )
 from sim.scenario.problems import Problems, shown
 from sim.scenario.register import TEXT_FIELDS
@@ -167,13 +166,13 @@ def read_number(
 
 
 def _from_text(node: Scalar, text: str, parameter: Parameter, path: str, problems: Problems) -> float | int | None:
+    hint = number_hint(node)
     try:
-        value = None if isinstance(plain_value(text.strip()), int | float) else quantity(text, parameter.unit)
+        value = None if hint else quantity(text, parameter.unit)
     except ValueError as error:
         problems.add(node.where, path, f"{error}; allowed is {allowed(parameter)}")
         return None
     if value is None:
-        hint = number_hint(node)
         message = f"'{shown(text)}' is not a number{': ' + hint if hint else ''}"
         problems.add(node.where, path, f"{message}; allowed is {allowed(parameter)}")
     return value

@@ -129,6 +129,10 @@ def _check_characters(text: str, label: str, problems: Problems) -> None:
         if not _allowed(character):
             line = text.count("\n", 0, text.index(character)) + 1
             problems.add(Where(label, line), "", f"the character {_named(character)} is not allowed; delete it")
+    word = re.search(rf"[^\s\[\]{{}},]{{{MAX_TEXT + 1}}}", text)  # the parser takes its time over such words
+    if word:
+        line = text.count("\n", 0, word.start()) + 1
+        raise ScenarioError(f"{shown(label, 300)}:{line}: a word of more than {MAX_TEXT} characters")
     tab = re.search(r"^ *\t[ \t]*[^\s#]", text, re.MULTILINE)
     if tab:
         line = text.count("\n", 0, tab.start()) + 1
@@ -171,6 +175,7 @@ class _Composer:
                     self._refuse(line, "a tab separates or indents here; use spaces")
                 self._refuse(line, f"this is not YAML: {reason}")
             except Exception as error:  # the parser fails in its own ways on odd bytes; any such text is not YAML
+                self.problems.check()  # a forbidden character, already noted, is the usual reason
                 self._refuse(1, f"this is not YAML: {_first_line(str(error)) or type(error).__name__}")
             if event is None:
                 return
@@ -202,7 +207,7 @@ class _Composer:
                 line, f"the anchor &{shown(str(event.anchor))} is not allowed; write values out or use extends"
             )
         if event.ctag is not None:
-            self._refuse(line, f"the tag {shown(str(event.ctag))} is not allowed")
+            self._refuse(line, f"the tag {shown(_tag(event.ctag))} is not allowed; write the value without it")
         self.nodes += 1
         if self.nodes > MAX_NODES:
             self._refuse(line, f"more than {MAX_NODES} values, the limit for a scenario file")
@@ -265,6 +270,10 @@ def check_word_key(key: Scalar, path: str, problems: Problems) -> bool:
         problems.add(key.where, path, f"the key {what} is a number, boolean or null; keys are words")
         return False
     return True
+
+
+def _tag(tag: Any) -> str:
+    return str(tag).replace("tag:yaml.org,2002:", "!!")
 
 
 def _first_line(text: str) -> str:

@@ -1,0 +1,156 @@
+"""Every bad file is refused in one line a problem, quickly, in little memory, with nothing written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sim.errors import ScenarioError
+from sim.scenario.load import load_scenario
+from tests.scenario.corpus import BOMBS, CORPUS, Bad
+
+DRIVER = """
+import sys
+from sim.errors import SimError
+from sim.cli.scenario import validate
+try:
+    validate(sys.argv[1:], standalone_mode=False)
+except SimError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+HEAVY = ("mesa", "scipy", "pandas", "pyarrow", "matplotlib", "numpy.random")
+MEMORY_MB = 300
+ALLOWED_SECONDS = 3.0  # the promise is 1 s; sharing a box must not fail a test
+
+
+def refused(path: str | Path) -> list[str]:
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(path)
+    assert caught.value.exit_code == 2
+    return caught.value.problems
+
+
+def test_the_corpus_holds_at_least_120_different_cases():
+    assert len({case.name for case in CORPUS}) == len(CORPUS) >= 120
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=[case.name for case in CORPUS])
+def test_a_bad_file_is_refused_with_the_line_and_the_reason(case: Bad, tmp_path: Path):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(case.content)
+    problems = refused(path)
+    assert any(case.says in problem for problem in problems), problems
+    for problem in problems:
+        counted = re.match(r"and \d+ more problems", problem)
+        line = "" if case.name == "huge-file" else r":[1-9]\d*"
+        assert counted or re.match(rf"{re.escape(str(path))}{line}: \S", problem), problem
+        assert "\n" not in problem
+        assert problem.isprintable()
+        assert len(problem) < 1000
+    assert os.listdir(tmp_path) == ["bad.yaml"]
+
+
+SAMPLE = [*BOMBS, *CORPUS[len(BOMBS) :: 6]]
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="this system cannot tell the memory of a child")
+@pytest.mark.parametrize("case", SAMPLE, ids=[case.name for case in SAMPLE])
+def test_a_bad_file_costs_a_second_and_300_megabytes_at_most(case: Bad, tmp_path: Path):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(case.content)
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    before = sorted(os.listdir(tmp_path))
+    started = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-B", "-W", "error", str(script), str(path)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    )
+    output, errors = child.stdout.read(), child.stderr.read().decode()
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
+    child.stdout.close()
+    child.stderr.close()
+    assert child.returncode == 2, errors
+    assert output == b""
+    assert case.says in errors
+    assert "Traceback" not in errors
+    assert sorted(os.listdir(tmp_path)) == before
+    megabytes = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+    assert megabytes <= MEMORY_MB
+    assert usage.ru_utime + usage.ru_stime <= ALLOWED_SECONDS, f"{seconds:.2f} s by the clock"
+
+
+def test_refusing_a_bad_file_imports_nothing_heavy(tmp_path: Path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: x\nparameters: {demand.valu: {triangular: [1, 2, 3]}}\n")
+    script = DRIVER.replace("sys.exit", f"print([m for m in {HEAVY} if m in sys.modules]); sys.exit")
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system here")
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert "not a regular file" in refused(tmp_path / "pipe.yaml")[0]
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("/dev/zero", "not a regular file"),
+        ("/dev/stdin", ""),
+        ("/", "is a folder"),
+        (".", "is a folder"),
+        ("nowhere/none.yaml", "no such file"),
+        ("none.yaml", "no such file"),
+        ("no-such-name", "no packaged scenario"),
+        ("a\0b", "not a file name"),
+        ("", "no such file"),
+        ("x" * 5000 + ".yaml", "cannot be read"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX devices")
+def test_what_is_no_file_is_refused_in_one_line(argument: str, says: str, monkeypatch: pytest.MonkeyPatch):
+    if argument == "/dev/stdin" and os.path.isfile(argument):
+        pytest.skip("standard input is a file in this run")
+    problems = refused(argument)
+    assert len(problems) == 1
+    assert says in problems[0]
+
+
+def test_a_file_without_read_permission_is_refused(tmp_path: Path):
+    path = tmp_path / "secret.yaml"
+    path.write_text("name: x\n")
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user reads every file")
+    assert "Permission denied" in refused(path)[0]
+
+
+def test_a_file_name_with_control_characters_cannot_write_to_the_terminal(tmp_path: Path):
+    path = tmp_path / "a\x1b[31m\nb.yaml"
+    path.write_text("nam: x\n")
+    assert all(problem.isprintable() for problem in refused(path))
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "nme: x\nhorizon: {end: never}\nparameters:\n  demand.value: 900\n  demand.valu: 1\n"
+        "events:\n  - {id: a, date: 2026-01, lever: cloud_access, bloc: CN}\nlabs: {Nobody: {brand: 1}}\n"
+    )
+    problems = refused(path)
+    assert [int(problem.split(":")[1]) for problem in problems] == [1, 2, 4, 5, 7, 8]
