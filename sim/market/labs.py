@@ -37,7 +37,7 @@ class Lab(mesa.Agent):
     openness = Column("openness")
     price_rule = Column("price_rule")
 
-    model: Market
+    model: Market  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, model: Market, row: int):
         super().__init__(model)
