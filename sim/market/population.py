@@ -9,6 +9,7 @@ Volumes are drawn tilted towards the large ones and arrivals evenly over the cal
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ _PHI = 1.2207440846057596  # the root of x**5 = x + 1, Roberts' constant in four
 def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
     """Return how many of `count` rows belong to developers; they come first."""
     parts = {group: parameters[f"demand.mix.{group}"] for group in GROUPS}
-    return round(count * sum(parts[group] for group in DEVELOPER_GROUPS) / sum(parts.values()))
+    return round(count * fsum(parts[group] for group in DEVELOPER_GROUPS) / fsum(parts.values()))
 
 
 def weyl(seed: int, name: str, dimension: int, count: int) -> Floats:

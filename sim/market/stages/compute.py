@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def legal_imports(
         wanted = int(np.floor(left / perf[tier])) if perf[tier] > 0 else 0
         units[tier] = max(0, min(licensed, wanted))
         left -= units[tier] * perf[tier]
-    return units, float(sum(units[t] * perf[t] for t in TIERS))
+    return units, fsum(units[t] * perf[t] for t in TIERS)
 
 
 def additions_abroad(last_year: float, growth: float, fade: float, years: float) -> float:

@@ -8,6 +8,7 @@ survey sees US enterprises; the hub sees downloads. Each function returns series
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def router_series(
     }
     for name in ("OpenAI", "Anthropic", "Google"):
         series[f"lab_token_share:{name}"] = share(tokens, sample.lab == labs.index(name))
-    series["lab_token_share:OpenAI+Anthropic+Google"] = sum(
+    series["lab_token_share:OpenAI+Anthropic+Google"] = fsum(
         series[f"lab_token_share:{name}"] for name in ("OpenAI", "Anthropic", "Google")
     )
     anthropic = sample.lab[coding] == labs.index("Anthropic")
