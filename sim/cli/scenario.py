@@ -152,10 +152,9 @@ def _write(path: Path, text: str, *, force: bool, check: Any = None) -> None:
         os.chmod(temporary, 0o666 & ~_umask())
         if check is not None:
             check(temporary)
-        if force:
-            os.replace(temporary, path)
-        else:
-            os.link(temporary, path)  # unlike a rename, refuses to replace a file that appeared meanwhile
+        if not force:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))  # claims the name, or finds it taken
+        os.replace(temporary, path)
     except FileExistsError:
         raise UsageError(f"{path}: exists; --force replaces it") from None
     except OSError as error:

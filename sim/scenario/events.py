@@ -10,7 +10,7 @@ from typing import Any
 from sim.months import format_month, parse_month
 from sim.scenario.files import NAME, NAME_RULE
 from sim.scenario.nodes import Mapping, Node, Scalar, Sequence, kind, node_of
-from sim.scenario.problems import Problems, Where, shown
+from sim.scenario.problems import Problems, Where, nearest, shown
 from sim.scenario.register import TEXT_FIELDS, Register
 from sim.scenario.schema import Lever
 from sim.scenario.values import Value, allowed, read_text, read_value
@@ -68,8 +68,7 @@ def read_event_list(node: Node, problems: Problems) -> dict[str, Mapping | str]:
             continue
         name = item.get("id")
         if name is None:
-            near = next((key for key, _ in item if key.text.lower() in ("di", "i", "d", "ids", "name", "idd")), None)
-            hint = "; did you mean 'id'?" if near else ""
+            hint = "; did you mean 'id'?" if any(nearest(key.text, ("id",)) for key, _ in item) else ""
             problems.add(item.where, path, f"has no id{hint}")
         elif not isinstance(name, Scalar) or not isinstance(name.value, str) or not NAME.match(name.text):
             given = f"'{shown(name.text)}'" if isinstance(name, Scalar) else kind(name)

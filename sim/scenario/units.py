@@ -40,7 +40,7 @@ _FIXED = {
 # Right after the number a unit has no digits, so that 0x1F is no quantity of "x1F"; after a space it may (H100e).
 _QUANTITY = re.compile(rf"({NUMBER})([A-Za-z%$][^0-9]*|[ \u00a0\u202f]+(?:[A-Za-z%$].*|1/.*))\Z")
 _PERCENT = re.compile(r"%|percent")
-QUANTITY_PATTERN = r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?[\s\u00a0\u202f]*([A-Za-z%$]|1/)"
+QUANTITY_PATTERN = rf"^\s*{NUMBER}([A-Za-z%$][^0-9]*$|[ \u00a0\u202f]+([A-Za-z%$]|1/))"
 
 
 def _word(text: str) -> tuple[Fraction, str]:

@@ -87,7 +87,7 @@ def valid_scenarios(draw: st.DrawFn, *, months: int | None = None) -> dict[str, 
         Length of the horizon; any length if None.
     """
     of = register()
-    start = draw(st.integers(parse_month("2023-01"), parse_month("2025-11")))
+    start = draw(st.integers(parse_month("2023-07"), parse_month("2025-11")))
     end = start + months if months else draw(st.integers(start + 1, parse_month("2040-12")))
     history = draw(st.integers(start, parse_month("2025-12")))
     horizon = {"start": format_month(start), "history_until": format_month(history), "end": format_month(end)}
