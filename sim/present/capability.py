@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,12 +21,30 @@ SOURCE = (
     "Releases and gaps: Epoch AI. History replays the releases, so agreement there proves nothing. ECI: Epoch "
     "Capabilities Index; the frontier gained about 15 points a year in 2024-2025."
 )
-# column of the market table, look, panel title, unit, observed series
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One panel of a gap: column of the market table, its look, words, and the observed series beside it.
+
+    `tied` names the model's series that, like the observed one, counts statistical ties as caught up; it gets a line
+    of its own, and the observed value the look of that line.
+    """
+
+    column: str
+    look: str
+    title: str
+    unit: str
+    observed: str
+    tied: str = ""
+
+
 GAPS = (
-    ("gap_points", "open", "Open behind closed, in capability", "ECI points", "open_gap_points"),
-    ("gap_months", "open", "Open behind closed, in time", "months", "open_lag_months"),
-    ("china_lag_months", "CN", "China behind the US, in time", "months", "china_lag_months"),
+    Gap("gap_points", "open", "Open behind closed, in capability", "ECI points", "open_gap_points"),
+    Gap("gap_months", "open", "Open behind closed, in time", "months", "open_lag_months", "open_lag_months"),
+    Gap("china_lag_months", "CN", "China behind the US, in time", "months", "china_lag_months"),
 )
+TIED = "lower_capability"  # a neutral look
 
 
 def draw_capability(outcome: Outcomes) -> Figure:
@@ -42,8 +62,8 @@ def draw_capability(outcome: Outcomes) -> Figure:
     for gap, left in zip(GAPS, (0.06, 0.385, 0.71), strict=True):
         _draw_gap(figure, outcome, left, gap)
     explanation = (
-        f"{runs_words(outcome)} Small marks: measured releases. White markers: observed mean gaps, band and window "
-        "(ties count as caught up)."
+        f"{runs_words(outcome)} Small marks: measured releases. White markers: observed means. With ties: "
+        "close models count as level."
     )
     frame_slide(figure, outcome, _title(outcome), explanation, SOURCE)
     return figure
@@ -120,33 +140,45 @@ def _draw_releases(axes: Axes, outcome: Outcomes, keys: tuple[str, ...], limits:
         )
 
 
-def _draw_gap(figure: Figure, outcome: Outcomes, left: float, gap: tuple[str, str, str, str, str]) -> None:
+def _draw_gap(figure: Figure, outcome: Outcomes, left: float, gap: Gap) -> None:
     from sim.evidence import observations
 
-    column, look, title, unit, observed = gap
-    axes = new_panel(figure, (left, 0.145, 0.215, 0.195), title, unit)
-    one = bands(outcome.market(column))
+    axes = new_panel(figure, (left, 0.145, 0.215, 0.195), gap.title, gap.unit)
+    lines = {gap.look: bands(outcome.market(gap.column))}
+    if gap.tied:
+        lines[TIED] = bands(outcome.panel("capability", gap.tied))
+    observed = [
+        one
+        for one in observations(min(outcome.hand_over, outcome.end))
+        if one.panel == "capability" and one.series == gap.observed
+    ]
     set_time_axis(axes, outcome.start, outcome.end)
-    last = min(outcome.hand_over, outcome.end)
-    seen = [seen for seen in observations(last) if seen.panel == "capability" and seen.series == observed]
-    bounds = [bound for seen_one in seen for bound in (seen_one.low, seen_one.high)]
-    values = np.concatenate([one.q05, one.q95, bounds, [0]])
+    bounds = [bound for one in observed for bound in (one.low, one.high)]
+    values = np.concatenate([*(np.concatenate((one.q05, one.q95)) for one in lines.values()), bounds, [0]])
     values = values[np.isfinite(values)]
-    spread = max(float(np.ptp(values)), 1.0)
-    axes.set_ylim(float(values.min()) - 0.06 * spread, float(values.max()) + 0.06 * spread)
+    room = 0.06 * max(float(np.ptp(values)), 1.0)
+    axes.set_ylim(float(values.min()) - room, float(values.max()) + room)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.axhline(0, color=QUIET, linewidth=0.8, zorder=1)
-    known = np.flatnonzero(np.isfinite(one.median))
-    if known.size:
-        draw_fan(axes, one, look)
-        last = float(one.median[known[-1]])
-        label_ends(axes, [EndLabel(last, f"{number(last, 0)} {unit.split()[-1]}", LOOKS[look].colour)], size=9)
-    else:
+    label_ends(axes, [label for look, one in lines.items() for label in _draw_line(axes, one, look, gap.unit)], size=9)
+    if not np.isfinite(lines[gap.look].median).any():
         say_empty(axes, "not recorded in this result")
-    for seen_one in seen:
-        draw_observed(axes, seen_one, look)
+    for one in observed:
+        draw_observed(axes, one, TIED if gap.tied else gap.look)
     if outcome.start <= outcome.hand_over < outcome.end:
         axes.axvline(float(in_years(outcome.hand_over + 1)), color=QUIET, linewidth=0.9, linestyle=(0, (2, 2)))
+
+
+def _draw_line(axes: Axes, one: Bands, look: str, unit: str) -> list[EndLabel]:
+    known = np.flatnonzero(np.isfinite(one.median))
+    if not known.size:
+        return []
+    style, last = LOOKS[look], float(one.median[known[-1]])
+    if look == TIED:
+        axes.plot(in_years(one.months), one.median, color=style.colour, linestyle=style.line, linewidth=1.3, zorder=2.9)
+        return [EndLabel(last, f"{number(last, 0)} with ties", style.colour)]
+    draw_fan(axes, one, look)
+    return [EndLabel(last, f"{number(last, 0)} {unit.rsplit(maxsplit=1)[-1]}", style.colour)]
 
 
 def _title(outcome: Outcomes) -> str:

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from sim.analysis.series import Outcomes, RunSeries, bands
-from sim.months import parse_month
-from sim.present.lettering import EndLabel, drawable, frame_slide, label_ends
+from sim.months import format_month, parse_month
+from sim.present.lettering import EndLabel, drawable, frame_slide, label_ends, spread
 from sim.present.marks import (
     draw_fan,
     in_years,
@@ -55,13 +55,14 @@ def draw_compute(outcome: Outcomes) -> Figure:
     _draw_stocks(axes, outcome, stocks)
     title = "What Chinese labs can use, by source"
     axes = new_panel(figure, (0.55, 0.145, 0.305, 0.62), title, "million H100-equivalents")
-    _draw_sources(axes, outcome, (outcome.start, outcome.end), values=True)
-    mark_hand_over(axes, outcome)
+    labels = _draw_sources(axes, outcome, (outcome.start, outcome.end), values=True)
     _mark_events(axes, events)
+    label_ends(axes, labels, size=10)
+    mark_hand_over(axes, outcome)
     if history:
         title, last = "Chinese ones in the replayed history", outcome.hand_over
         axes = new_panel(figure, (0.065, 0.145, 0.345, 0.195), title, "million H100-equivalents")
-        _draw_sources(axes, outcome, (outcome.start, last), values=False)
+        label_ends(axes, _draw_sources(axes, outcome, (outcome.start, last), values=False), size=9)
     explanation = f"{runs_words(outcome)} Right: median total split by the runs' mean share of each source" + (
         "; numbers mark the scenario's control events." if events else "."
     )
@@ -70,13 +71,17 @@ def draw_compute(outcome: Outcomes) -> Figure:
 
 
 def control_events(outcome: Outcomes) -> list[tuple[int, str]]:
-    """Return month and words of the scenario's events on compute within the horizon, in order of date."""
-    found = []
+    """Return month and words of the scenario's events on compute within the horizon, one entry for each month."""
+    names: dict[int, list[str]] = {}
     for event in outcome.scenario.get("events", ()):
         month = parse_month(str(event["date"]))
         if event.get("lever") in CONTROLS and outcome.start <= month <= outcome.end:
-            found.append((month, plain(event.get("id", event["lever"]), 22)))
-    return sorted(found)[:MOST_EVENTS]
+            names.setdefault(month, []).append(str(event.get("id", event["lever"])))
+    found = [(month, plain(", ".join(ids), 34)) for month, ids in sorted(names.items())]
+    if len(found) > MOST_EVENTS:
+        left = len(found) - MOST_EVENTS + 1
+        found = [*found[: MOST_EVENTS - 1], (found[MOST_EVENTS - 1][0], f"and {left} later dates")]
+    return found
 
 
 def _draw_stocks(axes: Axes, outcome: Outcomes, stocks: Mapping[str, RunSeries]) -> None:
@@ -103,7 +108,8 @@ def source_stocks(outcome: Outcomes) -> dict[str, RunSeries]:
     return {source: outcome.market(f"compute_cn_{source}").map(millions) for source in SOURCES}
 
 
-def _draw_sources(axes: Axes, outcome: Outcomes, span: tuple[int, int], values: bool) -> None:
+def _draw_sources(axes: Axes, outcome: Outcomes, span: tuple[int, int], values: bool) -> list[EndLabel]:
+    """Draw the stack of sources with the band of its total; return the labels of its layers."""
     from sim.evidence import china_legal_stock
 
     stocks = {source: series.between(*span) for source, series in source_stocks(outcome).items()}
@@ -113,7 +119,7 @@ def _draw_sources(axes: Axes, outcome: Outcomes, span: tuple[int, int], values: 
     if not (total.values > 0).any():
         axes.set_ylim(0, 1)
         say_empty(axes, "not recorded in this result")
-        return
+        return []
     top, when = bands(total), in_years(months)
     safe = np.where(total.values > 0, total.values, 1.0)
     floor, labels = np.zeros(months.size), []
@@ -134,10 +140,10 @@ def _draw_sources(axes: Axes, outcome: Outcomes, span: tuple[int, int], values: 
     axes.set_ylim(0, 1.12 * float(top.q95.max()))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    label_ends(axes, labels, size=10 if values else 9)
     for month in range(span[0], min(outcome.hand_over, span[1]) + 1):
         if month % 12 == 11:
             _draw_stock_point(axes, month, china_legal_stock(month))
+    return labels
 
 
 def _draw_stock_point(axes: Axes, month: int, stock: Any) -> None:
@@ -157,16 +163,21 @@ def _draw_stock_point(axes: Axes, month: int, stock: Any) -> None:
 
 
 def _mark_events(axes: Axes, events: list[tuple[int, str]]) -> None:
-    rows = []
-    for count, (month, name) in enumerate(events, start=1):
-        where = float(in_years(month))
-        axes.axvline(where, ymax=0.93, color=QUIET, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=3.2, gid="event")
-        axes.text(where, 0.935, str(count), transform=axes.get_xaxis_transform(), fontsize=8, ha="center", color=INK)
-        rows.append(f"{count}  {1970 + month // 12}-{month % 12 + 1:02d} {drawable(name)}")
-    if rows:
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
-        where = {"transform": axes.transAxes, "va": "top", "zorder": 6}
-        axes.text(0.03, 0.9, "\n".join(rows), fontsize=8, color=INK, linespacing=1.4, bbox=box, **where)
+    """Number the events along the top, list them beneath, and make room so that the list covers no data."""
+    if not events:
+        return
+    axes.set_ylim(0, axes.get_ylim()[1] / (0.93 - 0.035 * len(events)))
+    low, high = axes.get_xlim()
+    places = [(float(in_years(month)) - low) / (high - low) for month, _ in events]
+    centres = spread(places, [0.028] * len(places), 0.0, 1.0)
+    for count, (place, centre) in enumerate(zip(places, centres, strict=True), start=1):
+        line = {"transform": axes.transAxes, "color": QUIET, "linewidth": 0.8, "zorder": 3.2, "gid": "event"}
+        axes.plot([place, place, centre], [0, 0.93, 0.955], linestyle=(0, (1, 1.5)), **line)
+        axes.text(centre, 0.96, str(count), transform=axes.transAxes, fontsize=8, ha="center", color=INK)
+    rows = [f"{count}  {format_month(month)} {drawable(name)}" for count, (month, name) in enumerate(events, start=1)]
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+    where = {"transform": axes.transAxes, "va": "top", "zorder": 6}
+    axes.text(0.03, 0.92, "\n".join(rows), fontsize=8, color=INK, linespacing=1.4, bbox=box, **where)
 
 
 def _title(outcome: Outcomes) -> str:

@@ -83,7 +83,9 @@ def frame_slide(figure: Figure, outcome: Outcomes, title: str, explanation: str,
     title = drawable(plain(title, 400))
     figure.set_label(title)
     figure.text(LEFT, 0.965, wrapped(title, width, 17, "bold"), fontsize=17, fontweight="bold", va="top", color=INK)
-    figure.text(LEFT, 0.872, wrapped(drawable(explanation), width, 9.5), fontsize=9.5, va="top", color=QUIET)
+    figure.text(
+        LEFT, 0.872, wrapped(drawable(explanation), width, 9.5), fontsize=9.5, va="top", color=QUIET, gid="explanation"
+    )
     footer = wrapped(drawable(provenance(outcome)), width, 8) + "\n" + wrapped(drawable(source), width, 8)
     figure.text(LEFT, 0.018, footer, fontsize=8, va="bottom", color=QUIET, linespacing=1.35, gid="footer")
 

@@ -11,8 +11,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from sim.analysis.series import Bands, Outcomes
-from sim.months import format_month
-from sim.present.style import INK, LOOKS, QUIET, ink
+from sim.present.lettering import POINTS, text_width
+from sim.present.style import INK, LOOKS, QUIET, SLIDE, ink
 from sim.present.wording import last_place, number, short_month
 
 
@@ -58,7 +58,7 @@ def draw_observed(axes: Axes, observation: Any, look: str, scale: float = 1.0) -
 def set_time_axis(axes: Axes, first: int, last: int) -> None:
     """Show the months from `first` to `last`: a tick at each January, or at months when the span is short."""
     last = max(last, first + 1)
-    axes.set_xlim(in_years(first), in_years(last))
+    axes.set_xlim(float(in_years(first)), float(in_years(last)))
     width = axes.get_position().width
     room = max(2, round(width * 22))
     if last - first > 24:
@@ -92,8 +92,9 @@ def set_log_axis(axes: Axes, low: float, high: float) -> None:
     axes.set_ylim(low, high)
     decades = np.log10(high / low)
     steps = (1, 2, 5) if decades < 1.7 else (1, 3) if decades < 3.2 else (1,)
+    stride = max(1, int(np.ceil(decades / 7)))
     exponents = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    ticks = [step * 10.0**k for k in exponents for step in steps if low <= step * 10.0**k <= high]
+    ticks = [step * 10.0**k for k in exponents if k % stride == 0 for step in steps if low <= step * 10.0**k <= high]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, last_place(value, digits=1))))
@@ -121,19 +122,18 @@ def mark_hand_over(axes: Axes, outcome: Outcomes) -> None:
         return
     where = float(in_years(outcome.hand_over + 1))
     axes.axvline(where, color=INK, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1.5, gid="hand-over")
-    place = (where - low) / (high - low)
-    small = axes.get_position().width < 0.3
-    for word, side, shift in (("history", "right", -0.008), ("projection", "left", 0.008)):
-        text = word if small else f"{'replayed ' if word == 'history' else ''}{word}"
-        arrow = f"◂ {text}" if side == "right" else f"{text} ▸"
-        axes.text(place + shift, 1.015, arrow, transform=axes.transAxes, fontsize=8, color=QUIET, ha=side, va="bottom")
+    place, width = (where - low) / (high - low), axes.get_position().width * SLIDE[0] * POINTS
+    beside = {"transform": axes.transAxes, "fontsize": 8, "color": QUIET, "va": "bottom"}
+    for side, words, room in (
+        ("right", ("◂ replayed history", "◂ history"), place * width),
+        ("left", ("projection ▸",), (1 - place) * width),
+    ):
+        fitting = [word for word in words if text_width(word, 8) + 6 <= room]
+        if fitting:
+            shift = -3 / width if side == "right" else 3 / width
+            axes.text(place + shift, 1.015, fitting[0], ha=side, **beside)
 
 
 def say_empty(axes: Axes, why: str) -> None:
     """Write into a panel why it is empty, instead of leaving a blank that could be read as zero."""
     axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", fontsize=9.5, color=QUIET)
-
-
-def window_words(start: int, end: int) -> str:
-    """Return a window of months, for example ``2024-11..2025-11``."""
-    return format_month(start) if start == end else f"{format_month(start)}..{format_month(end)}"

@@ -13,7 +13,10 @@ from sim.present.wording import Estimate, band_words, estimate, last_place, numb
 WIDTH = 100
 LABEL, CELL = 28, 18
 DATES = 4
-CENTS_BELOW = 0.1  # USD; a row with a lower median is shown in cents
+# power of ten of the last digit worth showing
+FINEST = {"%": -1, "months": -1, "points": -1, "USD/Mtok": -2, "cents/Mtok": -2, "USD/Gtok": -2}
+# Units of prices: the first in which every median of the row is at least a tenth, else the last.
+PRICE_UNITS = (("USD/Mtok", 1.0), ("cents/Mtok", 100.0), ("USD/Gtok", 1000.0))
 # label, unit, column of the market table ("" is computed here), scale to the unit shown
 ROWS = (
     ("Open share of workloads", "%", "open_workload_share", 100.0),
@@ -36,7 +39,39 @@ POPULATIONS = {
     "compute": "Compute",
     "revenue": "Revenue of labs from their API",
 }
-UNITS = {"share": ("%", 100.0), "share/year": ("% a year", 100.0), "share of revenue": ("% of revenue", 100.0)}
+# unit of an observation -> as shown, scale
+UNITS = {
+    "share": ("%", 100.0),
+    "share/year": ("%/year", 100.0),
+    "share of revenue": ("%", 100.0),
+    "factor/year": ("x/year", 1.0),
+    "ECI points/year": ("points/year", 1.0),
+    "trillion tokens/week": ("T tokens", 1.0),
+    "USD billion/year": ("bn USD", 1.0),
+    "million": ("M", 1.0),
+    "million H100e": ("M H100e", 1.0),
+    "thousand H100e": ("k H100e", 1.0),
+    "thousand chips": ("k chips", 1.0),
+    "thousand Ascend units": ("k units", 1.0),
+}
+KINDS = {
+    "lab_token_share": "{of}, of tokens",
+    "lab_workload_share": "{of}, of workloads",
+    "lab_share_of_open": "{of}, of open tokens",
+    "lab_share_of_workload": "{of}, of its tokens",
+    "workload_token_share": "{of}, of tokens",
+    "workload_share_of_open": "{of}, of open tokens",
+    "annual_upgrade_within_vendor_rate": "Annual upgrade with vendor",
+    "legal_accelerators_added": "Legal accelerators added {of}",
+    "smuggled_accelerators": "Smuggled accelerators {of}",
+    "domestic_accelerators": "Domestic accelerators {of}",
+    "api_spend_annualised": "API spend a year",
+    "annualised_revenue": "Revenue a year: {of}",
+    "gpu_hour_price": "GPU hour price",
+    "price_decline_at_constant_capability": "Price fall, same capability",
+    "hosted_over_first_party_price": "Hosted over first-party price",
+    "list_price_ratio": "List price: {of}",
+}
 
 
 def headline_months(outcome: Outcomes) -> list[int]:
@@ -81,8 +116,9 @@ def _self_hosted_workloads(outcome: Outcomes) -> RunSeries:
 
 
 def _row(label: str, unit: str, scale: float, cells: list[Estimate]) -> str:
-    if unit == "USD/Mtok" and any(found.known and found.median < CENTS_BELOW for found in cells):
-        unit, scale = "cents/Mtok", 100.0
+    if unit == "USD/Mtok":
+        lowest = min((found.median for found in cells if found.known), default=1.0)
+        unit, scale = next((one for one in PRICE_UNITS if lowest * one[1] >= 0.1), PRICE_UNITS[-1])
     texts = "".join(f"{_cell(found, unit, scale):>{CELL}}" for found in cells)
     return f"{label:<{LABEL - len(unit)}}{unit}{texts}"
 
@@ -90,7 +126,7 @@ def _row(label: str, unit: str, scale: float, cells: list[Estimate]) -> str:
 def _cell(found: Estimate, unit: str, scale: float) -> str:
     """Return median and band in less than a cell: with one digit less, then as powers of ten, where it is too long."""
     for digits in (2, 1):
-        median, band = band_words(found, scale, digits, finest=-1 if unit == "%" else -99)
+        median, band = band_words(found, scale, digits, finest=FINEST[unit])
         text = f"{median} [{band.replace(' to ', '..')}]" if band else median
         if len(text) < CELL:
             return text
@@ -142,9 +178,9 @@ def observation_table(results: Any, observed: Iterable[Any] | None = None) -> st
 def series_words(name: str, unit: str) -> str:
     """Return the name of a series and its unit in words, for example ``Open token share [%]``."""
     kind, _, of = name.partition(":")
-    words = kind.replace("_", " ")
-    shown = UNITS.get(unit, (unit, 1.0))[0]
-    return f"{words[:1].upper()}{words[1:]}{': ' + of if of else ''} [{shown}]"
+    usual = f"{kind.replace('_', ' ')}{': {of}' if of else ''}"
+    words = plain(KINDS.get(kind, usual).format(of=of))
+    return f"{words[:1].upper()}{words[1:]} [{UNITS.get(unit, (unit, 1.0))[0]}]"
 
 
 def _comparison_line(row: Comparison) -> str:

@@ -57,7 +57,7 @@ SHOWN_TOGETHER = (
     ("lower_capability", "higher_capability"),
 )
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[Any, Any] = {
     "font.family": [FONT],
     "font.size": 10.5,
     "text.parse_math": False,  # text of a scenario may hold dollars and backslashes

@@ -78,10 +78,15 @@ def last_place(value: float, error: float = float("nan"), digits: int = 2, fines
 
 
 def number(value: float, place: int) -> str:
-    """Return `value` rounded to 10**`place`, "-" for NaN, without a minus before zero."""
+    """Return `value` rounded to 10**`place`, "-" for NaN, without a minus before zero.
+
+    What would need many zeros is written with a power of ten, for example ``1.5e-11``.
+    """
     if not isfinite(value):
         return "-"
     rounded = round(value, -place) + 0.0
+    if rounded and not 1e-4 <= abs(rounded) < 1e6:
+        return f"{rounded:.{max(0, floor(log10(abs(rounded))) - place)}e}"
     return f"{rounded:,.{max(0, -place)}f}"
 
 
