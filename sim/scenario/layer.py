@@ -19,7 +19,7 @@ SECTIONS = (
     "correlations", "sources",
 )  # fmt: skip
 MAX_TITLE = 200
-START, LAST_HISTORY, LAST_END = parse_month("2023-01"), parse_month("2025-12"), parse_month("2040-12")
+START, LAST_HISTORY, LAST_END = parse_month("2023-07"), parse_month("2025-12"), parse_month("2040-12")
 _MONTHS = {"start": (START, LAST_HISTORY), "history_until": (START, LAST_HISTORY), "end": (START, LAST_END)}
 
 

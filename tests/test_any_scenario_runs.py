@@ -1,0 +1,61 @@
+"""Every scenario the loader accepts runs, and all invariants hold, whatever its numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from sim.content import combine
+from sim.experiment.run import simulate
+from sim.identities import broken_identities
+from sim.market.observe import NOT_FILLED
+from sim.scenario.load import load_scenario
+from tests.scenario.strategies import valid_scenarios
+
+ROWS = 200
+
+
+def check(document, write) -> None:
+    """Run a scenario for two months around its hand-over, or from its start, with every invariant on."""
+    scenario = load_scenario(write(document))
+    first = min(scenario.history_until, scenario.end - 1)
+    start = max(scenario.start, first)
+    import dataclasses
+
+    short = dataclasses.replace(scenario, start=start, end=start + 1, workloads=ROWS, runs=1)
+    tables, violations = simulate(short, 0)
+    assert violations == []
+    combined = combine([tables])
+    assert broken_identities(combined) == []
+    for name in ("total_tokens", "total_spend", "compute_cn", "compute_us", "consumer_surplus"):
+        assert np.isfinite(combined["market"][name]).all(), name
+    assert "market.pricing_pressure" in NOT_FILLED
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory):
+    """Return a function that writes a document as a scenario file."""
+    import json
+
+    place = tmp_path_factory.mktemp("any")
+
+    def writer(document):
+        path = place / "any.yaml"
+        path.write_text(json.dumps(document))  # JSON is YAML
+        return path
+
+    return writer
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(document=valid_scenarios())
+def test_every_accepted_scenario_runs_two_months_with_all_invariants_on(document, write):
+    check(document, write)
+
+
+@pytest.mark.long
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(document=valid_scenarios())
+def test_many_accepted_scenarios_run_two_months_with_all_invariants_on(document, write):
+    check(document, write)
