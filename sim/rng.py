@@ -15,7 +15,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 _MASK = (1 << 64) - 1
-SCHEME = "splitmix64-counter-1"  # recorded in every manifest; changes when any draw would change
+SCHEME = "splitmix64-counter-2"  # recorded in every manifest; changes when any draw would change
 
 
 def mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -58,8 +58,12 @@ def bits(key: int, rows: ArrayLike) -> NDArray[np.uint64]:
 
 
 def uniform(key: int, rows: ArrayLike) -> NDArray[np.float64]:
-    """Return uniforms in the open interval (0, 1), 53 bits, one for each row number."""
-    return ((bits(key, rows) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    """Return uniforms in the open interval (0, 1), one for each row number.
+
+    They are the middles of 2**52 equal cells: with 53 bits the middle of the last cell would round to one, and its
+    normal would be infinite.
+    """
+    return ((bits(key, rows) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def normal(key: int, rows: ArrayLike) -> NDArray[np.float64]:
