@@ -38,9 +38,10 @@ def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
 
 
 def weyl(seed: int, name: str, dimension: int, count: int) -> Floats:
-    """Return `count` points of one dimension of a Weyl sequence, shifted at random, shape (count,)."""
+    """Return `count` points in (0, 1) of one dimension of a Weyl sequence, shifted at random, shape (count,)."""
     shift = rng.uniform(rng.stream_key(seed, f"weyl:{name}"), np.array([dimension]))[0]
-    return (shift + np.arange(1, count + 1) * _PHI ** -(dimension + 1)) % 1.0
+    points = (shift + np.arange(1, count + 1) * _PHI ** -(dimension + 1)) % 1.0
+    return np.maximum(points, 2.0**-53)  # a point on zero would be an infinite normal
 
 
 def pick(u: Floats, parts: Floats) -> Ints:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammainc, gammaincinv
+from scipy.special import gammaincc, gammainccinv
 
 from sim import rng
 from sim.market.tables import Bools, Floats, Ints
 
 DEGREES = {"open_source": 1.0, "open_weights": 0.8, "restricted_weights": 0.5, "closed": 0.0}
+SMALLEST_TAIL = 1e-280  # probability; below it the inverse of the Gamma distribution loses its digits
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: flo
     Keyed by line and by the number of the release within it, so that other lines never move it.
     """
     u = rng.uniform(rng.stream_key(seed, f"interval:{line}"), np.array([release]))[0]
-    passed = gammainc(shape, elapsed * shape / mean)
-    return max(elapsed, float(gammaincinv(shape, passed + u * (1.0 - passed)) * mean / shape))
+    # The upper tail keeps its digits where one less the lower tail is zero; a line beyond even that releases at once.
+    left = max(float(gammaincc(shape, elapsed * shape / mean)), SMALLEST_TAIL)
+    return max(elapsed, float(gammainccinv(shape, left * (1.0 - u)) * mean / shape))
 
 
 def draw_noise(seed: int, line: str, release: int, sd: float) -> float:
