@@ -26,7 +26,7 @@ check: $(call stamp,dev)
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
 
 bench: $(call stamp,test)
-	$(BIN)/python tests/bench.py
+	$(BIN)/python -m tests.bench
 
 # Rewrites the stored baseline numbers; say why in CHANGELOG.md.
 baseline: $(call stamp,test)

@@ -109,3 +109,13 @@ def test_bands_are_quantiles_of_the_runs_and_empty_below_one_half():
     assert np.isnan(found.median[1])
     values[:51, 1] = 7.0
     assert bands(RunSeries(np.array([1, 2]), values)).median[1] == 7
+
+
+def test_chinas_share_of_downloads_is_compared_as_a_share_of_chinas_and_the_uss():
+    from sim.analysis.compare_observed import _shares_of_two
+    from sim.evidence import observations
+
+    found = [o for o in _shares_of_two(list(observations())) if "download_share" in o.series]
+    assert [o.series for o in found] == ["chinese_download_share_of_two"]
+    assert found[0].value == pytest.approx(0.171 / (0.171 + 0.158))
+    assert found[0].low < found[0].value < found[0].high

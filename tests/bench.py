@@ -1,0 +1,119 @@
+"""`make bench`: what a run costs on this machine, as one table. Not a test: it is timed, and noisy on a shared machine.
+
+Every measurement runs in a process of its own; ratios are taken between interleaved rounds of one invocation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 5
+
+
+def python(code: str) -> tuple[float, float, str]:
+    """Run code in a fresh interpreter; return wall seconds, peak memory [MB] of it and its children, and its output."""
+    program = (
+        f"{code}\nimport resource as r\n"
+        "print('peak', max(r.getrusage(w).ru_maxrss for w in (r.RUSAGE_SELF, r.RUSAGE_CHILDREN)) / 1024)"
+    )
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    seconds = time.perf_counter() - started
+    *lines, last = done.stdout.strip().splitlines()
+    return seconds, float(last.split()[1]), "\n".join(lines)
+
+
+def month_cost(workloads: int, months: int, rounds: int) -> tuple[float, float]:
+    """Return milliseconds a month and nanoseconds a workload-month of the whole model, median over rounds."""
+    code = (
+        "import time\nfrom sim.scenario.load import load_scenario\nfrom sim.market.market import Market\n"
+        f"s = load_scenario('baseline').replace(workloads={workloads}, runs=1)\n"
+        "m = Market(s)\n"
+        f"for _ in range(36): m.step()\nt = time.perf_counter()\nfor _ in range({months}): m.step()\n"
+        "print(time.perf_counter() - t)"
+    )
+    spent = statistics.median(float(python(code)[2]) for _ in range(rounds)) / months
+    return spent * 1e3, spent / workloads * 1e9
+
+
+def run_cost(workloads: int, rounds: int) -> tuple[float, float]:
+    """Return seconds and peak memory [MB] of one baseline run, imports included."""
+    code = (
+        "from sim.scenario.load import load_scenario\nfrom sim.experiment.run import simulate\n"
+        f"simulate(load_scenario('baseline').replace(workloads={workloads}, runs=1), 0)"
+    )
+    found = [python(code) for _ in range(rounds)]
+    return statistics.median(f[0] for f in found), max(f[1] for f in found)
+
+
+def ensemble_cost(runs: int, jobs: int, workloads: int) -> tuple[float, float]:
+    """Return seconds and peak memory of one process [MB] of `sim run`, figures and files included."""
+    with tempfile.TemporaryDirectory() as place:
+        arguments = ["run", "baseline", "--runs", runs, "--workloads", workloads, "--jobs", jobs, "--quiet", "--out"]
+        code = f"from sim.cli import main\nassert main({[*map(str, arguments), str(Path(place) / 'r')]!r}) == 0"
+        guarded = f"if __name__ == '__main__':\n    {code.replace(chr(10), chr(10) + '    ')}"
+        seconds, memory, _ = python(guarded)
+    return seconds, memory
+
+
+def start_up(rounds: int) -> float:
+    """Return the time of `sim --help` over that of importing click, median of interleaved rounds."""
+    python("import click")
+    ratios = []
+    for _ in range(rounds):
+        helped, _, _ = python("from sim.cli import main\nmain(['--help'])")
+        imported, _, _ = python("import click")
+        ratios.append(helped / imported)
+    return statistics.median(ratios)
+
+
+def rejection(rounds: int) -> tuple[float, float]:
+    """Return seconds and memory [MB] of refusing a scenario with a mistyped key."""
+    with tempfile.TemporaryDirectory() as place:
+        bad = Path(place) / "bad.yaml"
+        bad.write_text("name: bad\nparameters:\n  demand.valeu: 3\n")
+        code = f"from sim.cli import main\nassert main(['run', {str(bad)!r}]) == 2"
+        found = [python(code) for _ in range(rounds)]
+    return statistics.median(f[0] for f in found), max(f[1] for f in found)
+
+
+def rows(small: bool):
+    """Yield (what, measured, limit) for each line of the table."""
+    rounds = 1 if small else ROUNDS
+    ratio = start_up(max(rounds, 3))
+    yield "sim --help over import click", f"{ratio:.2f} x", "3 x"
+    seconds, memory = rejection(rounds)
+    yield "refusing a bad scenario", f"{seconds:.2f} s, {memory:.0f} MB", "1 s, 300 MB"
+    for workloads in (2_000,) if small else (2_000, 20_000, 200_000):
+        spent, each = month_cost(workloads, 6 if small else 24, rounds if workloads < 100_000 else 1)
+        yield f"one month in 2026-28, {workloads:,} workloads", f"{spent:.1f} ms, {each:.0f} ns a workload", ""
+    workloads = 2_000 if small else 20_000
+    seconds, memory = run_cost(workloads, min(rounds, 3))
+    yield f"one baseline run of 90 months, {workloads:,} workloads", f"{seconds:.1f} s, {memory:.0f} MB", "4 s, 1,000 MB"
+    runs = 2 if small else 32
+    seconds, memory = ensemble_cost(runs, 2, workloads)
+    yield f"sim run, {runs} runs, 2 processes, files and figures", f"{seconds:.0f} s, {memory:.0f} MB", "80 s, 1,000 MB"
+
+
+def table(small: bool) -> list[tuple[str, str, str]]:
+    """Measure, print and return the table."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f} at the start")
+    measured = []
+    for what, found, limit in rows(small):
+        measured.append((what, found, limit))
+        print(f"{what:58s} {found:28s} {'limit ' + limit if limit else ''}", flush=True)
+    return measured
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Measure what a run costs on this machine.")
+    parser.add_argument("--small", action="store_true", help="a quick pass over every measurement")
+    table(parser.parse_args().small)
