@@ -228,5 +228,4 @@ def _shares_of_two(observed: list[Any]) -> list[Any]:
         if o.series == "chinese_download_share"
         else o
         for o in observed
-        if o.series != "us_download_share"
     ]

@@ -116,6 +116,6 @@ def test_chinas_share_of_downloads_is_compared_as_a_share_of_chinas_and_the_uss(
     from sim.evidence import observations
 
     found = [o for o in _shares_of_two(list(observations())) if "download_share" in o.series]
-    assert [o.series for o in found] == ["chinese_download_share_of_two"]
+    assert [o.series for o in found] == ["chinese_download_share_of_two", "us_download_share"]
     assert found[0].value == pytest.approx(0.171 / (0.171 + 0.158))
     assert found[0].low < found[0].value < found[0].high
