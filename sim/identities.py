@@ -23,6 +23,7 @@ CHECKED = (
     "spend on labs, hosts and own machines sums to total spend",
     "revenue of labs sums to spend on labs",
     "tokens and spend of the segments sum to the market's",
+    "China's accelerators sum over their four sources",
 )
 
 
@@ -74,6 +75,8 @@ def broken_identities(tables: Tables) -> list[str]:
         lines += _unequal(market, f"offers.{share}_share of open weights", found, f"market.{column}", market[column])
     parts = market["spend_labs"] + market["spend_hosts"] + market["spend_self_host"]
     lines += _unequal(market, "spend_labs + spend_hosts + spend_self_host", parts, "total_spend", market["total_spend"])
+    sources = np.sum([market[f"compute_cn_{source}"] for source in ("legal", "diverted", "domestic", "rented")], axis=0)
+    lines += _unequal(market, "compute_cn by source summed", sources, "compute_cn", market["compute_cn"])
     for name, column, whole in (
         ("labs", "revenue", "spend_labs"),
         ("segments", "tokens", "total_tokens"),

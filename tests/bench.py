@@ -96,7 +96,11 @@ def rows(small: bool):
         yield f"one month in 2026-28, {workloads:,} workloads", f"{spent:.1f} ms, {each:.0f} ns a workload", ""
     workloads = 2_000 if small else 20_000
     seconds, memory = run_cost(workloads, min(rounds, 3))
-    yield f"one baseline run of 90 months, {workloads:,} workloads", f"{seconds:.1f} s, {memory:.0f} MB", "4 s, 1,000 MB"
+    yield (
+        f"one baseline run of 90 months, {workloads:,} workloads",
+        f"{seconds:.1f} s, {memory:.0f} MB",
+        "4 s, 1,000 MB",
+    )
     runs = 2 if small else 32
     seconds, memory = ensemble_cost(runs, 2, workloads)
     yield f"sim run, {runs} runs, 2 processes, files and figures", f"{seconds:.0f} s, {memory:.0f} MB", "80 s, 1,000 MB"

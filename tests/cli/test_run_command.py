@@ -43,7 +43,9 @@ def test_a_run_writes_every_file_of_the_contract(finished):
     files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert {f"{name}.parquet" for name in TABLES} <= files
     assert {"summary.csv", "scenario.resolved.yaml", "manifest.json"} <= files
-    assert {f"figures/{n}.{k}" for n in ("adoption", "prices", "capability", "compute") for k in ("png", "svg")} <= files
+    assert {
+        f"figures/{n}.{k}" for n in ("adoption", "prices", "capability", "compute") for k in ("png", "svg")
+    } <= files
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["valid"]
     assert "market.pricing_pressure" in manifest["columns_not_filled"]
@@ -210,6 +212,10 @@ def test_an_internal_error_is_one_line_unless_debugging(tmp_path):
     assert "planted" in done.stderr
     assert "Traceback" not in done.stderr
     loud = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"SIM_DEBUG": "1"}
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"SIM_DEBUG": "1"},
     )
     assert "Traceback" in loud.stderr
