@@ -28,7 +28,7 @@ def changed(
 
 def for_all_labs(settings: Settings, **values: Any) -> dict[str, dict[str, Any]]:
     """Return the same fields for every lab, as `changed` takes them."""
-    return {lab: values for lab in settings.labs}
+    return dict.fromkeys(settings.labs, values)
 
 
 def between(settings: Settings, start: str, end: str, history_until: str = "2025-12", **fields: Any) -> Settings:
