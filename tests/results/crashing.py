@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from results.samples import made_up_results
 from sim.errors import SimError
 from sim.results import save
+
+from .samples import made_up_results
 
 if __name__ == "__main__":
     results = made_up_results(runs=2, months=2)

@@ -11,20 +11,22 @@ from pathlib import Path
 
 import pytest
 
+import sim
 from sim.results import load_results, save
 from sim.verify import verify_folder
 
 from .samples import made_up_results
 
-TESTS = Path(__file__).resolve().parent.parent
-PROGRAM = [sys.executable, str(Path(__file__).with_name("crashing.py"))]
+# The program imports these tests, and the very package under test.
+SEARCH = os.pathsep.join([str(Path(__file__).resolve().parent.parent), str(Path(sim.__file__).parent.parent)])
+ENVIRONMENT = {**os.environ, "PYTHONPATH": SEARCH, "PYTHONDONTWRITEBYTECODE": "1"}
+PROGRAM = [sys.executable, "-m", "results.crashing"]
 
 
 def traced(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the program under strace; only its own thread, which does all the writing."""
     command = ["strace", "-qq", "-o", str(folder.parent.parent / "trace"), *options, *PROGRAM, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=120, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +116,22 @@ def test_disk_that_refuses_gives_one_line_exit_74_and_leaves_the_old_result(stra
     assert os.listdir(former.parent) == ["made-up"]
 
 
+def test_every_file_is_on_disk_before_the_rename_and_the_rename_before_the_former_result_goes(strace, former):
+    """What a power cut needs, and a killed process does not show."""
+    run = traced(former, "-y", "-e", f"trace=fsync,unlinkat,{NAMES['rename']}")
+    assert run.returncode == 0, run.stderr
+    lines = (former.parent.parent / "trace").read_text().splitlines()
+    steps = [line.split("(")[0] for line in lines if line.startswith(("fsync", "rename", "unlinkat"))]
+    renames = [place for place, step in enumerate(steps) if step.startswith("rename")]
+    written = list(former.rglob("*"))
+    assert steps[: renames[0]] == ["fsync"] * (len(written) + 1)  # each file, the folder of figures, the folder
+    for path in written:
+        assert any(line.startswith("fsync") and f"/{path.name}>" in line for line in lines), path
+    assert steps[renames[1] + 1] == "fsync"
+    assert f"<{former.parent}>" in [line for line in lines if line.startswith("fsync")][len(written) + 1]
+    assert steps.index("unlinkat") > renames[1] + 1
+
+
 def test_file_size_limit_gives_exit_74_and_leaves_nothing(tmp_path):
     """Needs no strace: the system itself refuses the first file beyond 4 kB."""
     resource = pytest.importorskip("resource")
@@ -122,7 +140,7 @@ def test_file_size_limit_gives_exit_74_and_leaves_nothing(tmp_path):
         [*PROGRAM, str(folder)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=ENVIRONMENT,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
         timeout=120,
         check=False,

@@ -347,3 +347,20 @@ def test_read_only_place_gives_one_line_with_the_path(tmp_path, monkeypatch):
 def test_combined_tables_of_no_runs_can_be_saved(tmp_path):
     save(made_up_results(tables=combine([]), runs=0), tmp_path / "none")
     assert len(load_results(tmp_path / "none").market) == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("sim.cli.results", ("numpy", "pandas", "pyarrow", "matplotlib", "scipy", "mesa", "xlsxwriter")),
+        ("sim.results", ("pandas", "pyarrow", "matplotlib", "scipy", "mesa", "xlsxwriter")),
+        ("sim.record", ("pandas", "pyarrow", "matplotlib", "scipy", "mesa", "xlsxwriter")),
+    ],
+)
+def test_heavy_libraries_are_loaded_only_when_needed(module, heavy):
+    import subprocess
+    import sys
+
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
