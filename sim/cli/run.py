@@ -55,14 +55,16 @@ def run(
         check_cost(loaded, jobs)
     from sim.manifest import run_key
     from sim.result_folder import check_replaceable, same_run
+    from sim.storage import hold
 
     key = run_key(loaded, seed=loaded.seed, runs=loaded.runs, workloads=loaded.workloads, options=run_options(loaded))
     if not force and not csv and same_run(folder, key):
         _report_existing(folder, quiet, as_json)
         return
-    check_replaceable(folder, force=force)
-    results = _compute(loaded, jobs, overrides, quiet or as_json)
-    _save_and_show(results, folder, force=force, csv=csv, quiet=quiet, as_json=as_json)
+    check_replaceable(folder, force=force, key=key)
+    with hold(folder):  # for the whole run: a second one learns at once, and a full or closed disk is found now
+        results = _compute(loaded, jobs, overrides, quiet or as_json)
+        _save_and_show(results, folder, force=force, csv=csv, quiet=quiet, as_json=as_json)
 
 
 def _compute(loaded: Any, jobs: int, overrides: tuple[str, ...], silent: bool) -> Any:

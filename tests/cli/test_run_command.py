@@ -174,11 +174,27 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path, sent, code, jobs):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code
     assert "Traceback" not in errors
-    assert not list(tmp_path.iterdir())
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["outputs"], "only the empty parent folder"
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and members_of(process.pid):
         time.sleep(0.1)
     assert not members_of(process.pid), "a worker outlived the run"
+
+
+def test_a_second_run_of_the_same_folder_is_told_at_once(tmp_path):
+    command = [sys.executable, "-m", "sim", "run", "baseline", "--jobs", "1"]
+    first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        lock = tmp_path / "outputs" / ".baseline.lock"
+        deadline = time.monotonic() + 30
+        while not lock.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        second = sim("run", "baseline", *SMALL, cwd=tmp_path)
+        assert second.returncode == 75
+        assert "another process" in second.stderr
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=30)
 
 
 def members_of(session: int) -> list[int]:
