@@ -1,0 +1,66 @@
+"""Serving costs, own machines, list prices, what a class pays, downloads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim.market.stages import ecosystem, hosting, pricing
+
+
+def test_cost_index_is_one_at_its_reference_and_falls_with_rent_and_efficiency():
+    assert hosting.cost_index(2.0, 1.6, 0.0) == 1.0
+    assert hosting.cost_index(1.0, 1.6, 0.0) == 0.5
+    assert hosting.cost_index(2.0, 1.6, 2.0) == pytest.approx(1 / 1.6**2)
+
+
+def test_technical_cost_is_the_disclosed_one_at_the_reference_size():
+    assert hosting.technical_cost(0.11, 37.0, 0.8, 1.0) == 0.11
+    assert hosting.technical_cost(0.11, 74.0, 1.0, 0.5) == pytest.approx(0.11)
+    assert np.isnan(hosting.technical_cost(0.11, np.nan, 0.8, 1.0))
+
+
+def test_a_hosts_margin_is_a_share_of_its_price():
+    price = hosting.host_price(np.array([0.6]), 0.25)
+    assert 1 - 0.6 / price[0] == pytest.approx(0.25)
+
+
+def test_own_machines_reach_half_of_their_best_use_at_the_half_volume():
+    assert hosting.utilisation(np.array([1000.0]), highest=0.5, half_volume=1000.0)[0] == 0.25
+    assert hosting.utilisation(np.array([1e15]), highest=0.5, half_volume=1000.0)[0] == pytest.approx(0.5)
+
+
+def test_own_machines_cost_full_load_over_use_and_without_use_no_finite_price():
+    found = hosting.own_price(np.array([0.3, 0.3]), np.array([1000.0, 0.0]), highest=0.5, half_volume=1000.0)
+    assert found[0] == pytest.approx(1.2)
+    assert found[1] == np.inf
+
+
+def test_split_prices_blend_back_to_the_list_price_at_the_given_ratio():
+    list_price, ratio = np.array([1.0, 3.5, 0.2]), np.array([4.0, 1.0, 0.0])
+    input_price, output_price = hosting.split_price(list_price, ratio)
+    assert (3 * input_price + output_price) / 4 == pytest.approx(list_price)
+    assert output_price == pytest.approx(ratio * input_price)
+
+
+def test_hold_keeps_the_list_price_and_cost_plus_follows_cost():
+    assert pricing.next_list_price("hold", 5.0, 0.3) == 5.0
+    assert pricing.next_list_price("cost_plus", 5.0, 0.3) == pytest.approx(1.5)
+
+
+def test_the_adoption_value_is_taken_off_the_list_price_but_never_below_zero():
+    assert pricing.posted_price(np.array([2.0, 2.0, 0.5]), np.array([0.0, 0.5, 9.0])).tolist() == [2.0, 1.5, 0.0]
+
+
+def test_a_class_pays_its_own_mix_times_its_discount():
+    found = pricing.class_price(
+        np.array([1.0, 2.0]), np.array([4.0, 10.0]), np.array([0.75, 1.0]), np.array([0.5, 1.0])
+    )
+    assert found.tolist() == [pytest.approx([0.875, 2.0]), pytest.approx([1.0, 2.0])]
+
+
+def test_downloads_follow_evaluations_and_small_models_are_downloaded_most():
+    found = ecosystem.downloads(
+        np.array([100.0, 100.0, 100.0, 0.0]), np.array([10.0, 40.0, np.nan, 10.0]), rate=9.0, size_exponent=0.5
+    )
+    assert found.tolist() == pytest.approx([900.0, 450.0, 0.0, 0.0])

@@ -1,0 +1,89 @@
+"""Releases: intervals, steps, openness and deprecation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from sim.market.stages import releases
+
+SEED = 4
+
+
+def intervals(mean, shape, elapsed=0.0, count=4000):
+    return np.array(
+        [releases.draw_interval(SEED, "A/x", k, mean=mean, shape=shape, elapsed=elapsed) for k in range(count)]
+    )
+
+
+@pytest.mark.parametrize(("mean", "shape"), [(4.0, 3.0), (2.0, 0.5), (1.5, 50.0)])
+def test_intervals_are_gamma_distributed_with_the_mean_of_the_lab(mean, shape):
+    drawn = intervals(mean, shape)
+    assert drawn.mean() == pytest.approx(mean, abs=5 * mean / np.sqrt(shape * len(drawn)))
+    assert stats.kstest(drawn, stats.gamma(shape, scale=mean / shape).cdf).pvalue > 1e-3
+
+
+def test_an_interval_under_way_is_drawn_given_that_it_has_lasted_so_long():
+    mean, shape, elapsed = 4.0, 3.0, 5.0
+    law = stats.gamma(shape, scale=mean / shape)
+    drawn = intervals(mean, shape, elapsed)
+    assert drawn.min() >= elapsed
+    residual = integrate.quad(law.sf, elapsed, np.inf)[0] / law.sf(elapsed)
+    assert drawn.mean() - elapsed == pytest.approx(residual, rel=0.06)
+    assert stats.kstest(drawn, lambda t: 1 - law.sf(t) / law.sf(elapsed)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("mean", "shape", "elapsed"), [(2.0, 10.0, 15.0), (0.5, 50.0, 60.0), (1.0, 50.0, 14.0)])
+def test_a_line_long_overdue_releases_soon(mean, shape, elapsed):
+    drawn = intervals(mean, shape, elapsed, count=200)
+    assert np.all(drawn >= elapsed)
+    assert np.all(drawn < elapsed + 3 * mean)
+
+
+def test_an_interval_depends_on_the_line_and_the_number_of_the_release_alone():
+    first = releases.draw_interval(SEED, "A/x", 3, mean=4.0, shape=3.0)
+    assert first == releases.draw_interval(SEED, "A/x", 3, mean=4.0, shape=3.0)
+    assert first != releases.draw_interval(SEED, "A/x", 4, mean=4.0, shape=3.0)
+    assert first != releases.draw_interval(SEED, "A/y", 3, mean=4.0, shape=3.0)
+    assert first != releases.draw_interval(SEED + 1, "A/x", 3, mean=4.0, shape=3.0)
+
+
+def test_release_noise_is_normal_with_the_given_spread():
+    drawn = np.array([releases.draw_noise(SEED, "A/x", k, 1.5) for k in range(4000)])
+    assert stats.kstest(drawn, stats.norm(scale=1.5).cdf).pvalue > 1e-3
+    assert releases.draw_noise(SEED, "A/x", 0, 0.0) == 0.0
+
+
+def test_a_line_is_due_once_its_interval_has_passed_and_the_step_is_worth_it():
+    next_month = np.array([100.0, 100.6, 99.0, 90.0, np.nan, np.inf])
+    gain = np.array([0.5, 9.0, 0.49, np.nan, 9.0, 9.0])
+    assert releases.due_lines(next_month, 100, gain, 0.5).tolist() == [0]
+    assert releases.due_lines(next_month, 101, gain, 0.5).tolist() == [0, 1]
+    assert releases.due_lines(next_month, 100, gain, 0.0).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("rule", "was_open", "is_open"),
+    [
+        ("as_line", True, True),
+        ("as_line", False, False),
+        ("open", False, True),
+        ("open", True, True),
+        ("closed", True, False),
+        ("closed", False, False),
+    ],
+)
+def test_openness_follows_the_rule_of_the_lab(rule, was_open, is_open):
+    assert releases.opens(rule, was_open) is is_open
+
+
+def test_an_unknown_openness_rule_is_refused():
+    with pytest.raises(KeyError):
+        releases.opens("sometimes", True)
+
+
+def test_a_superseded_release_runs_until_its_deprecation():
+    superseded = np.array([100, 10**9])
+    assert releases.still_served(superseded, 111, 12.0).tolist() == [True, True]
+    assert releases.still_served(superseded, 112, 12.0).tolist() == [False, True]
