@@ -143,12 +143,12 @@ def _lower(matrix: list[list[float]]) -> list[list[float]]:
     for i, row in enumerate(matrix):
         factor: list[float] = []
         for j in range(i):
-            rest = row[j] - sum(factor[k] * lower[j][k] for k in range(j))
+            rest = row[j] - math.fsum(factor[k] * lower[j][k] for k in range(j))
             pivot = lower[j][j]
             if pivot == 0.0 and abs(rest) > math.sqrt(_ROUNDING):
                 return []
             factor.append(rest / pivot if pivot else 0.0)
-        rest = row[i] - sum(value * value for value in factor)
+        rest = row[i] - math.fsum(value * value for value in factor)
         if rest < -_ROUNDING:
             return []
         factor.append(math.sqrt(rest) if rest > _ROUNDING else 0.0)
@@ -176,5 +176,5 @@ def correlated(pairs: tuple[Correlation, ...], uniforms: Map[str, float]) -> dic
         if not any(row[:-1]):
             mixed[path] = uniforms[path]
         else:
-            mixed[path] = float(ndtr(sum(weight * score for weight, score in zip(row, scores, strict=False))))
+            mixed[path] = float(ndtr(math.fsum(weight * score for weight, score in zip(row, scores, strict=False))))
     return mixed

@@ -1,7 +1,8 @@
 """Quantities as text with a unit, such as ``"0.28 USD/Mtok"``, turned into the unit of a parameter.
 
 A unit is a product of words over others: ``USD/Mtok``, ``k chips/year``. Words of the table below convert; any
-other word of the register (``utils``, ``ECI points``) must be written as the register writes it.
+other word of the register (``utils``, ``factor``) must be written as the register writes it: a growth factor takes no
+per cent, since 80 % growth would be read as a fall to 0.8.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ _FIXED = {
 }  # fmt: skip
 # Right after the number a unit has no digits, so that 0x1F is no quantity of "x1F"; after a space it may (H100e).
 _QUANTITY = re.compile(rf"({NUMBER})([A-Za-z%$][^0-9]*|[ \u00a0\u202f]+(?:[A-Za-z%$].*|1/.*))\Z")
-_PERCENT = re.compile(r"%|percent")
 QUANTITY_PATTERN = rf"^\s*{NUMBER}([A-Za-z%$][^0-9]*$|[ \u00a0\u202f]+([A-Za-z%$]|1/))"
 
 
@@ -98,7 +98,7 @@ def quantity(text: str, unit: str) -> float | None:
     size, dimension = _unit(given)
     if unit == "1":
         raise ValueError(f"the unit '{shown(given)}' does not fit: a pure number takes none")
-    if dimension != wanted or (_PERCENT.search(given) and not _takes_percent(unit)):
+    if dimension != wanted:
         raise ValueError(f"the unit '{shown(given)}' does not fit")
     fault = number_fault(number, float(number))
     if fault:
@@ -110,8 +110,3 @@ def quantity(text: str, unit: str) -> float | None:
         return float(exact) + 0.0
     except OverflowError:
         raise ValueError(f"{number} {shown(given)} is too large for a 64-bit number") from None
-
-
-def _takes_percent(unit: str) -> bool:
-    """A share may be a per cent; a growth factor may not, since 80 % growth would be read as a fall to 0.8."""
-    return "factor" not in unit

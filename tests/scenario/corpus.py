@@ -287,6 +287,8 @@ REST = [
     _pair("pair-same", "  - {between: [demand.value, demand.value], rank: 0.5}", "the same"),
     _pair("pair-unknown", "  - {between: [demand.value, demand.valu], rank: 0.5}", "is not the path of a value"),
     _pair("pair-certain", "  - {between: [demand.value, demand.leap_points], rank: 0.5}", "is not uncertain"),
+    _pair("pair-fixed-here", "  - {between: [demand.value, labs.Meta.brand], rank: 0.5}\nlabs: {Meta: {brand: 1}}",
+          "labs.Meta.brand is not uncertain"),
     _pair("pair-twice", "  - {between: [demand.value, demand.value_sd], rank: 0.5}\n"
           "  - {between: [demand.value_sd, demand.value], rank: 0.4}", "given twice"),
     _pair("pair-key", "  - {betwen: [demand.value, demand.value_sd], rank: 0.5}", "did you mean 'between'", True),

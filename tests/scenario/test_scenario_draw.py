@@ -89,6 +89,16 @@ def test_a_rank_correlation_is_reached_and_the_first_path_keeps_its_draws(load):
     assert stats.kstest(second / 50, "uniform").pvalue > 0.001
 
 
+def test_the_second_path_is_mixed_by_pearsons_formula_for_ranks(load):
+    free, tied = load(UNCERTAIN), load(UNCERTAIN + PAIR)
+    rho = 2 * np.sin(np.pi * 0.6 / 6)
+    for replicate in range(20):
+        u = free.uniforms(replicate)
+        z = stats.norm.ppf([u["demand.value"], u["demand.value_sd"]])
+        expected = stats.norm.cdf(rho * z[0] + np.sqrt(1 - rho**2) * z[1])
+        assert tied.uniforms(replicate)["demand.value_sd"] == pytest.approx(expected, rel=1e-10)
+
+
 @pytest.mark.parametrize("rank", [1, -1])
 def test_a_full_rank_correlation_ties_the_draws_completely(load, rank: int):
     found = load(UNCERTAIN + PAIR.replace("0.6", str(rank)))

@@ -14,6 +14,7 @@ from sim.scenario.distributions import Distribution
 from sim.scenario.files import packaged_names, packaged_scenarios_dir
 from sim.scenario.load import defaults, load_scenario
 from sim.scenario.register import register
+from sim.scenario.yaml_io import read_bytes
 
 CONTROL = "date: 2026-03, lever: export_control, bloc: CN, tier: H200"
 
@@ -233,9 +234,8 @@ def test_a_circle_of_extends_is_refused(write):
 
 
 def test_at_most_nine_files_stand_on_one_another(write):
-    for i in range(20):
-        write(f"extends: s{i + 1}\n", f"s{i}")
-    write("name: s20\n", "s20")
+    for i in range(9):
+        write(f"extends: s{i + 1}\n" if i < 8 else "name: root\n", f"s{i}")
     assert "more than 8 scenarios" in problems_of(load_scenario, write("extends: s0\n"))[0]
 
 
@@ -262,6 +262,14 @@ def test_a_link_out_of_the_folder_is_not_followed(write, tmp_path: Path):
         assert problem.startswith(f"{path}:1: extends: ")
     path.write_text("extends: inside\n")
     assert len(load_scenario(path).files) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system cannot refuse links on opening")
+def test_a_link_put_in_place_of_a_checked_file_is_not_opened(write, tmp_path: Path):
+    (tmp_path / "swapped.yaml").symlink_to(write("name: secret\n", "secret"))
+    swapped = str(tmp_path / "swapped.yaml")
+    assert read_bytes(swapped, "swapped.yaml") == b"name: secret\n"
+    assert "cannot be read" in problems_of(read_bytes, swapped, "swapped.yaml", follow=False)[0]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system here")

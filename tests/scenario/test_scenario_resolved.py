@@ -115,7 +115,7 @@ def test_another_rank_or_pair_changes_the_hash(load):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(valid_scenarios())
 def test_every_valid_document_loads_and_its_effective_form_is_the_same_scenario(write, document):
