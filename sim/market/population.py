@@ -28,7 +28,7 @@ EARLY_UNTIL = parse_month("2023-07")
 FIRST_ARRIVAL = parse_month("2023-01")
 LAST_ARRIVAL = parse_month("2040-12")  # fixed, so that the horizon of a scenario changes nobody
 REFERENCE_YEAR_END = parse_month("2025-12")
-_PHI = 1.2207440846057596  # the root of x**5 = x + 1, Roberts' constant in four dimensions
+_PHI = 1.1673039782614187  # the root of x**5 = x + 1, Roberts' constant in four dimensions
 
 
 def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
@@ -110,14 +110,16 @@ def draw_workloads(
     )
     for family, groups, rows in families:
         size = rows.stop - rows.start
+        if size == 0:
+            continue
         own = organisations(seed, size, p["demand.organisation_tail"], family)
-        houses = int(own[-1]) + 1 if size else 0
+        houses = int(own[-1]) + 1
         parts = np.array([p[f"demand.mix.{g}"] for g in groups])
         group[rows] = GROUPS.index(groups[0]) + pick(weyl(seed, f"house:{family}", 0, houses), parts)[own]
         blocs = np.array([p[f"demand.bloc.{b}"] for b in BLOCS])
         bloc[rows] = pick(weyl(seed, f"house:{family}", 1, houses), blocs)[own]
         classes = np.array([p[f"demand.{family}.class_mix.{c}"] for c in CLASSES])
-        kind[rows] = pick(weyl(seed, f"class:{family}", 0, size), classes)
+        kind[rows] = pick(weyl(seed, f"class:{family}", 1, size), classes)  # volumes have dimension 0
         organisation[rows] = first + own
         first += houses
     is_developer = np.arange(count) < developers
