@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import mesa
 
-from sim.market.stages import pricing, releases
-from sim.market.tables import NONE
+from sim.market.stages import hosting, pricing, releases
+from sim.market.tables import NONE, Floats
 from sim.scenario.schema import BLOCS
 
 if TYPE_CHECKING:
@@ -74,3 +74,19 @@ class HostMarket(mesa.Agent):
     def __init__(self, model: mesa.Model, margin: float):
         super().__init__(model)
         self.margin = margin
+
+    def opening_price(self, cost: float) -> float:
+        """Return the price of an open release that nobody has listed: cost plus the margin [USD/Mtok]."""
+        return hosting.cost_plus(cost, self.margin)
+
+    def prices(self, opening: Floats, cost_since_release: Floats) -> Floats:
+        """Return this month's prices [USD/Mtok]: the margin of the release month over a cost that has moved since.
+
+        Parameters
+        ----------
+        opening : array, shape (releases,)
+            List price at release.
+        cost_since_release : array, shape (releases,)
+            Serving cost now over that of the release month.
+        """
+        return opening * cost_since_release

@@ -164,11 +164,12 @@ class Market(mesa.Model):
 
     def _apply_choices(self, choices: list[Any]) -> None:
         self.evaluations = np.zeros(len(self.lines.lab))
-        for made in choices:
+        for group, made in zip(self.adopters, choices, strict=True):
             self.usage.release[made.rows] = made.release
             self.usage.channel[made.rows] = made.channel
             self.usage.surplus[made.rows] = made.surplus
-            self.evaluations += made.evaluations
+            if isinstance(group, Developers):  # the hub is where developers fetch weights
+                self.evaluations += made.evaluations
 
     def _release(self, made: list[supply.Made]) -> np.ndarray:
         """Put releases on offer and return each lab's leap above the record of its kind [ECI points], shape (labs,)."""

@@ -55,7 +55,7 @@ def prices(market: Market, costs: Costs) -> Prices:
     p, table = market.parameters, market.releases
     value = np.zeros(len(market.labs.names)) if market.replaying else market.labs.adoption_value
     api = pricing.posted_price(table.list_price, value[table.lab])
-    host = np.where(table.is_open, table.list_price * costs.since_release, np.nan)
+    host = np.where(table.is_open, market.hosts.prices(table.list_price, costs.since_release), np.nan)
     output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
     factor = np.array([p[f"demand.price_factor.{c}"] for c in CLASSES])

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from sim import evidence
+from sim.market.labs import HostMarket
+from sim.market.stages import hosting
 from sim.market.stages.releases import DEGREES
 from sim.market.tables import NONE, LabTable, LineTable, ReleaseTable
 from sim.scenario.lab_fields import LABS
@@ -56,7 +58,9 @@ def line_table(labs: LabTable) -> LineTable:
     )
 
 
-def release_row(release: evidence.Release, line: int, lab: int, *, technical: float, p: Mapping[str, Any]) -> dict:
+def release_row(
+    release: evidence.Release, line: int, lab: int, *, technical: float, closed_margin: float, hosts: HostMarket
+) -> dict[str, Any]:
     """Return the columns of one replayed release.
 
     Parameters
@@ -67,8 +71,10 @@ def release_row(release: evidence.Release, line: int, lab: int, *, technical: fl
         Row numbers.
     technical : float
         Cost of serving a model of its size at the time [USD/Mtok]; used for open releases.
-    p : mapping
-        Drawn parameters.
+    closed_margin : float
+        Margin of closed labs over marginal cost, share of the price.
+    hosts : HostMarket
+        Who prices an open release that has no list price.
 
     Returns
     -------
@@ -78,9 +84,7 @@ def release_row(release: evidence.Release, line: int, lab: int, *, technical: fl
     """
     input_price, output_price = release.input_price, release.output_price
     if np.isnan(input_price):
-        blend = technical / (1.0 - p["serving.host_margin"])
-        input_price = 4.0 * blend / (3.0 + OUTPUT_RATIO)
-        output_price = input_price * OUTPUT_RATIO
+        input_price, output_price = hosting.split_price(hosts.opening_price(technical), OUTPUT_RATIO)
     blend = (3.0 * input_price + output_price) / 4.0
     return {
         "line": line,
@@ -94,7 +98,7 @@ def release_row(release: evidence.Release, line: int, lab: int, *, technical: fl
         "degree": DEGREES[release.degree],
         "input_price": input_price,
         "output_price": output_price,
-        "cost_at_release": technical if release.open else blend * (1.0 - p["serving.closed_margin"]),
+        "cost_at_release": technical if release.open else blend * (1.0 - closed_margin),
         "active_params": release.active_params_b,
         "total_params": release.total_params_b,
     }

@@ -282,7 +282,14 @@ def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
         lab = names.index(seen.lab)
         line = market.lines.names.index(f"{seen.lab}/{seen.line}")
         technical = technical_cost(market, seen.active_params_b, seen.month)
-        row = setup.release_row(seen, line, lab, technical=technical, p=market.parameters)
+        row = setup.release_row(
+            seen,
+            line,
+            lab,
+            technical=technical,
+            closed_margin=market.parameters["serving.closed_margin"],
+            hosts=market.hosts,
+        )
         retired = tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires)
         rows.append(Made(seen.model, row, retired))
     return rows

@@ -31,7 +31,7 @@ LAB_FIELDS: tuple[Parameter, ...] = (
     ),
 )  # fmt: skip
 
-_CADENCE = "mean flagship interval to the end of 2025 (notes on supply, section 4)"
+_CADENCE = "mean flagship interval to the end of 2025 (sim/evidence/releases.csv)"
 _STOPPED = "no release in 2025"
 
 

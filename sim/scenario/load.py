@@ -226,9 +226,14 @@ def _check_dates(
 ) -> None:
     for event in events:
         place, path = merged.places[f"events.{event.id}"], f"events.{event.id}"
-        if event.date < horizon["start"]:
-            limit = format_month(horizon["start"])
-            problems.add(place, path, f"acts in {format_month(event.date)}, before horizon.start {limit}")
+        if event.date <= horizon["history_until"]:
+            until, after = format_month(horizon["history_until"]), format_month(horizon["history_until"] + 1)
+            problems.add(
+                place,
+                path,
+                f"acts in {format_month(event.date)}, but the history is replayed as observed to {until}; "
+                f"allowed is {after} or later, or an earlier horizon.history_until",
+            )
         elif event.date > horizon["end"]:
             limit = format_month(horizon["end"])
             warnings.append(

@@ -112,7 +112,7 @@ COMPUTE = (
         0,
         1,
         {"uniform": [0.25, 1.0]},
-        "in December 2025 Beijing signalled limits on buyers (seed article 004)",
+        "in December 2025 Beijing signalled limits on buyers (press, after the H200 opening of 2025-12-08)",
     ),
     _assumed(
         "compute.cn.quota_h20",
@@ -232,7 +232,7 @@ CAPABILITY = (
         0,
         40,
         {"triangular": [4, 7, 14]},
-        "cross-section of labs 5-6, naive time series 13 (notes on supply)",
+        "regressions of ECI on training compute: 5-6 across labs, 13 over time, where other progress is mixed in",
     ),
     _assumed(
         "capability.catch_up",
@@ -403,7 +403,7 @@ SERVING = (
 
 DEMAND = (
     _sourced("demand.workloads_2025", "Workloads in the world at the end of 2025", "workloads", 1, 1e10, 1e7,
-             "about 50 trillion API tokens a day late in 2025, estimates differ eightfold (notes on demand, D10)"),
+             "about 50 trillion API tokens a day late in 2025 (OpenRouter and a16z); estimates differ eightfold"),
     _assumed("demand.arrival_midpoint", "Date by which half of all workloads have appeared", "year", 2020, 2050, 2026.5, "logistic diffusion"),
     _assumed("demand.arrival_spread", "Time scale of that diffusion", "years", 0.2, 10, 1.1, "volumes grew two- to fivefold a year to 2025"),
     _assumed("demand.mix.indie", "Independent developers' part of all workloads", "parts", 0, 1, 0.25, "no census exists"),
@@ -457,7 +457,7 @@ DEMAND = (
     _assumed("demand.exposure.own", "Part of the distrust that Chinese weights on own machines raise", "share", 0, 1, 0.35, "content and supply-chain worries remain"),
     _assumed("demand.distrust_bloc.EU", "Distrust in the EU over that in the US", "factor", 0, 3, 0.8, "bans of the service, no ban of weights"),
     _assumed("demand.distrust_bloc.ROW", "Distrust in the rest of the world over that in the US", "factor", 0, 3, 0.4, "Chinese web visits above 10 % in 30 countries"),
-    _assumed("demand.distrust_relief", "Fall of distrust with the share of others who use Chinese models", "1/share", 0, 50, {"uniform": [0, 4]}, "the psychological barrier (seed article 003); size unknown"),
+    _assumed("demand.distrust_relief", "Fall of distrust with the share of others who use Chinese models", "1/share", 0, 50, {"uniform": [0, 4]}, "the psychological barrier that the first widely used Chinese models broke; size unknown"),
     _assumed("demand.ban.start", "Date from which bans of Chinese labs' services bind", "year", 2020, 2050, 2025.1, "bans of January to March 2025"),
     _assumed("demand.ban.public", "Public bodies outside China that may not use a Chinese lab's API", "share", 0, 1, 0.7, "federal bans in several countries, early 2025"),
     _assumed("demand.ban.regulated", "Regulated enterprises outside China that may not use a Chinese lab's API", "share", 0, 1, 0.4, "hundreds of companies blocked it; no representative rate"),

@@ -250,7 +250,7 @@ EVENTS = [
     _event("day", f"id: a, date: 2026-01-15, {_CONTROL}, quota: 1", "written YYYY-MM"),
     _event("month-13", f"id: a, date: 2026-13, {_CONTROL}, quota: 1", "'2026-13' is not allowed"),
     _event("year", f"id: a, date: 2026, {_CONTROL}, quota: 1", "is a number"),
-    _event("before-start", f"id: a, date: 2023-01, {_CONTROL}, quota: 1", "before horizon.start 2023-07", False),
+    _event("in-the-history", f"id: a, date: 2025-03, {_CONTROL}, quota: 1", "replayed as observed to 2025-12", False),
     _event("no-lever", "id: a, date: 2026-01, quota: 1", "lever is missing"),
     _event("unknown-lever", "id: a, date: 2026-01, lever: export_controls, bloc: CN", "did you mean 'export_control'"),
     _event("missing-field", f"id: a, date: 2026-01, {_CONTROL}", "quota is missing; allowed is a number"),

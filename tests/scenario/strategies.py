@@ -107,7 +107,7 @@ def valid_scenarios(draw: st.DrawFn, *, months: int | None = None) -> dict[str, 
         },
         "parameters": {path: draw(values(of.parameters[path])) for path in paths},
         "labs": labs,
-        "events": draw(_events(start, end)),
+        "events": draw(_events(history + 1, max(history + 1, end))),
     }
     uncertain = [
         path

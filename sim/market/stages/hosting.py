@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from sim.market.tables import Floats
 
+Numbers = TypeVar("Numbers", float, Floats)
 REFERENCE_PARAMS = 37.0  # active parameters [billions] of the model whose cost is `serving.base_cost`
 REFERENCE_GPU_HOUR = 2.0  # USD, the accelerator-hour price of that cost
 
@@ -20,8 +23,8 @@ def technical_cost(base_cost: float, active_params: float, size_exponent: float,
     return base_cost * (active_params / REFERENCE_PARAMS) ** size_exponent * index
 
 
-def host_price(cost: Floats, margin: float) -> Floats:
-    """Return hosts' price: marginal cost plus a margin that is a share of the price, shape of `cost`."""
+def cost_plus(cost: float, margin: float) -> float:
+    """Return marginal cost plus a margin that is a share of the price."""
     return cost / (1.0 - margin)
 
 
@@ -33,7 +36,7 @@ def utilisation(volume: Floats, *, highest: float, half_volume: float) -> Floats
     return highest * volume / (volume + half_volume)
 
 
-def split_price(list_price: Floats, output_ratio: Floats) -> tuple[Floats, Floats]:
+def split_price(list_price: Numbers, output_ratio: Numbers) -> tuple[Numbers, Numbers]:
     """Return input and output prices whose list blend (3 input + output) / 4 is `list_price`, given output/input."""
     input_price = 4.0 * list_price / (3.0 + output_ratio)
     return input_price, input_price * output_ratio
