@@ -11,6 +11,7 @@ import numpy as np
 
 from sim import rng
 from sim.market.stages import choice
+from sim.market.stages.accounts import totals
 from sim.market.stages.hosting import own_price
 from sim.market.tables import (
     LAB_API,
@@ -105,14 +106,14 @@ class Adopters(mesa.Agent):
         release = np.empty(len(rows), np.int64)
         channel = np.empty(len(rows), np.int64)
         surplus = np.empty(len(rows))
-        looks = np.zeros(len(view.lines.lab))
+        knows = np.empty((len(rows), len(view.lab_bloc)), bool)
         u = rng.uniform(rng.stream_key(view.seed, "choice", view.month), rows)
         for first in range(0, len(rows), choice.BLOCK):
             part = slice(first, first + choice.BLOCK)
             who = self._choosers(rows[part], at_home[part], table, usage, view)
             release[part], channel[part], surplus[part] = _decide(who, u[part], view)
-            looks += _open_evaluations(who, table.weight[rows[part]], view)
-        return Choices(rows, release, channel, surplus, looks)
+            knows[part] = who.knows
+        return Choices(rows, release, channel, surplus, _open_evaluations(knows, table.weight[rows], view))
 
     def _who_looks(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> tuple[Ints, Bools]:
         """Return the rows that look again and which of them look only at their own vendor's offers.
@@ -259,9 +260,8 @@ def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Int
     return release, channel, who.pain / who.price_sensitivity * (logsum - without_model)
 
 
-def _open_evaluations(who: choice.Choosers, weight: Floats, view: MonthView) -> Floats:
-    """Return the workloads that looked at each line's open weights, shape (lines,)."""
-    open_lines = np.flatnonzero(view.lines.current_open != NONE)
-    counted = np.zeros(len(view.lines.lab))
-    counted[open_lines] = (weight[:, None] * who.knows[:, view.lines.lab[open_lines]]).sum(axis=0)
-    return counted
+def _open_evaluations(knows: Bools, weight: Floats, view: MonthView) -> Floats:
+    """Return the workloads that looked at each line's open weights, shape (lines,); added in the order of the rows."""
+    row, lab = np.nonzero(knows)
+    by_lab = totals(lab, weight[row], knows.shape[1])
+    return np.where(view.lines.current_open != NONE, by_lab[view.lines.lab], 0.0)
