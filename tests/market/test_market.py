@@ -374,20 +374,6 @@ def test_us_apis_are_not_sold_in_china(small_market):
     assert not american[table.bloc == 2].any()
 
 
-def test_devices_run_what_fits_them(small_market):
-    from sim.market import demand
-
-    on_device = small_market.usage.channel == 3
-    on_device &= small_market.usage.release != NONE
-    limit = small_market.parameters["serving.on_device_limit"]
-    need = demand.needs(small_market)[on_device]
-    # volumes grow after the choice; at the time of choosing they were below the limit
-    growth = max(
-        small_market.parameters[f"demand.volume_growth.{c}"] for c in ("chat", "knowledge", "coding", "agentic")
-    )
-    assert np.all(need <= limit * growth**3)
-
-
 def test_labs_that_all_close_leave_their_last_weights_with_hosts(small_settings):
     settings = changed(small_settings, labs=for_all_labs(small_settings, openness="closed", cadence_months=1.0))
     market = simulated(settings)
