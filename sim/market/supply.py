@@ -85,13 +85,13 @@ def first_compute(p: Mapping[str, Any]) -> compute.ComputeState:
 
 
 def domestic_units(p: Mapping[str, Any], month: int) -> float:
-    """Return China's monthly output of accelerators during the history [chips/month]."""
+    """Return China's monthly output of accelerators during the history [chips/month] (eq. 8)."""
     years = years_since(month, DOMESTIC_REFERENCE)
     return p["compute.cn.domestic_units_2025"] / 12.0 * p["compute.cn.domestic_past_growth"] ** years
 
 
 def _domestic_after(market: Market) -> float:
-    """Return the monthly output after the history: the last rate, grown at the rate in force since each event."""
+    """Return the monthly output after the history (eq. 8): the last one, grown at the rates in force since."""
     p, until = market.parameters, market.settings.history_until
     units = domestic_units(p, until)
     growth, since = p["compute.cn.domestic_growth"], until
@@ -102,7 +102,7 @@ def _domestic_after(market: Market) -> float:
 
 
 def compute_month(market: Market, month: int) -> compute.ComputeState:
-    """Return the stocks at the end of the month: replayed shipments to the end of the history, rules after it."""
+    """Return the stocks at the end of the month (eqs. 7, 9): shipments replayed in the history, rules after it."""
     p, policy, state = market.parameters, market.policy, market.compute
     if month <= market.settings.history_until:
         legal = _observed_legal(month) - _observed_legal(month - 1)
@@ -143,7 +143,7 @@ def _observed_abroad(month: int) -> float:
 
 
 def bloc_stocks(market: Market) -> Floats:
-    """Return the accelerators that labs of each bloc can use [H100e], in the order of `BLOCS`."""
+    """Return the accelerators that labs of each bloc can use [H100e], in the order of `BLOCS` (eq. 10)."""
     p, state = market.parameters, market.compute
     us, eu = p["compute.us_share"], min(p["compute.eu_share"], 1.0 - p["compute.us_share"])
     stocks = {"US": us * state.abroad, "EU": eu * state.abroad, "CN": state.china, "ROW": (1 - us - eu) * state.abroad}
@@ -158,14 +158,14 @@ def research_month(market: Market) -> Floats:
     now = np.maximum(now, 1e-3)  # a lab with a share of zero stays on the logarithmic scale
     if np.isnan(labs.research_compute[0]):
         return now
-    return capability.smoothed(labs.research_compute, now, max(1.0, p["capability.smoothing_months"]))
+    return capability.smoothed(labs.research_compute, now, p["capability.smoothing_months"])
 
 
 def spin_up(market: Market) -> None:
     """Follow compute from the end of 2022 and put on offer what was released before the first month."""
     for month in range(FIRST_STOCK + 1, market.settings.start):
         market.follow_compute(month)
-    last = min(market.settings.start - 1, market.settings.history_until)
+    last = market.settings.start - 1
     for made in replayed_releases(market, upto=last):
         market.put_on_offer(made)
     for change in evidence.price_changes(until=last):
@@ -187,7 +187,7 @@ def price_changes_month(market: Market) -> list[evidence.PriceChange]:
 
 
 def records(market: Market) -> tuple[float, float]:
-    """Return the best closed and the best open capability so far [ECI points]; infinite before there is one."""
+    """Return the best closed and the best open capability so far [ECI points] (eq. 19); infinite before the first."""
     table = market.releases
     best = [table.capability[table.is_open == kind].max(initial=-np.inf) for kind in (False, True)]
     closed, open_ = (value if np.isfinite(value) else np.inf for value in best)  # the first of its kind is no leap
@@ -220,7 +220,7 @@ def best_of_labs(market: Market) -> Floats:
 
 
 def hand_over(market: Market) -> HandOver:
-    """Return what the rules attach to: each lab's potential is its best release, each gap stands still on trend."""
+    """Return what the rules attach to (eq. 14): potentials are the best releases, each gap stands still on trend."""
     p, labs = market.parameters, market.labs
     level = best_of_labs(market)
     trends = capability.trend(np.array(market.compute_log), int(p["capability.trend_months"]))
@@ -317,7 +317,7 @@ def technical_cost(market: Market, active_params: float, month: int) -> float:
 
 
 def decided_releases(market: Market) -> list[Made]:
-    """Return the releases that labs decide this month, after the history."""
+    """Return the releases that labs decide this month, after the history (eq. 17)."""
     p, lines, table = market.parameters, market.lines, market.releases
     ready = np.full(len(lines.lab), np.nan)
     for line in np.flatnonzero(lines.next_month <= market.month):
