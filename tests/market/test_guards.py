@@ -1,0 +1,447 @@
+"""Every floor, cap and clip of the market has a case in which it binds; a new one needs a new case."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sim.market
+from sim import rng
+from sim.market import adopters, demand, observe, offering, population, supply
+from sim.market.market import Market
+from sim.market.stages import accounts, awareness, capability, choice, compute, pricing, releases, usage
+from sim.market.tables import NONE
+from sim.months import parse_month
+from sim.scenario.schema import BLOCS
+
+from .worlds import between, changed, for_all_labs, outcomes, simulated
+
+GUARDS = {"maximum", "minimum", "clip", "max", "min"}
+
+
+def guards_in_the_code() -> set[tuple[str, str]]:
+    """Return (file, expression) of every call of max, min, maximum, minimum or clip that compares two things."""
+    root = Path(sim.market.__file__).parent
+    found = set()
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            over_an_axis = not node.args or isinstance(node.args[0], ast.GeneratorExp)
+            limits = {keyword.arg for keyword in node.keywords} & {"max", "min", "initial"}
+            if name in GUARDS and (not over_an_axis or limits):
+                found.add((path.relative_to(root).as_posix(), ast.unparse(node)))
+    return found
+
+
+CASES: dict[tuple[str, str], Callable] = {}
+
+
+def binds(file: str, expression: str):
+    """Register the case in which a guard binds."""
+
+    def register(case: Callable) -> Callable:
+        assert (file, expression) not in CASES
+        CASES[file, expression] = case
+        return case
+
+    return register
+
+
+@pytest.fixture
+def world(small_settings):
+    return between(small_settings, "2025-10", "2026-02", workloads=200)
+
+
+def stepped(settings, months):
+    market = Market(settings)
+    for _ in range(months):
+        market.step()
+    market.close()
+    return market
+
+
+# Market and demand ---------------------------------------------------------------------------------------------------
+
+
+@binds("market.py", "np.maximum(self.workloads.arrival, settings.start)")
+def _(world):
+    early = stepped(world, 0).workloads.arrival
+    assert early.min() == world.start
+    assert (early == world.start).sum() > 60  # all who came before
+
+
+@binds("market.py", "max(leaps[lab], self.releases.capability[row] - records[kind])")
+def _(world):
+    market = stepped(world, 0)
+    made = supply.replayed_releases(market, upto=world.start, since=world.start)
+    assert made
+    below = [m for m in made if m.columns["capability"] < min(supply.records(market))]
+    assert below  # a release below the record of its kind
+    leaps = market._release(below)
+    assert (leaps == 0.0).all()
+
+
+@binds("demand.py", "np.maximum(market.awareness, market.labs.initial_awareness)")
+def _(world):
+    market = stepped(changed(world, {"awareness.innovation": 0.0, "awareness.imitation": 0.0}), 1)
+    seen = np.isin(np.arange(len(market.labs.names)), market.releases.lab)
+    assert (market.awareness[:, seen] == market.labs.initial_awareness[seen]).all()
+    assert (market.awareness[:, ~seen] == 0.0).all()
+
+
+@binds("demand.py", "np.maximum(count.sum(axis=1, keepdims=True), 1e-300)")
+def _(world):
+    market = stepped(world, 0)  # nobody uses anything yet
+    assert (demand.vendor_shares(market) == 0.0).all()
+
+
+@binds("demand.py", "np.clip(leaps.max() / p['demand.leap_points'], 0.0, 1.0)")
+def _(world):
+    market = stepped(world, 2)
+    priced = offering.prices(market, offering.serving_costs(market))
+    table = offering.offers(market, priced)
+    labs = len(market.labs.names)
+    for leap, wanted in ((100.0, 1.0), (-5.0, 0.0), (0.0, 0.0)):
+        assert demand.month_view(market, table, priced, np.full(labs, leap)).leap == wanted
+
+
+# Population ----------------------------------------------------------------------------------------------------------
+
+
+@binds("population.py", "np.searchsorted(edges, u, side='right').clip(max=len(parts) - 1)")
+def _(world):
+    assert population.pick(np.array([1.0]), np.array([0.1] * 10)).tolist() == [9]
+
+
+@binds("population.py", "np.maximum(points, 2.0 ** (-53))")
+def _(world):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rng, "uniform", lambda key, rows: np.array([1.0 - population._PHI**-1]))
+        points = population.weyl(1, "any", 0, 3)
+    assert points[0] == 2.0**-53
+    assert (points > 0).all()
+
+
+@binds("population.py", "np.maximum(0.0, p['demand.value'] + p['demand.value_sd'] * _normal(seed, 'value', rows))")
+def _(world):
+    market = stepped(changed(world, {"demand.value": 1.0, "demand.value_sd": 5.0}), 0)
+    assert market.workloads.value.min() == 0.0
+    assert 0.3 < (market.workloads.value == 0.0).mean() < 0.55
+
+
+# Supply --------------------------------------------------------------------------------------------------------------
+
+
+@binds("supply.py", "max(0.0, demand - licensed - domestic * p['compute.perf.domestic'])")
+def _(world):
+    plenty = {"compute.cn.domestic_units_2025": 2e7, "compute.perf.domestic": 10.0}
+    market = stepped(changed(world, plenty), 4)
+    assert market.compute.added_diverted == 0.0
+    assert market.compute.diverted >= 0.0
+
+
+@binds("supply.py", "min(p['compute.eu_share'], 1.0 - p['compute.us_share'])")
+def _(world):
+    market = stepped(changed(world, {"compute.us_share": 0.9, "compute.eu_share": 0.5}), 1)
+    stocks = supply.bloc_stocks(market)
+    assert stocks[BLOCS.index("EU")] == pytest.approx(0.1 * market.compute.abroad)
+    assert stocks[BLOCS.index("ROW")] == pytest.approx(0.0, abs=1e-9 * market.compute.abroad)
+
+
+@binds("supply.py", "np.maximum(bloc_stocks(market)[labs.bloc], 1.0)")
+def _(world):
+    settings = changed(
+        world, {"compute.us_share": 1.0, "compute.research_share": 0.5}, for_all_labs(world, compute_share=0.5)
+    )
+    market = stepped(settings, 4)
+    europe = market.labs.bloc == BLOCS.index("EU")
+    assert (market.labs.research_compute[europe] == 0.25).all()
+    assert np.isfinite(market.labs.potential[~np.isnan(supply.best_of_labs(market))]).all()
+
+
+@binds("supply.py", "np.maximum(now, 0.001)")
+def _(world):
+    market = stepped(changed(world, labs=for_all_labs(world, compute_share=0.0)), 4)
+    assert market.labs.research_compute == pytest.approx(1e-3)
+    assert market.violations == []
+
+
+@binds("supply.py", "table.capability[table.is_open == kind].max(initial=-np.inf)")
+def _(world):
+    market = stepped(world, 0)
+    market.releases.is_open[:] = False
+    closed, open_ = supply.records(market)
+    assert closed == market.releases.capability.max()
+    assert open_ == np.inf  # so that the first of its kind is no leap
+
+
+@binds("supply.py", "max(0.0, years_since(month, until))")
+def _(world):
+    market = stepped(changed(world, {"serving.gpu_price_growth": 0.5}), 0)
+    early = parse_month("2025-01")
+    assert supply.gpu_hour(market, early) == supply.evidence.gpu_hour_price(early)
+
+
+@binds("supply.py", "min(month, until)")
+def _(world):
+    shorter = between(world, "2024-01", "2024-12", history_until="2024-06", workloads=200)
+    market = stepped(changed(shorter, {"serving.gpu_price_growth": 1.0}), 0)
+    late = parse_month("2025-09")
+    assert supply.gpu_hour(market, late) == supply.evidence.gpu_hour_price(parse_month("2024-06"))
+    assert supply.gpu_hour(market, late) != supply.evidence.gpu_hour_price(late)
+
+
+# Adopters and choice -------------------------------------------------------------------------------------------------
+
+
+@binds("adopters.py", "np.maximum(utility.max(axis=1), keep)")
+def _(world):
+    """Lookers at home with nothing left to choose do without; those who can keep what they have keep it."""
+    market = stepped(world, 2)
+    table = offering.offers(market, offering.prices(market, offering.serving_costs(market)))
+    priced = offering.prices(market, offering.serving_costs(market))
+    view = demand.month_view(market, table, priced, np.zeros(len(market.labs.names)))
+    view = replace(view, rules=replace(view.rules, sold_in=np.zeros_like(view.rules.sold_in)))
+    row = np.flatnonzero(market.usage.release != NONE)[:1]
+    group = next(g for g in market.adopters if g.rows.start <= row[0] < g.rows.stop)
+    who = group._choosers(row, np.array([True]), market.workloads, market.usage, view)
+    for price, wanted in ((np.nan, NONE), (1.0, int(market.usage.release[row[0]]))):
+        found = adopters._decide(replace(who, keep_price=np.array([price])), np.array([0.5]), view)
+        assert found[0].tolist() == [wanted]
+        assert np.isfinite(found[2]).all()
+
+
+@binds("adopters.py", "np.minimum(option, len(offers) - 1)")
+def _(world):
+    """Keeping and doing without are the two options after the offers."""
+    market = stepped(world, 3)
+    assert (market.usage.release[market.usage.present] == NONE).any()
+
+
+@binds("stages/choice.py", "np.minimum(1.0, hazard * (1.0 + bump * leap))")
+def _(world):
+    assert choice.looks_again(np.array([1 - 2.0**-53]), hazard=np.array([0.9]), leap=1.0, bump=9.0).all()
+
+
+@binds("stages/choice.py", "np.clip(step / leap_points, 0.0, 1.0)")
+def _(world):
+    found = choice.upgrade_hazard(np.array([-4.0, 40.0]), usual=0.1, leap=0.5, leap_points=4.0)
+    assert found.tolist() == [0.1, 0.5]
+
+
+def _nested(utility, keep=-np.inf, outside=0.0, first=(0,), dissimilarity=0.5):
+    utility = np.array([utility], float)
+    per_line = np.diff(np.array(first), append=utility.shape[1])
+    return choice.choice_probabilities(
+        utility,
+        np.array([keep]),
+        np.array([outside]),
+        first_of_line=np.array(first),
+        channels_of_line=np.repeat(per_line, per_line),
+        dissimilarity=dissimilarity,
+    )
+
+
+@binds("stages/choice.py", "np.maximum(utility.max(axis=1), keep)")
+def _(world):
+    probability, _ = _nested([0.0], keep=900.0)
+    assert probability[0].tolist() == [0.0, 1.0, 0.0]
+
+
+@binds("stages/choice.py", "np.maximum(np.maximum(utility.max(axis=1), keep), outside)")
+def _(world):
+    probability, _ = _nested([0.0], keep=-900.0, outside=900.0)
+    assert probability[0].tolist() == [0.0, 0.0, 1.0]
+
+
+@binds("stages/choice.py", "np.maximum(utility, NEGLIGIBLE, out=utility)")
+def _(world):
+    probability, _ = _nested([0.0, -np.inf, -400.0])
+    assert probability[0, 1] == probability[0, 2] == 0.0
+    assert np.isfinite(probability).all()
+
+
+@binds("stages/choice.py", "np.maximum(nest, TINY, out=nest)")
+def _(world):
+    probability, logsum = _nested([-np.inf, -np.inf, 0.0], first=(0, 2), dissimilarity=0.05)
+    assert probability[0].tolist() == pytest.approx([0.0, 0.0, 0.5, 0.0, 0.5])
+    assert logsum[0] == pytest.approx(np.log(2))
+
+
+# Stages --------------------------------------------------------------------------------------------------------------
+
+
+@binds("stages/compute.py", "min(licensed, wanted)")
+def _(world):
+    perf = dict.fromkeys(compute.TIERS, 1.0)
+    scarce, _ = compute.legal_imports(50.0, 0, quota=dict.fromkeys(compute.TIERS, 120.0), perf=perf, allowed=1.0)
+    ample, _ = compute.legal_imports(5.0, 0, quota=dict.fromkeys(compute.TIERS, 120.0), perf=perf, allowed=1.0)
+    assert scarce == dict.fromkeys(compute.TIERS, 10)
+    assert ample == {"B200": 5, "H200": 0, "H20": 0}
+
+
+@binds("stages/compute.py", "max(0, min(licensed, wanted))")
+def _(world):
+    units, bought = compute.legal_imports(
+        -5.0, 0, quota=dict.fromkeys(compute.TIERS, 120.0), perf=dict.fromkeys(compute.TIERS, 1.0), allowed=1.0
+    )
+    assert units == dict.fromkeys(compute.TIERS, 0)
+    assert bought == 0.0
+
+
+@binds("stages/capability.py", "max(1, len(window) - 1)")
+def _(world):
+    assert capability.trend(np.array([[5.0]]), 24).tolist() == [0.0]
+
+
+@binds("stages/capability.py", "np.maximum(0.0, compute_effect * (trends[front] - trends) / catch_up)")
+def _(world):
+    assert capability.stationary_knowledge(7.0, 0.1, np.array([0.01, 0.02]), 0).tolist() == [0.0, 0.0]
+
+
+@binds("stages/capability.py", "np.maximum(0.0, knowledge.max() - knowledge)")
+def _(world):
+    assert capability.next_knowledge(np.array([3.0, 3.0]), growth=0.0, catch_up=0.5).tolist() == [3.0, 3.0]
+
+
+@binds("stages/releases.py", "max(float(gammaincc(shape, elapsed * shape / mean)), SMALLEST_TAIL)")
+def _(world):
+    assert releases.draw_interval(1, "A/x", 0, mean=0.5, shape=50.0, elapsed=60.0) == 60.0
+
+
+@binds("stages/releases.py", "max(elapsed, float(gammainccinv(shape, left * (1.0 - u)) * mean / shape))")
+def _(world):
+    assert releases.draw_interval(1, "A/x", 1, mean=0.5, shape=50.0, elapsed=30.0) == 30.0
+
+
+@binds("stages/awareness.py", "np.maximum(decay * buzz, -np.expm1(-leap / points))")
+def _(world):
+    assert awareness.next_buzz(np.array([0.8]), np.array([1.0]), decay=0.5, points=8.0).tolist() == [0.4]
+
+
+@binds("stages/usage.py", "max(0.0, years - years_at_hand_over)")
+def _(world):
+    early = usage.need_now(np.array([1.0]), np.array([2.0]), 5.0, years=0.5, years_at_hand_over=1.0)
+    assert early.tolist() == [pytest.approx(2**0.5)]
+
+
+@binds("stages/usage.py", "min(years, years_at_hand_over)")
+def _(world):
+    late = usage.need_now(np.array([1.0]), np.array([2.0]), 1e9, years=9.0, years_at_hand_over=1.0)
+    assert late.tolist() == [pytest.approx(2.0)]  # growth that stops at once
+
+
+@binds("stages/pricing.py", "np.maximum(0.0, list_price - adoption_value)")
+def _(world):
+    market = stepped(changed(world, labs=for_all_labs(world, adoption_value=100.0)), 4)
+    assert (offering.prices(market, offering.serving_costs(market)).api_list == 0.0).all()
+    assert market.violations == []
+    assert market.accounts.spend_labs == 0.0
+    assert market.accounts.cost[:, 0].sum() > 0.0  # given away, not free to serve
+    assert pricing.posted_price(np.array([1.0]), np.array([1.0])).tolist() == [0.0]
+
+
+@binds("stages/accounts.py", "max(1.0, abs(left), abs(right))")
+def _(world):
+    """Among tiny amounts the tolerance is absolute."""
+    from .stages.test_usage_accounts import books
+
+    assert accounts.violations(books(workloads=books().workloads * 1e-12, segment_workloads=np.zeros((5, 4)))) == []
+
+
+@binds("observe.py", "max(books.workloads.sum(), 1e-300)")
+def _(world):
+    found = outcomes(_empty(world))
+    assert (found["offers"]["workload_share"] == 0.0).all()
+
+
+@binds("observe.py", "max(books.tokens.sum(), 1e-300)")
+def _(world):
+    found = outcomes(_empty(world))
+    assert (found["offers"]["token_share"] == 0.0).all()
+
+
+def _empty(world):
+    """Return a world in which nobody adopts anything."""
+    families = ("developer", "enterprise")
+    nothing = {"demand.value": 0.0, "demand.value_sd": 0.0}
+    nothing |= {f"demand.{f}.adoption_cost": 30.0 for f in families}
+    nothing |= {f"demand.{f}.without_ai_cost": 0.0 for f in families}
+    return changed(world, nothing)
+
+
+def test_every_guard_has_a_case():
+    assert guards_in_the_code() == set(CASES)
+
+
+@pytest.mark.parametrize("guard", sorted(CASES), ids=lambda guard: f"{guard[0]}: {guard[1]}")
+def test_the_guard_binds(guard, world):
+    CASES[guard](world)
+
+
+# Guards by condition -------------------------------------------------------------------------------------------------
+
+
+def test_a_free_list_price_costs_its_lab_the_marginal_cost(world):
+    """Cost follows price paid over list price, and where nothing is paid it is the bare marginal cost."""
+    market = simulated(changed(world, labs=for_all_labs(world, adoption_value=100.0)))
+    costs = offering.serving_costs(market)
+    priced = offering.prices(market, costs)
+    unit = demand._unit_cost(market, costs, priced)
+    free = (market.usage.release != NONE) & (market.usage.channel == 0)
+    assert free.any()
+    assert unit[free] == pytest.approx(costs.marginal[market.usage.release[free]])
+
+
+def test_a_line_without_input_price_keeps_the_list_blend(world):
+    market = stepped(world, 1)
+    market.releases.input_price[0], market.releases.output_price[0] = 0.0, 4.0
+    found = offering.prices(market, offering.serving_costs(market))
+    assert np.isfinite(found.api_list).all()
+    assert found.api_list[0] == 1.0
+
+
+def test_a_line_without_open_weights_has_no_downloads(small_market):
+    without = small_market.lines.current_open == NONE
+    assert without.any()
+    assert (small_market.downloads[without] == 0.0).all()
+    assert (small_market.downloads[~without] > 0.0).all()
+
+
+def test_weights_of_unknown_size_count_as_of_the_reference_size_for_nothing(world):
+    market = stepped(world, 1)
+    line = int(np.flatnonzero(market.lines.current_open != NONE)[0])
+    market.releases.total_params[market.lines.current_open[line]] = np.nan
+    before = market.downloads.copy()
+    assert demand.downloads_month(market)[line] == before[line]
+
+
+def test_the_router_weighs_a_bloc_without_users_with_nothing(world):
+    market = stepped(world, 2)
+    tokens = market.usage.tokens * market.workloads.weight
+    routed = (market.usage.release != NONE) & (market.workloads.bloc == BLOCS.index("US"))
+    factor = observe._billing(market, routed, tokens)
+    p = market.parameters
+    bills = np.array([p[f"observation.router.{b}"] for b in BLOCS])
+    assert factor[routed] == pytest.approx(bills[0] / bills.sum())
+    assert (factor[market.workloads.bloc != BLOCS.index("US")] == 0.0).all()
+
+
+def test_the_router_sees_each_bloc_with_its_billing_weight(small_market):
+    tokens = small_market.usage.tokens * small_market.workloads.weight
+    routed = (small_market.usage.release != NONE) & (small_market.workloads.group < 2)
+    seen = tokens * observe._billing(small_market, routed, tokens)
+    total = seen[routed].sum()
+    p = small_market.parameters
+    bills = np.array([p[f"observation.router.{b}"] for b in BLOCS])
+    for number in range(len(BLOCS)):
+        part = seen[routed & (small_market.workloads.bloc == number)].sum() / total
+        assert part == pytest.approx(bills[number] / bills.sum())
+    assert total == pytest.approx(tokens[routed].sum())
