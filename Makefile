@@ -23,7 +23,7 @@ check: $(call stamp,dev)
 	$(BIN)/ruff check sim tests
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/sim validate scenarios/*.yaml
-	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
+	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py tests/test_docs_commands.py
 
 bench: $(call stamp,test)
 	$(BIN)/python -m tests.bench

@@ -1,6 +1,6 @@
 """The register: every number a scenario can set, with meaning, unit, bounds, default and its reason, in one place.
 
-Validation, `sim schema`, the resolved scenario, the parameter table of `docs/model.md` and the model itself read
+Validation, `sim schema`, the resolved scenario, the tables of `docs/parameters.md` and the model itself read
 this file and no other. `parameters.py`, `lab_fields.py` and `levers.py` hold the entries.
 """
 
