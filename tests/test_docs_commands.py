@@ -29,9 +29,12 @@ def targets() -> list[str]:
 
 
 def command_lines(text: str) -> list[str]:
-    """Return the command lines in the code blocks of a page, without prompt, comment and what follows a pipe."""
+    """Return the command lines in the code blocks of a page, without prompt, comment and what follows a pipe.
+
+    A block marked `text` is shown and not typed: an equation, or what a command prints.
+    """
     found = []
-    for _, block in FENCE.findall(text):
+    for block in [block for language, block in FENCE.findall(text) if language != "text"]:
         for line in block.replace("\\\n", " ").splitlines():
             plain = re.sub(r"^\s*(\$ )?(\.venv/bin/)?", "", line)
             plain = re.split(r"\s#\s|\s#$|\s[|>]|\s&&", plain)[0].strip()
@@ -96,6 +99,7 @@ def test_a_command_that_does_not_exist_is_noticed(line, wrong):
     assert shown == [line]
     assert wrong.replace("'", "") in fault(line, whole=True).replace("'", "")
     assert fault("sim run baseline --runs 4 --set demand.value=6", whole=True) == ""
+    assert command_lines(f"```text\n{line}\n```\n```\n{line}\n```\n") == [line]
     assert spans("Type `sim run --worlkoads`.") == ["sim run --worlkoads"]
     assert fault("sim run --worlkoads", whole=False) == "run has no option --worlkoads"
 
