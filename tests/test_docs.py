@@ -37,6 +37,34 @@ def equations() -> tuple[tuple[int, str], ...]:
     return tuple((int(pieces[i]), pieces[i + 1].split("\n\n")[0]) for i in range(1, len(pieces), 2))
 
 
+def cited(text: str) -> list[int]:
+    """Return the equations that a docstring cites, written (eq. 3) or (eqs. 3, 5)."""
+    found = []
+    for numbers in re.findall(r"\(eqs?\.\s([^)]*)\)", text):
+        assert re.fullmatch(r"\d+(,\s\d+)*", numbers), f"(eq. {numbers}) is not a list of numbers"
+        found += [int(number) for number in numbers.split(",")]
+    return found
+
+
+def citations(name: str, source: str) -> dict[tuple[str, str], list[int]]:
+    """Return the equations that the docstring of each function and method of a source file cites, none left out."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            numbers = cited(ast.get_docstring(node) or "")
+            found[name, node.name] = sorted(found.get((name, node.name), []) + numbers)
+    return found
+
+
+def on_the_page() -> dict[tuple[str, str], list[int]]:
+    """Return the equations at which the model page names each function."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, text in equations():
+        for place in NAMED.findall(text):
+            found[place] = sorted({*found.get(place, []), number})
+    return found
+
+
 # The model page against the code
 
 
@@ -53,6 +81,25 @@ def test_sections_and_equations_that_the_code_names_exist(path):
         assert number in section_numbers()
     for number in re.findall(r"\b[Ee]quations? \((\d+)\)", text):
         assert int(number) in dict(equations())
+    assert [n for n in cited(text) if n not in dict(equations())] == []
+
+
+@pytest.mark.parametrize("path", sorted(SIM.rglob("*.py")), ids=name_of)
+def test_functions_cite_exactly_the_equations_at_which_the_page_names_them(path):
+    named, source = on_the_page(), path.read_text("utf-8")
+    for place, numbers in citations(name_of(path), source).items():
+        assert numbers == named.get(place, []), f"{place[1]}: cited here and named on the page differ"
+    cited_in_functions = sum(len(numbers) for numbers in citations(name_of(path), source).values())
+    assert len(cited(source)) == cited_in_functions, "a citation outside the docstring of a function"
+
+
+def test_a_missing_or_wrong_citation_is_noticed():
+    source = 'def one():\n    "Return x (eq. 3)."\n\ndef two():\n    "Return y (eqs. 3, 12)."\n\ndef bare(): ...\n'
+    assert citations("a.py", source) == {("a.py", "one"): [3], ("a.py", "two"): [3, 12], ("a.py", "bare"): []}
+    with pytest.raises(AssertionError, match="not a list of numbers"):
+        cited("Return z (eqs. 3 and 5).")
+    assert on_the_page()["sim/market/stages/compute.py", "next_compute"] == [9, 10]
+    assert sum(path.startswith("sim/market/stages/") for path, _ in on_the_page()) >= 40
 
 
 @pytest.mark.parametrize("path", sorted(SIM.rglob("*.py")), ids=name_of)
@@ -225,3 +272,20 @@ def test_bars_and_line_ends_cannot_break_a_table():
     assert table(["a", "b"], [["x | y", "one\n two"]]).splitlines()[2] == "| x \\| y | one two |"
     with pytest.raises(ValueError, match="a row of 1 cells under 2 headings"):
         table(["a", "b"], [["x"]])
+
+
+# Performance
+
+
+def test_the_page_of_performance_names_every_row_of_the_benchmark_and_the_figures_of_the_estimate():
+    from sim.experiment import run
+
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    table, rest = page.split("<!-- bench -->\n```text\n", 1)[1].split("\n```\n<!-- /bench -->\n", 1)
+    rows = [re.split(r",| {2}", line)[0].replace("`", "") for line in table.splitlines()[1:]]
+    explained = [row.replace("`", "") for row in re.findall(r"^\| ([^|]+?) \| [^|]{40,} \|$", rest, re.MULTILINE)]
+    assert list(dict.fromkeys(rows)) == explained
+    assert f"| memory of a process | {run.BYTES_A_PROCESS / 1e6:.0f} MB |" in rest
+    assert f"| memory of a workload | {run.BYTES_A_WORKLOAD:.0f} bytes |" in rest
+    assert f"| time of a workload-month | {run.SECONDS_A_ROW_MONTH * 1e6:g} µs |" in rest
+    assert f"or {run.HOURS_LIMIT:g} hours" in " ".join(rest.split())

@@ -101,7 +101,7 @@ class Adopters(mesa.Agent):
         self.review_bump: float = parameters["demand.review_bump"]
 
     def choose(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> Choices:
-        """Return what the family's workloads choose this month; those that do not look again keep what they use."""
+        """Return what the family's workloads choose this month (eq. 38); who does not look again keeps what it uses."""
         rows, at_home = self._who_looks(table, usage, view)
         release = np.empty(len(rows), np.int64)
         channel = np.empty(len(rows), np.int64)
@@ -116,7 +116,7 @@ class Adopters(mesa.Agent):
         return Choices(rows, release, channel, surplus, _open_evaluations(knows, table.weight[rows], view))
 
     def _who_looks(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> tuple[Ints, Bools]:
-        """Return the rows that look again and which of them look only at their own vendor's offers.
+        """Return the rows that look again and which of them look only at their own vendor's offers (eq. 25).
 
         Clocks run per organisation: all its workloads review in the same month. A workload that has just arrived,
         or whose release has been switched off, looks again in any case.
@@ -146,6 +146,7 @@ class Adopters(mesa.Agent):
         return rows[looks], at_home[looks]
 
     def _upgrade_hazard(self, release: Ints, view: MonthView) -> Floats:
+        """Return each row's hazard of looking at its vendor's newer release this month (eq. 26), shape (rows,)."""
         newest = view.lines.current[view.releases.line[release]]
         fresh = (newest != NONE) & (view.releases.month[newest] == view.month)
         step = np.where(fresh, view.releases.capability[newest] - view.releases.capability[release], 0.0)
@@ -194,7 +195,7 @@ class Adopters(mesa.Agent):
     def _keep(
         self, rows: Ints, uses: Bools, table: WorkloadTable, usage: UsageTable, view: MonthView
     ) -> tuple[Floats, Floats, Floats]:
-        """Return price (NaN where there is nothing to keep), capability and fixed utility of the release in use."""
+        """Return price, NaN where there is nothing to keep, capability and fixed utility of what is in use (eq. 33)."""
         release, channel = usage.release[rows], usage.channel[rows]
         kind, bloc = table.kind[rows], table.bloc[rows]
         runs = view.served[release] | (channel != LAB_API)
@@ -236,7 +237,7 @@ def paid_price(
 
 
 def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Ints, Floats]:
-    """Return chosen release, channel and surplus over doing without [USD/month]."""
+    """Return chosen release, channel and surplus over doing without [USD/month] (eq. 38)."""
     offers = view.offers
     utility = choice.offer_utilities(who, offers, view.rules)
     keep = choice.keep_utilities(who, view.rules)
@@ -261,7 +262,7 @@ def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Int
 
 
 def _open_evaluations(knows: Bools, weight: Floats, view: MonthView) -> Floats:
-    """Return the workloads that looked at each line's open weights, shape (lines,); added in the order of the rows."""
+    """Return the workloads that looked at each line's open weights, (lines,), added in the order of rows (eq. 45)."""
     row, lab = np.nonzero(knows)
     by_lab = totals(lab, weight[row], knows.shape[1])
     return np.where(view.lines.current_open != NONE, by_lab[view.lines.lab], 0.0)

@@ -47,7 +47,7 @@ def vendor_shares(market: Market) -> Floats:
 
 
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
-    """Return what adopters see when they choose."""
+    """Return what adopters see when they choose (eq. 31)."""
     p, table = market.parameters, market.workloads
     labs = market.labs
     control = np.array([p["demand.control.lab_api"], p["demand.control.host"], *[p["demand.control.own"]] * 2])
@@ -207,7 +207,7 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
 
 
 def _unit_cost(market: Market, costs: offering.Costs, priced: offering.Prices) -> Floats:
-    """Return the cost of serving each workload's tokens [USD/Mtok].
+    """Return the cost of serving each workload's tokens [USD/Mtok] (eq. 47).
 
     Caching and discounts save cost in proportion to price: cost is the price paid times cost over list price. Own
     machines cost what their users pay.

@@ -46,7 +46,7 @@ class Lab(mesa.Agent):
         self.bloc = BLOCS[model.labs.bloc[row]]
 
     def decide_releases(self, due: dict[int, float]) -> list[releases.NewRelease]:
-        """Return this month's releases of the lab's lines.
+        """Return this month's releases of the lab's lines (eq. 17).
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class Lab(mesa.Agent):
         ]
 
     def next_list_price(self, previous: float, cost_ratio: float) -> float:
-        """Return the list price of a line's next release [USD/Mtok] under the lab's price rule."""
+        """Return the list price of a line's next release [USD/Mtok] under the lab's price rule (eq. 39)."""
         return pricing.next_list_price(self.price_rule, previous, cost_ratio)
 
     def _was_open(self, line: int) -> bool:
@@ -76,16 +76,16 @@ class HostMarket(mesa.Agent):
         self.margin = margin
 
     def opening_price(self, cost: float) -> float:
-        """Return the price of an open release that nobody has listed: cost plus the margin [USD/Mtok]."""
+        """Return the price of an open release that nobody has listed (eq. 23): cost plus the margin [USD/Mtok]."""
         return hosting.cost_plus(cost, self.margin)
 
     def prices(self, opening: Floats, cost_since_release: Floats) -> Floats:
-        """Return this month's prices [USD/Mtok]: the margin of the release month over a cost that has moved since.
+        """Return this month's prices [USD/Mtok] (eq. 23): the margin of the release month over a cost that has moved.
 
         Parameters
         ----------
         opening : array, shape (releases,)
-            List price at release.
+            List price of the release, as last changed in the replayed history.
         cost_since_release : array, shape (releases,)
             Serving cost now over that of the release month.
         """

@@ -163,6 +163,7 @@ class Market(mesa.Model):
         return policy
 
     def _apply_choices(self, choices: list[Any]) -> None:
+        """Write what was chosen, and count the looks of developers at open weights (eq. 45)."""
         self.evaluations = np.zeros(len(self.lines.lab))
         for group, made in zip(self.adopters, choices, strict=True):
             self.usage.release[made.rows] = made.release
@@ -172,7 +173,7 @@ class Market(mesa.Model):
                 self.evaluations += made.evaluations
 
     def _release(self, made: list[supply.Made]) -> np.ndarray:
-        """Put releases on offer and return each lab's leap above the record of its kind [ECI points], shape (labs,)."""
+        """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 19)."""
         leaps = np.zeros(len(self.labs.names))
         for change in supply.price_changes_month(self):
             self.change_price(change)

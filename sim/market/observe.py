@@ -225,7 +225,7 @@ def _sample(market: Market, rows: Bools, amount: Floats) -> observation.Sample:
 
 
 def _billing(market: Market, routed: Bools, tokens: Floats) -> Floats:
-    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,)."""
+    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,) (eq. 48)."""
     bloc = market.workloads.bloc
     seen = totals(bloc[routed], tokens[routed], len(BLOCS))
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])

@@ -38,7 +38,7 @@ class Prices:
 
 
 def serving_costs(market: Market) -> Costs:
-    """Return the serving cost of every release: that of its release month moved along the cost index."""
+    """Return the serving cost of every release (eq. 22): that of its release month moved along the cost index."""
     table = market.releases
     now = supply.cost_index(market, market.month)
     index = {int(m): supply.cost_index(market, int(m)) for m in np.unique(table.month)}
@@ -47,7 +47,7 @@ def serving_costs(market: Market) -> Costs:
 
 
 def prices(market: Market, costs: Costs) -> Prices:
-    """Return the prices of every release by channel and class.
+    """Return the prices of every release by channel and class (eq. 23).
 
     Labs post their list price (less the adoption value after the history); hosts sold at the list price when the
     release came out and follow cost since; own machines pay the bare cost.

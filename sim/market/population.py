@@ -38,7 +38,7 @@ def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
 
 
 def weyl(seed: int, name: str, dimension: int, count: int) -> Floats:
-    """Return `count` points in (0, 1) of one dimension of a Weyl sequence, shifted at random, shape (count,)."""
+    """Return points in (0, 1) of one dimension of a Weyl sequence, shifted at random, shape (count,) (eq. 1)."""
     shift = rng.uniform(rng.stream_key(seed, f"weyl:{name}"), np.array([dimension]))[0]
     points = (shift + np.arange(1, count + 1) * _PHI ** -(dimension + 1)) % 1.0
     return np.maximum(points, 2.0**-53)  # a point on zero would be an infinite normal
@@ -58,7 +58,7 @@ def organisations(seed: int, count: int, tail: float, family: str) -> Ints:
 
 
 def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Ints, Floats]:
-    """Return arrival months and weights of `count` rows; the weights follow a logistic diffusion curve.
+    """Return arrival months and weights of `count` rows; the weights follow a logistic diffusion curve (eq. 2).
 
     Weights are scaled so that the sum over all rows present at the end of 2025 is one on average.
     """
@@ -79,7 +79,7 @@ def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Int
 def draw_workloads(
     seed: int, count: int, parameters: Mapping[str, Any], labs: tuple[str, ...], lines: tuple[str, ...]
 ) -> WorkloadTable:
-    """Draw the table of workloads.
+    """Draw the table of workloads (eq. 3).
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def _tastes(seed: int, what: str, names: tuple[str, ...], sd: float, rows: Ints)
 
 
 def _volume_quantiles(seed: int, count: int, sd: float) -> tuple[Floats, Floats]:
-    """Return tilted standard normals and the weights that undo the tilt, both of shape (count,)."""
+    """Return tilted standard normals and the weights that undo the tilt, both of shape (count,) (eq. 3)."""
     tilt = VOLUME_TILT * sd
     z = ndtri(weyl(seed, "volume", 0, count)) + tilt
     return z, np.exp(-tilt * z + 0.5 * tilt * tilt)

@@ -61,7 +61,7 @@ def line_table(labs: LabTable) -> LineTable:
 def release_row(
     release: evidence.Release, line: int, lab: int, *, technical: float, closed_margin: float, hosts: HostMarket
 ) -> dict[str, Any]:
-    """Return the columns of one replayed release.
+    """Return the columns of one replayed release (eqs. 22, 23).
 
     Parameters
     ----------

@@ -18,33 +18,33 @@ from sim.market.tables import Floats, Ints
 
 
 def smoothed(previous: Floats, current: Floats, months: float) -> Floats:
-    """Return the exponential average of research compute with the given memory [months], shape of `current`."""
+    """Return the exponential average of research compute over a memory [months], shape of `current` (eq. 11)."""
     return previous + (current - previous) / months
 
 
 def research_compute(shares: Floats, stock: Floats, research_share: float) -> Floats:
-    """Return research compute of each lab [H100e]: its share of its bloc's stock, less what serves users."""
+    """Return research compute of each lab [H100e] (eq. 11): its share of its bloc's stock, less what serves users."""
     return shares * stock * research_share
 
 
 def trend(history: Sequence2D, months: int) -> Floats:
-    """Return the mean monthly growth of log10 research compute over the last `months` rows, shape (labs,)."""
+    """Return the mean monthly growth of log10 research compute over the last `months` rows, shape (labs,) (eq. 14)."""
     window = history[-(months + 1) :]
     return (np.log10(window[-1]) - np.log10(window[0])) / max(1, len(window) - 1)
 
 
 def stationary_knowledge(compute_effect: float, catch_up: float, trends: Floats, front: int) -> Floats:
-    """Return knowledge at the hand-over relative to the frontier lab [points, <= 0], shape (labs,)."""
+    """Return knowledge at the hand-over relative to the frontier lab [points, <= 0], shape (labs,) (eq. 15)."""
     return -np.maximum(0.0, compute_effect * (trends[front] - trends) / catch_up)
 
 
 def next_knowledge(knowledge: Floats, *, growth: float, catch_up: float) -> Floats:
-    """Return next month's knowledge [points]: common growth plus a share of the gap to the best, shape (labs,)."""
+    """Return next month's knowledge [points], (labs,) (eq. 13): common growth plus a share of the gap to the best."""
     return knowledge + growth + catch_up * np.maximum(0.0, knowledge.max() - knowledge)
 
 
 def potential(level: Floats, compute_effect: float, compute_ratio: Floats, knowledge_gain: Floats) -> Floats:
-    """Return each lab's potential capability [points].
+    """Return each lab's potential capability [points] (eq. 12).
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ def potential(level: Floats, compute_effect: float, compute_ratio: Floats, knowl
 
 
 def difficulty_rise(ambition: Floats, frontier: float, reference: float) -> Floats:
-    """Return how far each class's difficulty has risen since January 2025 with the frontier [points], (classes,)."""
+    """Return the rise of each class's difficulty since January 2025 with the frontier [points], (classes,) (eq. 28)."""
     return ambition * (frontier - reference)
 
 
 def months_behind(months: Ints, best: Floats, level: float, now: int) -> float:
-    """Return how many months before `now` a record first stood at `level` or above.
+    """Return how many months before `now` a record first stood at `level` or above (eq. 49).
 
     Parameters
     ----------

@@ -75,17 +75,17 @@ class ChoiceRules:
 
 
 def looks_again(u: Floats, *, hazard: Floats, leap: Floats | float, bump: float) -> Bools:
-    """Return who reviews all vendors: hazard per month, raised by `bump` times the size of a leap elsewhere (0..1)."""
+    """Return who reviews all vendors (eq. 25): monthly hazard, raised by `bump` times the size of a leap (0..1)."""
     return u < np.minimum(1.0, hazard * (1.0 + bump * leap))
 
 
 def upgrade_hazard(step: Floats, *, usual: float, leap: float, leap_points: float) -> Floats:
-    """Return the hazard of considering the vendor's newer release, rising with its step [points] to that of a leap."""
+    """Return the hazard of considering the vendor's newer release (eq. 26): it rises with the step [points]."""
     return usual + (leap - usual) * np.clip(step / leap_points, 0.0, 1.0)
 
 
 def success(capability: Floats, difficulty: Floats, width: float) -> Floats:
-    """Return the share of the work that succeeds: logistic in capability above difficulty, shape broadcast."""
+    """Return the share of the work that succeeds (eq. 27): logistic in capability above difficulty, shape broadcast."""
     with np.errstate(over="ignore"):
         odds = np.exp((difficulty - capability) / width)
         odds += 1.0
@@ -93,7 +93,7 @@ def success(capability: Floats, difficulty: Floats, width: float) -> Floats:
 
 
 def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
-    """Return the utility of every offer to every chooser, -inf where it cannot be chosen, shape (rows, offers)."""
+    """Return each offer's utility to each chooser, -inf where it cannot be chosen, shape (rows, offers) (eq. 30)."""
     price = offers.price[who.kind]
     own = np.flatnonzero(offers.channel == SELF_HOST)
     price[:, own] = own_price(
@@ -119,7 +119,7 @@ def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Fl
 
 
 def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
-    """Return the cost of moving to each offer, shape (rows, offers).
+    """Return the cost of moving to each offer, shape (rows, offers) (eq. 32).
 
     Nothing for the offer in use, the upgrade cost inside the vendor, the switching cost to another one (less for a
     vendor that the organisation uses already), the adoption cost for a workload that uses no model yet.
@@ -149,21 +149,21 @@ def open_to(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Bools:
 
 
 def keep_utilities(who: Choosers, rules: ChoiceRules) -> Floats:
-    """Return the utility of staying with a superseded release, -inf where that is not possible, shape (rows,)."""
+    """Return the utility of staying with a superseded release, -inf where impossible, shape (rows,) (eq. 33)."""
     gain = who.value * success(who.keep_capability, who.difficulty, rules.success_width)
     bill = who.price_sensitivity * bill_disutility(who.keep_price, who.need, who.pain)
     return np.where(np.isnan(who.keep_price), -np.inf, gain - bill + who.keep_fixed)
 
 
 def outside_utilities(who: Choosers) -> Floats:
-    """Return the utility of doing the work without a model, shape (rows,)."""
+    """Return the utility of doing the work without a model, shape (rows,) (eq. 34)."""
     return -who.price_sensitivity * bill_disutility(who.without_ai_cost, who.need, who.pain)
 
 
 def choice_probabilities(
     utility: Floats, keep: Floats, outside: Floats, *, first_of_line: Ints, channels_of_line: Ints, dissimilarity: float
 ) -> tuple[Floats, Floats]:
-    """Return nested-logit probabilities and the logsum.
+    """Return nested-logit probabilities and the logsum (eq. 35).
 
     Parameters
     ----------
@@ -207,6 +207,6 @@ def choice_probabilities(
 
 
 def draw_option(probability: Floats, u: Floats) -> Ints:
-    """Return the option each uniform picks by inverse CDF, shape (rows,); never one of probability zero."""
+    """Return the option each uniform picks by inverse CDF, shape (rows,); never one of probability zero (eq. 35)."""
     cumulative = np.cumsum(probability, axis=1)
     return np.count_nonzero(cumulative < (u * cumulative[:, -1])[:, None], axis=1)

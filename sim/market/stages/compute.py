@@ -38,7 +38,7 @@ class ComputeState:
 
 
 def monthly_quota(quota: float, month: int) -> int:
-    """Return the licensed units of one calendar month; twelve months add up to the whole units of the yearly quota."""
+    """Return the licensed units of a calendar month (eq. 4); twelve add up to the whole units of the yearly quota."""
     position = month % 12
     return int(np.floor(quota * (position + 1) / 12.0)) - int(np.floor(quota * position / 12.0))
 
@@ -46,7 +46,7 @@ def monthly_quota(quota: float, month: int) -> int:
 def legal_imports(
     demand: float, month: int, *, quota: Mapping[str, float], perf: Mapping[str, float], allowed: float
 ) -> tuple[dict[str, int], float]:
-    """Fill a month's demand from the licensed tiers, best tier first, in whole units.
+    """Fill a month's demand from the licensed tiers, best tier first, in whole units (eq. 5).
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def legal_imports(
 
 
 def additions_abroad(last_year: float, growth: float, fade: float, years: float) -> float:
-    """Return accelerators added outside China in a month [H100e], `years` after the history.
+    """Return accelerators added outside China in a month [H100e], `years` after the history (eq. 6).
 
     Growth starts at `growth` a year over the mean of the last year and fades at rate `fade`.
     """
@@ -98,7 +98,7 @@ def next_compute(
     cloud_open: float,
     retirement: float,
 ) -> ComputeState:
-    """Return next month's stocks: last month's less retirement, plus what came in.
+    """Return next month's stocks (eqs. 9, 10): last month's less retirement, plus what came in.
 
     `diverted` is the leakage times `unlicensed`, the demand beyond what the exporter licenses and the home industry
     makes: an importing government's own restriction does not raise it. `rented` is a level: what clouds abroad rent

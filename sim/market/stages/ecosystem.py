@@ -10,7 +10,7 @@ REFERENCE_SIZE = 10.0  # billions of parameters
 
 
 def downloads(evaluations: Floats, total_params: Floats, *, rate: float, size_exponent: float) -> Floats:
-    """Return the month's downloads of each line's open weights, shape (lines,).
+    """Return the month's downloads of each line's open weights, shape (lines,) (eq. 45).
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from sim.market.tables import Floats
 
 
 def next_list_price(rule: str, previous: float, cost_ratio: float) -> float:
-    """Return the list price of a line's next release.
+    """Return the list price of a line's next release (eq. 39).
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ def next_list_price(rule: str, previous: float, cost_ratio: float) -> float:
 
 
 def posted_price(list_price: Floats, adoption_value: Floats) -> Floats:
-    """Return the posted price on a lab's own API: list price less the adoption value, never below zero."""
+    """Return the posted price on a lab's own API (eq. 40): list price less the adoption value, never below zero."""
     return np.maximum(0.0, list_price - adoption_value)
 
 
 def class_price(input_price: Floats, output_price: Floats, input_share: Floats, price_factor: Floats) -> Floats:
-    """Return what each class of workload pays for each offer, shape (classes, offers).
+    """Return what each class of workload pays for each offer, shape (classes, offers) (eq. 41).
 
     The class's own input and output mix at list price, times its cache and discount factor.
     """

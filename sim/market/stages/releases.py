@@ -24,7 +24,7 @@ class NewRelease:
 
 
 def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: float, elapsed: float = 0.0) -> float:
-    """Return the Gamma-distributed interval to a line's next release [months], given that `elapsed` have passed.
+    """Return the Gamma-distributed interval to a line's next release [months], given `elapsed` ones (eq. 16).
 
     Keyed by line and by the number of the release within it, so that other lines never move it.
     """
@@ -35,12 +35,12 @@ def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: flo
 
 
 def draw_noise(seed: int, line: str, release: int, sd: float) -> float:
-    """Return the deviation of a line's n-th release from its lab's potential [ECI points]."""
+    """Return the deviation of a line's n-th release from its lab's potential [ECI points] (eq. 17)."""
     return float(sd * rng.normal(rng.stream_key(seed, f"release noise:{line}"), np.array([release]))[0])
 
 
 def due_lines(next_month: Floats, month: int, gain: Floats, minimum_step: float) -> Ints:
-    """Return the lines that release this month: their interval has passed and the step is worth it, ascending."""
+    """Return the lines that release this month (eq. 17), ascending: their interval is over, the step is worth it."""
     with np.errstate(invalid="ignore"):
         return np.flatnonzero((next_month <= month) & (gain >= minimum_step))
 
@@ -51,5 +51,5 @@ def opens(rule: str, was_open: bool) -> bool:
 
 
 def still_served(superseded: Ints, month: int, deprecation: float) -> Bools:
-    """Return which releases a lab still serves on its API: until `deprecation` months after the next, (releases,)."""
+    """Return which releases a lab's API still serves (eq. 18): to `deprecation` months after the next, (releases,)."""
     return month < superseded + deprecation
