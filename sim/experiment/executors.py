@@ -89,6 +89,6 @@ def completed(
                 yield item, future.result()
             except BrokenProcessPool as error:
                 raise WorkerLost(
-                    f"a worker process died while run {item} was under way, most often for want of memory; "
-                    "try --jobs 1 or fewer --workloads"
+                    f"a worker process died while run {item} was under way: for want of memory (try --jobs 1 or fewer "
+                    "--workloads), or in a script that calls sim.run with jobs > 1 outside `if __name__ == '__main__':`"
                 ) from error

@@ -6,9 +6,7 @@ from typing import Any
 
 from sim.scenario.schema import CLASSES, Parameter
 
-_STRENGTH = (
-    "strength beyond the index is an assumption; only Claude's coding share (60 % on the router) speaks of it"
-)
+_STRENGTH = "strength beyond the index is an assumption; only Claude's coding share (60 % on the router) speaks of it"
 
 LAB_FIELDS: tuple[Parameter, ...] = (
     Parameter("openness", "How new releases appear after the history: as the line did last, or all open or closed", "1", 0, 0,
@@ -39,9 +37,7 @@ _STOPPED = "no release in 2025"
 _FOLLOWS_COST = {"value": "cost_plus", "assumption": "price competition of hosts and of the Chinese market"}
 
 
-def _lab(
-    bloc: str, compute: float, awareness: float, cadence: float | None = None, **fields: Any
-) -> dict[str, Any]:
+def _lab(bloc: str, compute: float, awareness: float, cadence: float | None = None, **fields: Any) -> dict[str, Any]:
     entry: dict[str, Any] = {"bloc": bloc, "compute_share": compute, "initial_awareness": awareness}
     if cadence is not None:
         entry["cadence_months"] = {"value": cadence, "source": _CADENCE}

@@ -13,15 +13,11 @@ from sim.scenario.schema import CLASSES, Parameter
 CHIPS = "Epoch AI chip counts (sim/evidence/chips_cumulative.csv)"
 
 
-def _sourced(
-    path: str, meaning: str, unit: str, low: float, high: float, default: Any, source: str
-) -> Parameter:
+def _sourced(path: str, meaning: str, unit: str, low: float, high: float, default: Any, source: str) -> Parameter:
     return Parameter(path, meaning, unit, low, high, default, source=source)
 
 
-def _assumed(
-    path: str, meaning: str, unit: str, low: float, high: float, default: Any, reason: str
-) -> Parameter:
+def _assumed(path: str, meaning: str, unit: str, low: float, high: float, default: Any, reason: str) -> Parameter:
     return Parameter(path, meaning, unit, low, high, default, assumption=reason)
 
 
