@@ -20,8 +20,8 @@ def test_technical_cost_is_the_disclosed_one_at_the_reference_size():
     assert np.isnan(hosting.technical_cost(0.11, np.nan, 0.8, 1.0))
 
 
-def test_a_hosts_margin_is_a_share_of_its_price():
-    price = hosting.host_price(np.array([0.6]), 0.25)
+def test_the_margin_of_cost_plus_is_a_share_of_the_price():
+    price = hosting.cost_plus(np.array([0.6]), 0.25)
     assert 1 - 0.6 / price[0] == pytest.approx(0.25)
 
 
