@@ -1,0 +1,103 @@
+"""Accelerators of a whole market under controls: quotas, diversion, the parts of China's compute."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim import evidence
+from sim.market import supply
+from sim.market.stages import compute
+from sim.months import parse_month
+from sim.scenario.schema import BLOCS
+
+from .worlds import between, changed, event, simulated
+
+
+def test_domestic_output_follows_its_past_growth_and_then_each_growth_from_its_date(small_settings):
+    p = small_settings.parameters
+    events = (event("2026-04", "domestic_ramp", growth=3.0), event("2026-08", "domestic_ramp", growth=0.5))
+    market = simulated(changed(small_settings, events=events))
+    panel = market.record.tables()["panels"]
+    rows = panel["series"] == "domestic_accelerators:CN"
+    units = dict(zip(panel["month"][rows].tolist(), (panel["value"][rows] * 1e3).tolist(), strict=True))
+    at = parse_month("2025-12")
+    assert units[at] == pytest.approx(
+        p["compute.cn.domestic_units_2025"] / 12 * p["compute.cn.domestic_past_growth"] ** (5 / 12)
+    )
+    growth = p["compute.cn.domestic_growth"]
+    assert units[parse_month("2026-04")] == pytest.approx(units[at] * growth ** (4 / 12))
+    assert units[parse_month("2026-08")] == pytest.approx(units[at] * growth ** (4 / 12) * 3 ** (4 / 12))
+    assert units[parse_month("2026-11")] == pytest.approx(units[parse_month("2026-08")] * 0.5 ** (3 / 12))
+
+
+def test_the_year_2025_adds_up_to_the_stated_domestic_output(small_settings):
+    p = small_settings.parameters
+    total = sum(supply.domestic_units(p, m) for m in range(parse_month("2025-01"), parse_month("2026-01")))
+    assert total == pytest.approx(p["compute.cn.domestic_units_2025"], rel=0.05)
+
+
+def test_quotas_hold_over_whole_years_and_imports_stay_below_demand(small_settings):
+    quotas = {"compute.cn.quota_h20": 90_000.0, "compute.cn.quota_h200": 70_001.0, "compute.cn.quota_b200": 5_000.5}
+    settings = changed(between(small_settings, "2025-10", "2028-12", workloads=200), quotas)
+    market = simulated(settings)
+    panel = market.record.tables()["panels"]
+    rows = (panel["series"] == "legal_accelerators_added:CN") & (panel["month"] > settings.history_until)
+    added = panel["value"][rows].reshape(3, 12).sum(axis=1) * 1e3
+    p = settings.parameters
+    most = sum(
+        int(np.floor(p[f"compute.cn.quota_{t.lower()}"])) * p[f"compute.perf.{t.lower()}"] for t in compute.TIERS
+    )
+    assert np.all(added <= most + 1e-6)
+    assert np.all(added > 0)
+
+
+def test_beijings_own_restriction_does_not_raise_diversion(small_settings):
+    closed = changed(small_settings, events=(event("2026-02", "import_restriction", allowed=0.0),))
+    before, after = (simulated(s).record for s in (small_settings, closed))
+    assert np.array_equal(before.market["compute_cn_diverted"], after.market["compute_cn_diverted"])
+    assert after.market["compute_cn_legal"][-1] < before.market["compute_cn_legal"][-1]
+
+
+def test_more_home_production_means_less_diversion_and_more_compute(small_settings):
+    ramp = changed(small_settings, events=(event("2026-02", "domestic_ramp", growth=8.0),))
+    plain, more = (simulated(s).record.market for s in (small_settings, ramp))
+    assert more["compute_cn_diverted"][-1] < plain["compute_cn_diverted"][-1]
+    assert more["compute_cn"][-1] > plain["compute_cn"][-1]
+
+
+def test_diversion_is_at_most_the_leakage_of_what_is_wanted(small_settings):
+    market = simulated(small_settings)
+    p, panel = market.parameters, market.record.tables()["panels"]
+    series = {
+        name: panel["value"][panel["series"] == name] * 1e3
+        for name in ("smuggled_accelerators:CN", "legal_accelerators_added:CN")
+    }
+    world = panel["value"][panel["series"] == "world_accelerator_stock"] * 1e6
+    added = np.diff(world, prepend=evidence.world_stock(small_settings.start - 1))
+    share = p["compute.cn.demand_share"]
+    wanted = np.maximum(share * added, share / (1 - share) * (added - series["legal_accelerators_added:CN"]))
+    assert np.all(series["smuggled_accelerators:CN"] <= p["compute.cn.leakage"] * wanted * (1 + 1e-9))
+
+
+def test_blocs_share_the_accelerators_abroad(small_market):
+    stocks = supply.bloc_stocks(small_market)
+    p = small_market.parameters
+    assert stocks[BLOCS.index("US")] == pytest.approx(p["compute.us_share"] * small_market.compute.abroad)
+    assert stocks[BLOCS.index("CN")] == small_market.compute.china
+    assert stocks.sum() == pytest.approx(small_market.compute.abroad + small_market.compute.china)
+
+
+def test_research_compute_is_smoothed_over_the_stated_months(small_settings):
+    quick, slow = (
+        simulated(changed(small_settings, {"capability.smoothing_months": m})).labs.research_compute
+        for m in (1.0, 24.0)
+    )
+    assert np.all(quick > slow)  # stocks grow, so a longer memory lags behind
+
+
+def test_rent_is_observed_in_the_history_and_on_a_trend_after(small_market):
+    until = small_market.settings.history_until
+    growth = small_market.parameters["serving.gpu_price_growth"]
+    assert supply.gpu_hour(small_market, until - 6) == evidence.gpu_hour_price(until - 6)
+    assert supply.gpu_hour(small_market, until + 12) == pytest.approx(evidence.gpu_hour_price(until) * growth)

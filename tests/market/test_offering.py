@@ -1,0 +1,67 @@
+"""What is on offer, at which price and cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim import evidence
+from sim.market import offering, supply
+from sim.market.tables import HOST, LAB_API, ON_DEVICE, SELF_HOST
+from sim.scenario.schema import CLASSES
+
+
+def test_open_weights_are_on_hosts_and_own_machines_and_small_ones_on_devices(small_market):
+    on, table, lines = offering.offered(small_market), small_market.releases, small_market.lines
+    for row in range(len(table.names)):
+        is_weights = row in lines.current_open.tolist()
+        assert on[row, HOST] == on[row, SELF_HOST] == is_weights
+        assert on[row, ON_DEVICE] == (is_weights and table.on_device[row])
+        assert on[row, LAB_API] == (row in lines.current.tolist() and table.has_api[row])
+        assert table.is_open[row] or not on[row, [HOST, SELF_HOST, ON_DEVICE]].any()
+
+
+def test_offers_are_sorted_so_that_a_line_is_a_run_of_columns(small_market):
+    costs = offering.serving_costs(small_market)
+    table = offering.offers(small_market, offering.prices(small_market, costs))
+    assert np.all(np.diff(table.line) >= 0)
+    assert table.line[table.first_of_line].tolist() == sorted(set(table.line.tolist()))
+    assert table.channels_of_line.tolist() == [int(np.sum(table.line == line)) for line in table.line]
+    assert table.price.shape == (len(CLASSES), len(table))
+    assert np.isfinite(table.price).all()
+    assert (table.price[:, table.channel == ON_DEVICE] == 0.0).all()
+
+
+def test_hosts_sell_at_list_in_the_month_of_release_and_follow_cost_after(small_market):
+    costs = offering.serving_costs(small_market)
+    found = offering.prices(small_market, costs)
+    table = small_market.releases
+    new = table.is_open & (table.month == small_market.month)
+    assert np.isnan(found.host_list[~table.is_open]).all()
+    assert found.host_list[new] == pytest.approx(table.list_price[new])
+    ratio = found.host_list[table.is_open] / table.list_price[table.is_open]
+    assert ratio == pytest.approx(costs.since_release[table.is_open])
+
+
+def test_costs_follow_the_cost_index_since_the_release(small_market):
+    costs = offering.serving_costs(small_market)
+    table, now = small_market.releases, small_market.month
+    for row in (0, 40, len(table.names) - 1):
+        ratio = supply.cost_index(small_market, now) / supply.cost_index(small_market, int(table.month[row]))
+        assert costs.since_release[row] == pytest.approx(ratio)
+        assert costs.marginal[row] == pytest.approx(table.cost_at_release[row] * ratio)
+
+
+def test_open_models_cost_what_their_size_costs_and_closed_ones_a_margin_less_than_their_price(small_market):
+    table, p = small_market.releases, small_market.parameters
+    for row in range(len(table.names)):
+        if table.month[row] > small_market.settings.history_until:
+            continue
+        if table.is_open[row]:
+            wanted = supply.technical_cost(small_market, float(table.active_params[row]), int(table.month[row]))
+            assert table.cost_at_release[row] == pytest.approx(wanted)
+    closed = ~table.is_open & (table.month <= small_market.settings.history_until)
+    changes = {c.model for c in evidence.price_changes(until=small_market.settings.history_until)}
+    same_price = closed & ~np.isin(table.names, list(changes))
+    margin = 1 - table.cost_at_release[same_price] / table.list_price[same_price]
+    assert margin == pytest.approx(p["serving.closed_margin"])
