@@ -16,8 +16,9 @@ ROOT = Path(__file__).parent.parent
 INTRODUCTION = """# The model beside the observations
 
 Made from the {runs} runs of `make run` (result {result}, seed {seed}, version {version}) by
-`python -m tests.refresh_docs outputs/baseline`. Nothing is fitted in this version. Series marked *replayed* are
-inputs: agreement there proves nothing. The populations differ (router, enterprise survey, hub downloads) and are never averaged.
+`python -m tests.refresh_docs outputs/baseline`. Nothing is fitted in this version.
+Series marked *replayed* are inputs: agreement there proves nothing.
+The populations differ (router, enterprise survey, hub downloads) and are never averaged.
 
 """
 

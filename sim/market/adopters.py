@@ -43,7 +43,8 @@ class MonthView:
     lines: LineTable
     offered: Bools  # (releases, channels)
     served: Bools  # (releases,) still runs on its lab's API
-    price: Floats  # (channels, classes, releases) USD/Mtok; own machines at full utilisation
+    price: Floats  # (channels, classes, releases) USD/Mtok; own machines at their highest utilisation
+    cluster: Floats  # (channels, releases) a workload's part of the smallest own cluster, USD/month
     channel_control: Floats  # (channels,) part of the control value kept
     channel_exposure: Floats  # (channels,) part of the distrust raised
     lab_bloc: Ints  # (labs,)
@@ -201,7 +202,7 @@ class Adopters(mesa.Agent):
         runs = view.served[release] | (channel != LAB_API)
         keeps = uses & ~view.offered[release, channel] & runs
         lab, line = view.releases.lab[release], view.releases.line[release]
-        price = paid_price(view.price, channel, kind, release, view.need[rows], view.rules)
+        price = paid_price(view.price, view.cluster, channel, kind, release, view.need[rows])
         chinese = view.lab_bloc[lab] == CN
         fixed = table.control_value[rows] * view.releases.degree[release] * view.channel_control[channel]
         fixed -= view.distrust[rows] * view.channel_exposure[channel] * chinese
@@ -227,13 +228,10 @@ class Enterprises(Adopters):
     family = "enterprise"
 
 
-def paid_price(
-    price: Floats, channel: Ints, kind: Ints, release: Ints, need: Floats, rules: choice.ChoiceRules
-) -> Floats:
+def paid_price(price: Floats, cluster: Floats, channel: Ints, kind: Ints, release: Ints, need: Floats) -> Floats:
     """Return what each row pays for a release on a channel [USD/Mtok], shape (rows,)."""
     listed = price[channel, kind, release]
-    own = own_price(listed, need, highest=rules.highest_utilisation, half_volume=rules.half_volume)
-    return np.where(channel == SELF_HOST, own, listed)
+    return np.where(channel == SELF_HOST, own_price(listed, cluster[channel, release], need), listed)
 
 
 def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Ints, Floats]:

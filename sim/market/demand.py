@@ -64,6 +64,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         offered=offering.offered(market),
         served=releases.still_served(market.releases.superseded, market.month, p["capability.deprecation"]),
         price=priced.by_class,
+        cluster=priced.cluster,
         channel_control=control,
         channel_exposure=exposure,
         lab_bloc=labs.bloc,
@@ -101,8 +102,6 @@ def _rules(
         dissimilarity=p["demand.nest_dissimilarity"],
         multi_home_discount=p["demand.multi_home_discount"],
         device_limit=p["serving.on_device_limit"],
-        highest_utilisation=p["serving.self_host.utilisation"],
-        half_volume=p["serving.self_host.half_volume"],
     )
 
 
@@ -152,7 +151,7 @@ def usage_month(market: Market, view: MonthView) -> tuple[Floats, Floats]:
     price, tokens = np.zeros(len(table)), np.zeros(len(table))
     uses = now.release != NONE
     price[uses] = paid_price(
-        view.price, now.channel[uses], table.kind[uses], now.release[uses], view.need[uses], view.rules
+        view.price, view.cluster, now.channel[uses], table.kind[uses], now.release[uses], view.need[uses]
     )
     tokens[uses] = usage.tokens_bought(price[uses], view.need[uses], table.pain[uses])
     return price, tokens

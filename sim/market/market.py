@@ -205,8 +205,10 @@ class Market(mesa.Model):
     def change_price(self, change: Any) -> None:
         """Replay a change of the list price of a release that is on offer."""
         row = self.releases.names.index(change.model)
+        before = self.releases.list_price[row]
         self.releases.input_price[row] = change.input_price
         self.releases.output_price[row] = change.output_price
+        self.releases.cost_at_release[row] *= self.releases.list_price[row] / before  # the margin is what is assumed
 
     def follow_compute(self, month: int) -> None:
         """Carry compute through one month before the first step."""

@@ -144,7 +144,9 @@ def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) 
         "open_weights": state.is_open[release].astype(float),
         "capability": state.capability[release],
         "list_price": offering.list_prices(release, channel, costs, priced),
-        "marginal_cost": np.where(channel == ON_DEVICE, 0.0, costs.marginal[release]),
+        "marginal_cost": np.select(
+            [channel == ON_DEVICE, channel == SELF_HOST], [0.0, costs.own[release]], costs.marginal[release]
+        ),
         "workload_share": (books.workloads / max(books.workloads.sum(), 1e-300))[release, channel],
         "token_share": (books.tokens / max(books.tokens.sum(), 1e-300))[release, channel],
     }
@@ -174,9 +176,9 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     uses = now.release != NONE
     lab = np.where(uses, market.releases.lab[now.release], NONE)
     line = np.where(uses, market.releases.line[now.release], NONE)
-    market.memory.push(market.month, now.release, lab, line)
     developer = table.group < ENTERPRISE
     routed = uses & developer & np.isin(now.channel, (LAB_API, HOST))
+    market.memory.push(market.month, now.release, lab, np.where(routed, line, NONE))  # the router's cohorts
     surveyed = uses & ~developer & (table.bloc == US)
     tokens = now.tokens * table.weight
     then = market.memory.ago(observation.YEAR)
@@ -189,13 +191,13 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
         market.parameters["observation.router_share"],
     )
     router["cohort_retention_5_months"] = observation.retention(
-        table.weight[developer], line[developer], cohort[developer], earlier[developer]
+        table.weight[routed | (cohort != NONE)], *(of[routed | (cohort != NONE)] for of in (line, cohort, earlier))
     )
     enterprise = observation.enterprise_series(_sample(market, surveyed, table.weight), labs.names)
     enterprise |= observation.yearly_rates(
         table.weight[surveyed], (now.release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])
     )
-    api = uses & ~developer & np.isin(now.channel, (LAB_API, HOST))
+    api = uses & ~developer & (table.bloc != CN) & np.isin(now.channel, (LAB_API, HOST))
     enterprise["api_spend_annualised"] = float((tokens * now.price)[api].sum()) * 12.0 / 1e9
     by_lab = downloads_by_lab(market)
     downloads = observation.downloads_series(by_lab, market.downloads_before, labs.bloc, labs.names)
@@ -248,14 +250,14 @@ def _capability_series(race: observation.Race) -> dict[str, float]:
 def _price_series(market: Market) -> dict[str, float]:
     p, books, state = market.parameters, market.accounts, market.releases
     size, volume = REFERENCE_SELF_HOST
+    hour = supply.gpu_hour(market, market.month)
     own = hosting.own_price(
-        np.array([supply.technical_cost(market, size, market.month)]),
+        np.array([supply.technical_cost(market, size, market.month) / p["serving.self_host.utilisation"]]),
+        hosting.cluster_cost(np.array([size]), hour, p["serving.self_host.sharing"]),
         np.array([volume]),
-        highest=p["serving.self_host.utilisation"],
-        half_volume=p["serving.self_host.half_volume"],
     )
     series = {
-        "gpu_hour_price": supply.gpu_hour(market, market.month),
+        "gpu_hour_price": hour,
         "self_host_cost": float(own[0]),
     }
     for name in ("OpenAI", "Anthropic"):

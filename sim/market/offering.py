@@ -18,21 +18,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Costs:
-    """Marginal cost of serving each release this month [USD/Mtok at the list blend], and cost since its release."""
+    """This month's costs of each release, shapes (releases,).
 
-    marginal: Floats  # (releases,)
-    since_release: Floats  # (releases,) ratio
+    `marginal` is what a seller spends on a million tokens [USD/Mtok at the list blend], `own` what own machines cost
+    at their highest utilisation [USD/Mtok], `cluster` a workload's part of the smallest cluster [USD/month];
+    `since_release` is cost over that of the release month. Own machines run open weights only: NaN elsewhere.
+    """
+
+    marginal: Floats
+    own: Floats
+    cluster: Floats
+    since_release: Floats
 
 
 @dataclass(frozen=True)
 class Prices:
     """Prices of every release this month [USD/Mtok].
 
-    `by_class` has shape (channels, classes, releases); own machines stand at full utilisation, devices at zero.
-    `api_list` and `host_list` are list blends, shape (releases,).
+    `by_class` has shape (channels, classes, releases); own machines stand at their highest utilisation, devices at
+    zero. `cluster` is a workload's part of the smallest own cluster [USD/month], shape (channels, releases), zero but
+    for own machines. `api_list` and `host_list` are list blends, shape (releases,).
     """
 
     by_class: Floats
+    cluster: Floats
     api_list: Floats
     host_list: Floats
 
@@ -43,7 +52,15 @@ def serving_costs(market: Market) -> Costs:
     now = supply.cost_index(market, market.month)
     index = {int(m): supply.cost_index(market, int(m)) for m in np.unique(table.month)}
     ratio = now / np.array([index[int(m)] for m in table.month])
-    return Costs(marginal=table.cost_at_release * ratio, since_release=ratio)
+    p = market.parameters
+    return Costs(
+        marginal=table.cost_at_release * ratio,
+        own=table.full_load_cost * ratio / p["serving.self_host.utilisation"],
+        cluster=hosting.cluster_cost(
+            table.total_params, supply.gpu_hour(market, market.month), p["serving.self_host.sharing"]
+        ),
+        since_release=ratio,
+    )
 
 
 def prices(market: Market, costs: Costs) -> Prices:
@@ -63,8 +80,10 @@ def prices(market: Market, costs: Costs) -> Prices:
     for channel, blend in ((LAB_API, api), (HOST, host)):
         split = hosting.split_price(blend, output_ratio)
         by_class[channel] = pricing.class_price(*split, input_share, factor)
-    by_class[SELF_HOST] = costs.marginal
-    return Prices(by_class=by_class, api_list=api, host_list=host)
+    by_class[SELF_HOST] = costs.own
+    cluster = np.zeros((len(CHANNELS), len(table.names)))
+    cluster[SELF_HOST] = costs.cluster
+    return Prices(by_class=by_class, cluster=cluster, api_list=api, host_list=host)
 
 
 def offered(market: Market) -> Bools:
@@ -98,12 +117,13 @@ def offers(market: Market, priced: Prices) -> OfferTable:
         degree=table.degree[release],
         is_open=table.is_open[release],
         price=priced.by_class[channel, :, release].T,
+        cluster=priced.cluster[channel, release],
         first_of_line=first,
         channels_of_line=np.repeat(per_line, per_line),
     )
 
 
 def list_prices(offer_release: Ints, offer_channel: Ints, costs: Costs, priced: Prices) -> Floats:
-    """Return the list price of each offer [USD/Mtok]: of the lab, of hosts, or the cost at full utilisation."""
-    by_channel = np.stack([priced.api_list, priced.host_list, costs.marginal, np.zeros(len(costs.marginal))])
+    """Return the list price of each offer [USD/Mtok]: of the lab, of hosts, or own cost at the highest utilisation."""
+    by_channel = np.stack([priced.api_list, priced.host_list, costs.own, np.zeros(len(costs.own))])
     return by_channel[offer_channel, offer_release]

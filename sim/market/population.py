@@ -68,9 +68,11 @@ def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Int
     mass = np.diff(reached, prepend=0.0)
     early, late = months <= EARLY_UNTIL, months > parse_month("2031-12")
     near = ~early & ~late
-    sampling = np.where(early, EARLY_ROWS / early.sum(), 0.0)
-    sampling[late] = LATE_ROWS / late.sum()  # few scenarios look beyond 2031
-    sampling[near] = (1.0 - EARLY_ROWS - LATE_ROWS) / near.sum()
+    # Few scenarios look beyond 2031. Rows in proportion to the root of the mass balance early and late months.
+    sampling = np.zeros(len(months))
+    sampling[early] = EARLY_ROWS * mass[early] / mass[early].sum()
+    sampling[late] = LATE_ROWS * np.sqrt(mass[late]) / np.sqrt(mass[late]).sum()
+    sampling[near] = (1.0 - EARLY_ROWS - LATE_ROWS) * np.sqrt(mass[near]) / np.sqrt(mass[near]).sum()
     chosen = pick(weyl(seed, "rows", 2, count), sampling)
     at_reference = reached[REFERENCE_YEAR_END - FIRST_ARRIVAL]
     return months[chosen], (mass / sampling)[chosen] / (count * at_reference)

@@ -79,8 +79,8 @@ def release_row(
     Returns
     -------
     dict
-        Columns of `ReleaseTable`. An open release without a list price is priced as hosts would: cost plus margin. A
-        closed one's cost follows from its price and the margin.
+        Columns of `ReleaseTable`. An open release without a list price is priced as hosts would: cost plus margin. Else
+        the seller's cost follows from its price and the margin.
     """
     input_price, output_price = release.input_price, release.output_price
     if np.isnan(input_price):
@@ -98,7 +98,8 @@ def release_row(
         "degree": DEGREES[release.degree],
         "input_price": input_price,
         "output_price": output_price,
-        "cost_at_release": technical if release.open else blend * (1.0 - closed_margin),
+        "cost_at_release": blend * (1.0 - (hosts.margin if release.open else closed_margin)),
+        "full_load_cost": technical if release.open else np.nan,
         "active_params": release.active_params_b,
         "total_params": release.total_params_b,
     }

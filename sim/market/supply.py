@@ -342,7 +342,10 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
     p, table = market.parameters, market.releases
     before = int(market.lines.current[new.line])
     growth = p["serving.size_growth"] ** years_since(market.month, table.month[before])
-    active = table.active_params[before] * growth
+    # Sizes of closed models are not known: one that opens is taken to be of the size of the reference model.
+    known = not np.isnan(table.active_params[before])
+    active = table.active_params[before] * growth if known else hosting.REFERENCE_PARAMS
+    total = table.total_params[before] * growth if known else hosting.REFERENCE_TOTAL_PARAMS
     ratio = (
         cost_index(market, market.month)
         / cost_index(market, int(table.month[before]))
@@ -350,10 +353,8 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
     )
     sold_by_lab = bool(table.has_api[before]) or not new.is_open
     price = lab.next_list_price(1.0, ratio) if sold_by_lab else ratio  # hosts alone follow cost
-    blend = table.list_price[before] * price
-    held = lab.price_rule == "hold"
-    closed_cost = blend * (1.0 - p["serving.closed_margin"]) if held else table.cost_at_release[before] * ratio
-    known = not np.isnan(active)
+    # A held price buys a larger model: cost follows the price. Otherwise cost follows the index and the size.
+    cost = table.cost_at_release[before] * (price if sold_by_lab else ratio)
     return {
         "line": new.line,
         "lab": lab.row,
@@ -366,7 +367,8 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
         "degree": (table.degree[before] or releases.DEGREES["open_weights"]) if new.is_open else 0.0,
         "input_price": table.input_price[before] * price,
         "output_price": table.output_price[before] * price,
-        "cost_at_release": technical_cost(market, active, market.month) if known and new.is_open else closed_cost,
-        "active_params": active,
-        "total_params": table.total_params[before] * growth,
+        "cost_at_release": cost,
+        "full_load_cost": technical_cost(market, active, market.month) if new.is_open else np.nan,
+        "active_params": active if new.is_open or known else np.nan,
+        "total_params": total if new.is_open or known else np.nan,
     }

@@ -66,7 +66,8 @@ class ReleaseTable:
     degree: Floats = field(default_factory=lambda: np.empty(0))  # openness of the licence, 0..1
     input_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
     output_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
-    cost_at_release: Floats = field(default_factory=lambda: np.empty(0))  # USD/Mtok at the list blend
+    cost_at_release: Floats = field(default_factory=lambda: np.empty(0))  # sellers', USD/Mtok at the list blend
+    full_load_cost: Floats = field(default_factory=lambda: np.empty(0))  # accelerators alone at release, USD/Mtok
     active_params: Floats = field(default_factory=lambda: np.empty(0))  # billions, NaN for closed models
     total_params: Floats = field(default_factory=lambda: np.empty(0))  # billions, NaN for closed models
 
@@ -103,7 +104,8 @@ class OfferTable:
     capability: Floats
     degree: Floats
     is_open: Bools
-    price: Floats  # (classes, offers), what a class pays; for own machines the cost at full utilisation
+    price: Floats  # (classes, offers), what a class pays; for own machines the cost at the highest utilisation
+    cluster: Floats  # a workload's part of the smallest own cluster, USD/month; zero but for own machines
     first_of_line: Ints  # (lines on offer,) column at which each line starts
     channels_of_line: Ints  # channels of the offer's line
 

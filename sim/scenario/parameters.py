@@ -89,7 +89,7 @@ COMPUTE = (
         "share",
         0,
         1,
-        {"lognormal": [0.3, 0.9]},
+        {"triangular": [0.03, 0.3, 0.9]},
         "140 thousand chips smuggled in 2024, range 10 to 400 thousand (CNAS 2025), over unmet demand of 0.3 to 0.4 M",
     ),
     _assumed(
@@ -352,7 +352,7 @@ SERVING = (
     ),
     _assumed(
         "serving.host_margin",
-        "Margin of hosts over marginal cost, share of their price",
+        "Margin of hosts and of open labs' own APIs over marginal cost when a release comes out, share of the price",
         "share",
         0,
         0.95,
@@ -361,7 +361,7 @@ SERVING = (
     ),
     _sourced(
         "serving.closed_margin",
-        "Margin of closed labs over marginal cost at the hand-over, share of the price paid",
+        "Margin of closed labs over marginal cost when a release comes out, share of the price paid",
         "share",
         0,
         0.99,
@@ -377,14 +377,14 @@ SERVING = (
         0.5,
         "well batched",
     ),
-    _sourced(
-        "serving.self_host.half_volume",
-        "Monthly volume at which an own cluster reaches half of that",
-        "Mtok/month",
+    _assumed(
+        "serving.self_host.sharing",
+        "Workloads of an organisation that share one cluster",
+        "workloads",
         1,
-        1e7,
-        {"lognormal": [1000, 0.7]},
-        "0.5-1 USD/Mtok well batched, 6.5 single stream for 70 B (self-hosting cost guides)",
+        1000,
+        {"triangular": [1, 3, 10]},
+        "organisations have 1 to 12 workloads; gives 0.5-1 USD/Mtok for 70 B well used, as self-hosting guides say",
     ),
     _assumed(
         "serving.on_device_limit",

@@ -70,8 +70,6 @@ class ChoiceRules:
     dissimilarity: float
     multi_home_discount: float
     device_limit: float  # Mtok/month
-    highest_utilisation: float
-    half_volume: float  # Mtok/month
 
 
 def looks_again(u: Floats, *, hazard: Floats, leap: Floats | float, bump: float) -> Bools:
@@ -96,9 +94,7 @@ def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Fl
     """Return each offer's utility to each chooser, -inf where it cannot be chosen, shape (rows, offers) (eq. 30)."""
     price = offers.price[who.kind]
     own = np.flatnonzero(offers.channel == SELF_HOST)
-    price[:, own] = own_price(
-        price[:, own], who.need[:, None], highest=rules.highest_utilisation, half_volume=rules.half_volume
-    )
+    price[:, own] = own_price(price[:, own], offers.cluster[own], who.need[:, None])
     capability = (offers.capability + rules.strength)[who.kind]
     utility = success(capability, who.difficulty[:, None], rules.success_width)
     utility *= who.value[:, None]

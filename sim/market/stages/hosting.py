@@ -9,6 +9,11 @@ import numpy as np
 from sim.market.tables import Floats
 
 Numbers = TypeVar("Numbers", float, Floats)
+ACCELERATOR_MEMORY = 80.0  # GB of an H100 (vendor data sheet)
+BYTES_A_PARAMETER = 1.0  # 8-bit weights, the usual way to serve large open models
+WORKING_MEMORY = 0.2  # share of the weights' memory needed beside them
+HOURS_A_MONTH = 730.0
+REFERENCE_TOTAL_PARAMS = 671.0  # billions, of the same model
 REFERENCE_PARAMS = 37.0  # active parameters [billions] of the model whose cost is `serving.base_cost`
 REFERENCE_GPU_HOUR = 2.0  # USD, the accelerator-hour price of that cost
 
@@ -28,12 +33,24 @@ def cost_plus(cost: float, margin: float) -> float:
     return cost / (1.0 - margin)
 
 
-def utilisation(volume: Floats, *, highest: float, half_volume: float) -> Floats:
-    """Return the share of its capacity that an own cluster uses at a monthly volume [Mtok], shape of volume (eq. 24).
+def accelerators_needed(total_params: Floats) -> Floats:
+    """Return the accelerators whose memory holds a model's weights, whole ones, shape of `total_params` (eq. 24)."""
+    return np.ceil(total_params * BYTES_A_PARAMETER * (1.0 + WORKING_MEMORY) / ACCELERATOR_MEMORY)
 
-    Half of the highest utilisation is reached at `half_volume`.
+
+def cluster_cost(total_params: Floats, gpu_hour: float, sharing: float) -> Floats:
+    """Return a workload's part of the smallest cluster that can run a model [USD/month], shape (releases,) (eq. 24).
+
+    Parameters
+    ----------
+    total_params : array, shape (releases,)
+        Size [billions of parameters].
+    gpu_hour : float
+        Price of an accelerator-hour [USD].
+    sharing : float
+        Workloads that share a cluster.
     """
-    return highest * volume / (volume + half_volume)
+    return accelerators_needed(total_params) * gpu_hour * HOURS_A_MONTH / sharing
 
 
 def split_price(list_price: Numbers, output_ratio: Numbers) -> tuple[Numbers, Numbers]:
@@ -42,7 +59,17 @@ def split_price(list_price: Numbers, output_ratio: Numbers) -> tuple[Numbers, Nu
     return input_price, input_price * output_ratio
 
 
-def own_price(cost: Floats, volume: Floats, *, highest: float, half_volume: float) -> Floats:
-    """Return the marginal price of own machines (eq. 24): cost at full load over utilisation, broadcast shape."""
+def own_price(full_price: Floats, cluster: Floats, volume: Floats) -> Floats:
+    """Return the price of a million tokens on own machines [USD/Mtok], broadcast shape (eq. 24).
+
+    Parameters
+    ----------
+    full_price : array
+        Cost at the highest utilisation [USD/Mtok].
+    cluster : array
+        The workload's part of the smallest cluster [USD/month], due however little runs on it.
+    volume : array
+        Need [Mtok/month].
+    """
     with np.errstate(divide="ignore"):
-        return cost / utilisation(volume, highest=highest, half_volume=half_volume)
+        return np.maximum(full_price, cluster / volume)
