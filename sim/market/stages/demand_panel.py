@@ -1,0 +1,296 @@
+"""Stage 6: demand as a function of list prices, with derivatives (docs/model.md, section 4.6).
+
+A panel holds what every aware workload would think of every offer if it looked again once, switching cost included,
+without the part that prices move. What a workload pays for an offer is a base price plus its loading times the list
+price: class mix and discount for a lab's own API; nothing for hosts and own machines, whose base price is all.
+
+Inside, offers come first and rows second, in blocks that stay in the second-level cache; blocks are added in order,
+so that sums have the same bits on every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.market.stages.price_terms import BILL, PriceTerm
+from sim.market.tables import Bools, Floats, Ints
+
+BLOCK = 256  # rows
+TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class DemandPanel:
+    """Workloads (rows) and offers (columns) between which prices decide.
+
+    Raises
+    ------
+    ValueError
+        If shapes or ranges are wrong; the message names the array.
+    """
+
+    weight: Floats  # (rows,) workloads in the world
+    fixed: Floats  # (rows, offers) utility without the price term, -inf where the offer cannot be chosen
+    keep: Floats  # (rows,) utility of staying with a superseded release, -inf where impossible
+    outside: Floats  # (rows,) utility of doing without a model
+    price_sensitivity: Floats  # (rows,) alpha
+    need: Floats  # (rows,) Mtok/month
+    pain: Floats  # (rows,) USD/month
+    loading: Floats  # (rows, offers) price paid per unit of list price, 0 for offers without a list price
+    base_price: Floats  # (rows, offers) USD/Mtok, the part of the price paid that no list price moves
+    nest: Ints  # (offers,) line of each offer
+    dissimilarity: float = 1.0  # lambda in (0, 1]
+    term: PriceTerm = BILL
+
+    def __post_init__(self) -> None:
+        rows, offers = self.fixed.shape
+        for name in ("weight", "keep", "outside", "price_sensitivity", "need", "pain"):
+            if getattr(self, name).shape != (rows,):
+                raise ValueError(f"{name} must have one value a row, {rows} of them")
+        for name in ("loading", "base_price"):
+            values = getattr(self, name)
+            if values.shape != (rows, offers):
+                raise ValueError(f"{name} must have the shape of fixed, {rows} rows and {offers} offers")
+            if not (values >= 0.0).all():
+                raise ValueError(f"{name} must be 0 or more")
+        if self.nest.shape != (offers,):
+            raise ValueError(f"nest must have one value an offer, {offers} of them")
+        for name in ("price_sensitivity", "pain"):
+            if not (getattr(self, name) > 0.0).all():
+                raise ValueError(f"{name} must be positive")
+        for name in ("weight", "need"):
+            if not (getattr(self, name) >= 0.0).all():
+                raise ValueError(f"{name} must be 0 or more")
+        if not 0.0 < self.dissimilarity <= 1.0:
+            raise ValueError("dissimilarity must lie in (0, 1]")
+        if not np.isfinite(self.outside).all():
+            raise ValueError("outside must be finite: doing without is always possible")
+        if np.isnan(self.fixed).any() or (self.fixed == np.inf).any() or not (self.keep < np.inf).all():
+            raise ValueError("fixed and keep must be finite or -inf")
+
+    @property
+    def priced(self) -> Bools:
+        """Return which offers have a list price, shape (offers,)."""
+        return (self.loading > 0.0).any(axis=0)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a panel chooses and buys at given list prices."""
+
+    probability: Floats  # (rows, offers)
+    within: Floats  # (rows, offers) probability given the offer's nest
+    nest_value: Floats  # (rows, nests) lambda times the inclusive value; nests in the order of np.unique
+    keep: Floats  # (rows,) probability
+    outside: Floats  # (rows,) probability
+    quantity: Floats  # (rows, offers) Mtok/month bought if the offer is chosen
+    tokens: Floats  # (offers,) expected Mtok/month
+    logsum: Floats  # (rows,) expected maximum utility less Euler's constant
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a prepared panel; offers first, in the order of `Prepared.order`."""
+
+    rows: slice
+    weight: Floats  # (rows,)
+    sensitivity: Floats  # (rows,)
+    need: Floats  # (rows,)
+    utility: Floats  # (offers, rows) over lambda, with the price term of offers without a list price
+    keep: Floats  # (rows,) over lambda
+    outside: Floats  # (rows,) over lambda
+    loading: Floats  # (priced offers, rows)
+    rate: Floats  # (priced offers, rows) burden per unit of list price [Mtok/USD]
+    base_burden: Floats | None  # (priced offers, rows) burden at a list price of zero, None where that is 0
+    slope: Floats  # (offers, rows) D' of offers without a list price, 1 elsewhere
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A panel made ready for many evaluations. Offers sorted by nest, inside nests by owner."""
+
+    panel: DemandPanel
+    order: Ints  # (offers,) original column of each sorted one
+    nest_start: Ints  # (nests,)
+    nest_size: Ints  # (nests,)
+    priced: Ints  # (priced offers,) sorted positions
+    cell_start: Ints  # (cells,) a cell is the part of a nest that belongs to one owner
+    cell_of: Ints  # (offers,)
+    cell_owner: Ints  # (cells,)
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class BlockDemand:
+    """Demand of a block; offers first."""
+
+    probability: Floats
+    within: Floats
+    nest_value: Floats
+    keep: Floats
+    outside: Floats
+    slope: Floats  # D' of the burden
+    logsum: Floats
+
+
+def prepare(panel: DemandPanel, owner: Ints) -> Prepared:
+    """Return the panel sorted by nest and owner and cut into blocks; `owner` has shape (offers,)."""
+    order = np.lexsort((owner, panel.nest))
+    nest, sorted_owner = panel.nest[order], owner[order]
+    new_nest = np.append(True, nest[1:] != nest[:-1])
+    new_cell = new_nest | np.append(True, sorted_owner[1:] != sorted_owner[:-1])
+    starts = np.flatnonzero(new_nest)
+    has_price = panel.priced[order]
+    priced = np.flatnonzero(has_price)
+    rows = len(panel.weight)
+    blocks = tuple(
+        _block(panel, slice(first, min(rows, first + BLOCK)), order, has_price) for first in range(0, rows, BLOCK)
+    )
+    cell_start = np.flatnonzero(new_cell)
+    return Prepared(
+        panel=panel,
+        order=order,
+        nest_start=starts,
+        nest_size=np.diff(starts, append=len(order)),
+        priced=priced,
+        cell_start=cell_start,
+        cell_of=np.cumsum(new_cell) - 1,
+        cell_owner=sorted_owner[cell_start],
+        blocks=blocks,
+    )
+
+
+def _block(panel: DemandPanel, rows: slice, order: Ints, has_price: Bools) -> Block:
+    scale = 1.0 / panel.dissimilarity
+    need, sensitivity = panel.need[rows], panel.price_sensitivity[rows]
+    rate = need / panel.pain[rows]
+    utility = np.ascontiguousarray(panel.fixed[rows].T[order])
+    slope = np.ones_like(utility)
+    burden = panel.base_price[rows].T[order] * rate
+    held = np.flatnonzero(~has_price)
+    if len(held):
+        utility[held] -= sensitivity * panel.term.value(burden[held])
+        slope[held] = panel.term.slope(burden[held])
+    utility *= scale
+    loading = np.ascontiguousarray(panel.loading[rows].T[order][has_price])
+    base = np.ascontiguousarray(burden[has_price])
+    return Block(
+        rows=rows,
+        weight=panel.weight[rows],
+        sensitivity=sensitivity,
+        need=need,
+        utility=utility,
+        keep=panel.keep[rows] * scale,
+        outside=panel.outside[rows] * scale,
+        loading=loading,
+        rate=loading * rate,
+        base_burden=base if base.any() else None,
+        slope=slope,
+    )
+
+
+def evaluate(prepared: Prepared, block: Block, list_prices: Floats) -> BlockDemand:
+    """Return the demand of a block.
+
+    Parameters
+    ----------
+    list_prices : array, shape (priced offers,)
+        List prices in the order of `prepared.priced` [USD/Mtok].
+    """
+    panel, lam = prepared.panel, prepared.panel.dissimilarity
+    burden = block.rate * list_prices[:, None]
+    if block.base_burden is not None:
+        burden += block.base_burden
+    utility, slope = block.utility.copy(), block.slope.copy()
+    slope[prepared.priced] = panel.term.slope(burden)
+    bill = panel.term.value(burden)
+    bill *= block.sensitivity / lam
+    utility[prepared.priced] -= bill
+    highest = np.maximum(np.maximum(utility.max(axis=0), block.keep), block.outside)
+    utility -= highest
+    member = np.exp(utility, out=utility)
+    nest = np.add.reduceat(member, prepared.nest_start, axis=0)
+    safe = np.maximum(nest, TINY)  # a nest that nobody here can choose; its members weigh nothing
+    log_nest = np.log(safe)
+    scale = np.exp((lam - 1.0) * log_nest)
+    keep, outside = np.exp(lam * (block.keep - highest)), np.exp(lam * (block.outside - highest))
+    total = (nest * scale).sum(axis=0) + keep + outside
+    within = member / np.repeat(safe, prepared.nest_size, axis=0)
+    member *= np.repeat(scale / total, prepared.nest_size, axis=0)
+    return BlockDemand(
+        probability=member,
+        within=within,
+        nest_value=np.where(nest > 0.0, lam * (highest + log_nest), -np.inf),
+        keep=keep / total,
+        outside=outside / total,
+        slope=slope,
+        logsum=lam * highest + np.log(total),
+    )
+
+
+def demand(panel: DemandPanel, prices: Floats) -> Demand:
+    """Return choice probabilities and tokens at list prices.
+
+    Parameters
+    ----------
+    prices : array, shape (offers,)
+        List prices [USD/Mtok]; those of offers without one are not read.
+    """
+    rows, offers = panel.fixed.shape
+    ready = prepare(panel, np.zeros(offers, np.int64))
+    probability, within, quantity = (np.empty((rows, offers)) for _ in range(3))
+    nest_value = np.empty((rows, len(ready.nest_start)))
+    keep, outside, logsum = (np.empty(rows) for _ in range(3))
+    listed = prices[ready.order[ready.priced]]
+    for block in ready.blocks:
+        now = evaluate(ready, block, listed)
+        probability[block.rows, ready.order] = now.probability.T
+        within[block.rows, ready.order] = now.within.T
+        quantity[block.rows, ready.order] = (now.slope * block.need).T
+        nest_value[block.rows] = now.nest_value.T
+        keep[block.rows], outside[block.rows], logsum[block.rows] = now.keep, now.outside, now.logsum
+    tokens = (panel.weight[:, None] * quantity * probability).sum(axis=0)
+    return Demand(probability, within, nest_value, keep, outside, quantity, tokens, logsum)
+
+
+def consumer_surplus(panel: DemandPanel, prices: Floats) -> float:
+    """Return what the offers are worth to the panel over doing without [USD/month]: pain / alpha (logsum - V_out)."""
+    worth = panel.pain / panel.price_sensitivity * (demand(panel, prices).logsum - panel.outside)
+    return float((panel.weight * worth).sum())
+
+
+def price_derivatives(panel: DemandPanel, prices: Floats, *, loaded: bool = False) -> Floats:
+    """Return the derivatives of tokens with respect to list prices.
+
+    Both the choice of offer and the tokens bought respond: with s_ij = alpha_i k_ij (v_i / pain_i) D',
+
+        d(x_il P_il)/dp_j = x_il P_il s_ij [P_ij + 1{same nest} (1/lambda - 1) P_j|nest]
+                            - 1{l = j} (x_ij P_ij s_ij / lambda - x'_ij k_ij P_ij)
+
+    Parameters
+    ----------
+    loaded : bool
+        Weight tokens by their loading, as revenue does: derivatives of sum_i k_il x_il P_il.
+
+    Returns
+    -------
+    array, shape (offers, offers)
+        Element (l, j) is the derivative of tokens of l by the list price of j [Mtok^2/(month USD)].
+    """
+    now, lam = demand(panel, prices), panel.dissimilarity
+    rate = panel.loading * (panel.need / panel.pain)[:, None]
+    slope = panel.term.slope(rate * prices + panel.base_price * (panel.need / panel.pain)[:, None])
+    response = rate * slope
+    tokens = panel.weight[:, None] * now.quantity * now.probability
+    if loaded:
+        tokens = tokens * panel.loading
+    choice = response * panel.price_sensitivity[:, None]
+    matrix = np.einsum("il,ij->lj", tokens, choice * now.probability)
+    if lam < 1.0:
+        inside = np.einsum("il,ij->lj", tokens, choice * now.within)
+        matrix += (1.0 / lam - 1.0) * np.where(panel.nest[:, None] == panel.nest, inside, 0.0)
+    own = tokens * (choice / lam + panel.term.concavity * response)
+    matrix[np.diag_indices(len(prices))] -= own.sum(axis=0)
+    return matrix

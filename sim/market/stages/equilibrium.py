@@ -1,0 +1,222 @@
+"""Stage 6: list prices that no lab wants to change, and how far they can be trusted (docs/model.md, section 4.6).
+
+Prices solve every lab's first-order conditions in zeta form with complementarity at a price of zero; a status says
+whether they are an equilibrium: one lab's large moves and other starting prices are tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sim import rng
+from sim.market.stages.demand_panel import DemandPanel, Prepared, prepare
+from sim.market.stages.deviations import DeviationCheck, deviation_gains
+from sim.market.stages.markups import conditions
+from sim.market.tables import Bools, Floats, Ints
+
+NASH, LOCAL_ONLY, MULTIPLE, NOT_CONVERGED = "nash", "local_only", "multiple", "not_converged"
+SAME = 1e-7  # two solutions closer than this, relative to their highest price, are one
+GAIN = 1e-9  # a deviation counts if it gains more than this share of a lab's profit
+NEAR = 0.1  # relative residual below which secant steps start
+START_SPREAD = 1.5  # log standard deviation of further starting prices
+LARGEST_CUT = 8.0  # a step cuts a price at most to this-th where the price term has no value at zero
+
+
+@dataclass(frozen=True)
+class Solver:
+    """How prices are solved and checked.
+
+    Parameters
+    ----------
+    tolerance : float
+        Largest relative distance of a price from the one that its lab's condition asks for.
+    most_iterations : int
+        Iterations after which a start counts as not converged.
+    other_starts : int
+        Further starts, keyed random multiples of the first.
+    check : DeviationCheck or None
+        The search for profitable deviations; None leaves it out, and then no status is better than `local_only`.
+    seed : int
+        Key of the random starts.
+    """
+
+    tolerance: float = 1e-12
+    most_iterations: int = 200
+    other_starts: int = 0
+    check: DeviationCheck | None = field(default_factory=DeviationCheck)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """Prices and their standing.
+
+    `nash`: no profitable deviation was found and every start led here. `multiple`: no profitable deviation was found,
+    but other starts led elsewhere; `solutions` lists all. `local_only`: the conditions hold, but a lab gains by a
+    large move, or none was searched. `not_converged`: the conditions do not hold.
+    """
+
+    prices: Floats  # (offers,) USD/Mtok
+    status: str
+    residual: float  # largest relative distance from the price asked for
+    iterations: int
+    damping: float  # smallest step that was needed, 1 if none
+    deviation_gain: float  # largest relative gain of one lab from leaving; NaN where none was searched
+    lab_gain: Floats  # (labs,)
+    at_zero: Bools  # (offers,) the bound of zero holds the price
+    largest_capture: float  # largest probability that one workload chooses one lab; the 50 % condition
+    solutions: Floats  # (found, offers) every different solution
+
+
+def solve_prices(
+    panel: DemandPanel,
+    owner: Ints,
+    cost: Floats,
+    adoption_value: Floats,
+    start: Floats,
+    *,
+    free: Bools | None = None,
+    solver: Solver | None = None,
+) -> Equilibrium:
+    """Return list prices at which no lab wants to change its own.
+
+    Parameters
+    ----------
+    owner : array, shape (offers,)
+        Lab whose weights an offer runs on, 0 or more.
+    cost, adoption_value : array, shape (offers,)
+        Marginal cost at loading one and value of a token beyond its price [USD/Mtok].
+    start : array, shape (offers,)
+        Prices to start from, last month's if there are any; the prices of offers that are not free [USD/Mtok].
+    free : array of bool, shape (offers,), optional
+        Offers whose list price is solved; by default all that have one.
+    solver : Solver, optional
+        Tolerance, limits and checks.
+
+    Raises
+    ------
+    ValueError
+        If a free offer has no list price, a starting price is negative or not finite, or the price term needs
+        positive prices and costs.
+    """
+    solver = Solver() if solver is None else solver
+    free = panel.priced if free is None else free
+    _check_inputs(panel, cost, start, free)
+    ready = prepare(panel, owner)
+    found = [_solve_from(ready, cost, adoption_value, first, free, solver) for first in _starts(start, free, solver)]
+    different: list[Equilibrium] = []
+    for one in found:
+        if one.status != NOT_CONVERGED and not any(_same(one.prices, other.prices) for other in different):
+            different.append(one)
+    if not different:
+        return found[0]
+    if solver.check is not None:
+        for number, one in enumerate(different):
+            gains = deviation_gains(panel, owner, one.prices, cost, adoption_value, free=free, check=solver.check)
+            different[number] = replace(one, deviation_gain=float(gains.max()), lab_gain=gains)
+    stable = [one for one in different if one.deviation_gain <= GAIN]
+    chosen = stable[0] if stable else different[0]
+    status = LOCAL_ONLY if not stable else NASH if len(different) == 1 else MULTIPLE
+    return replace(chosen, status=status, solutions=np.stack([one.prices for one in different]))
+
+
+def _check_inputs(panel: DemandPanel, cost: Floats, start: Floats, free: Bools) -> None:
+    if (free & ~panel.priced).any():
+        raise ValueError("a free offer must have a list price; its loading is 0 for every row")
+    if not (start[panel.priced] >= 0.0).all() or not np.isfinite(start[panel.priced]).all():
+        raise ValueError("starting prices must be finite and 0 or more")
+    if panel.term.needs_price and not ((cost[free] > 0.0).all() and (start[panel.priced] > 0.0).all()):
+        raise ValueError(f"the price term {panel.term.name!r} needs positive costs and starting prices")
+
+
+def _starts(start: Floats, free: Bools, solver: Solver) -> list[Floats]:
+    rows = np.arange(len(start))
+    starts = [start]
+    for number in range(solver.other_starts):
+        factor = np.exp(START_SPREAD * rng.normal(rng.stream_key(solver.seed, "price start", number), rows))
+        starts.append(np.where(free, start * factor, start))
+    return starts
+
+
+def _same(one: Floats, other: Floats) -> bool:
+    return bool(np.abs(one - other).max() <= SAME * max(np.abs(one).max(), np.abs(other).max()))
+
+
+def _solve_from(
+    ready: Prepared, cost: Floats, adoption_value: Floats, start: Floats, free: Bools, solver: Solver
+) -> Equilibrium:
+    """Return the fixed point reached from one start: zeta steps, then Broyden's secant steps, damped where needed.
+
+    After two steps in a row that do not improve on the best prices so far, the search goes back to those, forgets
+    its secants and takes steps half as long.
+    """
+    columns = np.flatnonzero(free)
+    state = _Distance(ready, cost, adoption_value, columns)
+    prices = start.astype(np.float64)
+    move, size = state.at(prices)
+    scale = np.maximum(np.maximum(prices[columns], np.abs(cost[columns])), np.abs(move))
+    scale[scale == 0.0] = 1.0
+    least = 1.0 / LARGEST_CUT if ready.panel.term.needs_price else 0.0
+    inverse = np.eye(len(columns))
+    best, best_size, damping, worse, iterations = prices.copy(), size, 1.0, 0, 0
+    while best_size > solver.tolerance and iterations < solver.most_iterations:
+        iterations += 1
+        before, old_move = prices[columns], move
+        step = (inverse * (move / scale)).sum(axis=1) * scale if best_size < NEAR else move
+        prices[columns] = np.maximum(before + damping * step, least * before)
+        move, size = state.at(prices)
+        if best_size < NEAR:
+            inverse = _secant(inverse, (prices[columns] - before) / scale, (old_move - move) / scale)
+        worse = 0 if size < best_size else worse + 1
+        if size < best_size:
+            best, best_size = prices.copy(), size
+        if worse == 2:
+            damping, worse, inverse = 0.5 * damping, 0, np.eye(len(columns))
+            prices = best.copy()
+            move, size = state.at(prices)
+    last = conditions(ready, best, cost, adoption_value)
+    labs = int(ready.cell_owner.max()) + 1
+    return Equilibrium(
+        prices=best,
+        status=LOCAL_ONLY if best_size <= solver.tolerance else NOT_CONVERGED,
+        residual=best_size,
+        iterations=iterations,
+        damping=damping,
+        deviation_gain=np.nan,
+        lab_gain=np.full(labs, np.nan),
+        at_zero=free & (best == 0.0),
+        largest_capture=last.largest_capture,
+        solutions=best[None, :],
+    )
+
+
+@dataclass(frozen=True)
+class _Distance:
+    """How far prices are from those that the conditions ask for, never below zero."""
+
+    ready: Prepared
+    cost: Floats
+    adoption_value: Floats
+    columns: Ints
+
+    def at(self, prices: Floats) -> tuple[Floats, float]:
+        """Return the way to the prices asked for, (free offers,), and its largest relative length."""
+        now = conditions(self.ready, prices, self.cost, self.adoption_value)
+        own, cost = prices[self.columns], self.cost[self.columns]
+        wanted = np.maximum(0.0, cost + now.markup[self.columns])
+        wanted = np.where(np.isnan(wanted), own, wanted)  # nobody can choose the offer: any price will do
+        scale = np.maximum(np.maximum(own, wanted), np.abs(cost))
+        away = np.abs(wanted - own)
+        return wanted - own, float(np.divide(away, scale, out=np.zeros(len(own)), where=away > 0.0).max(initial=0.0))
+
+
+def _secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
+    """Return Broyden's update of the inverse: it then maps the change of the residual to the step."""
+    mapped = (inverse * change).sum(axis=1)
+    along = (step[:, None] * inverse).sum(axis=0)
+    weight = float((step * mapped).sum())
+    if weight == 0.0:
+        return inverse
+    return inverse + (step - mapped)[:, None] * along / weight
