@@ -85,6 +85,8 @@ def test_labs_that_all_close_leave_their_last_weights_with_hosts(small_settings)
     closed_after = market.releases.month > settings.history_until
     assert closed_after.any()
     assert not market.releases.is_open[closed_after].any()
+    assert not market.releases.on_device[closed_after].any()
+    assert (market.releases.degree[closed_after] == 0.0).all()
     on = offering.offered(market)
     line = market.lines.names.index("DeepSeek/chat")
     weights = market.lines.current_open[line]

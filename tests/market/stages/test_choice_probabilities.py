@@ -256,6 +256,11 @@ def test_options_are_drawn_by_inverse_distribution():
     assert choice.draw_option(probability, np.array([0.19, 0.21, 0.49, 0.51])).tolist() == [0, 1, 1, 2]
 
 
+def test_on_the_edge_between_two_options_the_earlier_is_drawn():
+    probability = np.array([[0.5, 0.0, 0.5], [0.25, 0.25, 0.5]])
+    assert choice.draw_option(probability, np.full(2, 0.5)).tolist() == [0, 1]
+
+
 def test_probabilities_that_sum_a_hair_above_or_below_one_still_draw_the_last_option():
     for total in (1.0 - 1e-15, 1.0 + 1e-15):
         assert choice.draw_option(np.array([[0.5, 0.5]]) * total, np.array([LARGEST]))[0] == 1
