@@ -178,7 +178,8 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     line = np.where(uses, market.releases.line[now.release], NONE)
     developer = table.group < ENTERPRISE
     routed = uses & developer & np.isin(now.channel, (LAB_API, HOST))
-    market.memory.push(market.month, now.release, lab, np.where(routed, line, NONE))  # the router's cohorts
+    on_router = np.where(routed, line, NONE)
+    market.memory.push(market.month, now.release, lab, on_router)
     surveyed = uses & ~developer & (table.bloc == US)
     tokens = now.tokens * table.weight
     then = market.memory.ago(observation.YEAR)
@@ -190,9 +191,7 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
         float(tokens.sum()),
         market.parameters["observation.router_share"],
     )
-    router["cohort_retention_5_months"] = observation.retention(
-        table.weight[routed | (cohort != NONE)], *(of[routed | (cohort != NONE)] for of in (line, cohort, earlier))
-    )
+    router["cohort_retention_5_months"] = observation.retention(table.weight, on_router, cohort, earlier)
     enterprise = observation.enterprise_series(_sample(market, surveyed, table.weight), labs.names)
     enterprise |= observation.yearly_rates(
         table.weight[surveyed], (now.release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])

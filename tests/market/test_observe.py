@@ -34,6 +34,11 @@ class Seen:
         self.bloc, self.kind, self.group = table.bloc, table.kind, table.group
         self.row = market.month - 1 - market.settings.start
 
+    def on_router(self):
+        """Return the line of developers on an API or at a host, NONE for the others."""
+        routed = self.developer & np.isin(self.channel, (LAB_API, HOST))
+        return np.where(routed, self.line, NONE)
+
     def column(self, name):
         return self.market.record.market[name][self.row]
 
@@ -59,7 +64,7 @@ def history(small_settings):
     for _ in range(14):
         market.step()
         now = Seen(market)
-        uses.append((now.release.copy(), now.lab.copy(), now.line.copy()))
+        uses.append((now.release.copy(), now.lab.copy(), now.on_router()))
     market.close()
     return market, uses
 
@@ -240,7 +245,7 @@ def test_the_enterprise_survey_sees_us_enterprises(seen):
     assert found["open_workload_share"] == pytest.approx(share(weight, seen.open))
     anthropic = seen.lab == seen.market.labs.names.index("Anthropic")
     assert found["lab_workload_share:Anthropic"] == pytest.approx(share(weight, anthropic))
-    served = seen.uses & ~seen.developer & np.isin(seen.channel, (LAB_API, HOST))
+    served = seen.uses & ~seen.developer & (seen.bloc != CN) & np.isin(seen.channel, (LAB_API, HOST))
     assert found["api_spend_annualised"] == pytest.approx(seen.spend[served].sum() * 12 / 1e9)
 
 
@@ -256,9 +261,9 @@ def test_rates_look_back_a_year_and_cohorts_five_months(history, seen):
     newer = ~switched & (seen.release != release)
     assert found["annual_upgrade_within_vendor_rate"] == pytest.approx(share(weight, newer))
     then, before = uses[-1 - 5][2], uses[-1 - 6][2]
-    joined = seen.developer & (then != NONE) & (then != before)
+    joined = (then != NONE) & (then != before)
     weight = np.where(joined, seen.market.workloads.weight, 0.0)
-    assert seen.series("router")["cohort_retention_5_months"] == pytest.approx(share(weight, seen.line == then))
+    assert seen.series("router")["cohort_retention_5_months"] == pytest.approx(share(weight, seen.on_router() == then))
     assert 0 < found["annual_vendor_switch_rate"] < 1
 
 

@@ -52,16 +52,23 @@ def test_costs_follow_the_cost_index_since_the_release(small_market):
         assert costs.marginal[row] == pytest.approx(table.cost_at_release[row] * ratio)
 
 
-def test_open_models_cost_what_their_size_costs_and_closed_ones_a_margin_less_than_their_price(small_market):
+def test_sellers_spend_a_margin_less_than_their_list_price_also_after_a_price_cut(small_market):
     table, p = small_market.releases, small_market.parameters
-    for row in range(len(table.names)):
-        if table.month[row] > small_market.settings.history_until:
-            continue
-        if table.is_open[row]:
-            wanted = supply.technical_cost(small_market, float(table.active_params[row]), int(table.month[row]))
-            assert table.cost_at_release[row] == pytest.approx(wanted)
-    closed = ~table.is_open & (table.month <= small_market.settings.history_until)
-    changes = {c.model for c in evidence.price_changes(until=small_market.settings.history_until)}
-    same_price = closed & ~np.isin(table.names, list(changes))
-    margin = 1 - table.cost_at_release[same_price] / table.list_price[same_price]
-    assert margin == pytest.approx(p["serving.closed_margin"])
+    seen = table.month <= small_market.settings.history_until
+    cut = {c.model for c in evidence.price_changes(until=small_market.settings.history_until)}
+    assert cut & set(table.names)
+    for is_open, name in ((False, "closed_margin"), (True, "host_margin")):
+        rows = seen & (table.is_open == is_open)
+        margin = 1 - table.cost_at_release[rows] / table.list_price[rows]
+        assert margin == pytest.approx(p[f"serving.{name}"])
+
+
+def test_own_machines_pay_what_the_size_costs_and_closed_weights_run_on_none(small_market):
+    table, p = small_market.releases, small_market.parameters
+    costs = offering.serving_costs(small_market)
+    for row in np.flatnonzero(table.is_open):
+        wanted = supply.technical_cost(small_market, float(table.active_params[row]), int(table.month[row]))
+        assert table.full_load_cost[row] == pytest.approx(wanted)
+    own = table.full_load_cost * costs.since_release / p["serving.self_host.utilisation"]
+    assert costs.own[table.is_open] == pytest.approx(own[table.is_open])
+    assert np.isnan(costs.own[~table.is_open]).all()

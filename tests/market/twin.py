@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sim import rng
+from sim.market.supply import gpu_hour
 
 API, HOST, OWN, DEVICE = range(4)
 CHINA, USA = 2, 0
@@ -104,9 +105,10 @@ class Twin:
         if channel == DEVICE:
             return 0.0
         if channel == OWN:
-            v = self.need(i)
-            load = p["serving.self_host.utilisation"] * v / (v + p["serving.self_host.half_volume"])
-            return float(self.cost.marginal[r]) / load
+            full = float(t.full_load_cost[r]) * float(self.cost.since_release[r]) / p["serving.self_host.utilisation"]
+            cards = math.ceil(float(t.total_params[r]) * 1.2 / 80)
+            cluster = cards * gpu_hour(self.m, self.month) * 730 / p["serving.self_host.sharing"]
+            return max(full, cluster / self.need(i))
         a, b = float(t.input_price[r]), float(t.output_price[r])
         listed = (3 * a + b) / 4
         if channel == HOST:

@@ -33,6 +33,7 @@ def offers(*rows: tuple[int, int, int], price: Any = 1.0, capability: Any = 130.
         degree=degree,
         is_open=degree > 0,
         price=np.broadcast_to(np.asarray(price, float), (len(CLASSES), count)).copy(),
+        cluster=np.zeros(count),
         first_of_line=first,
         channels_of_line=np.repeat(per_line, per_line),
     )
@@ -54,8 +55,6 @@ def rules(table: OfferTable, **columns: Any) -> ChoiceRules:
         "dissimilarity": 0.5,
         "multi_home_discount": 0.5,
         "device_limit": 5.0,
-        "highest_utilisation": 0.5,
-        "half_volume": 1000.0,
     }
     return ChoiceRules(**(plain | columns))
 

@@ -75,10 +75,11 @@ def test_beyond_good_enough_more_capability_is_worth_nothing():
     assert found[API_US] - found[API_CN] < 1e-6
 
 
-def test_own_machines_pay_cost_over_utilisation_and_their_staff():
-    table = offers((0, 1, SELF_HOST), price=2.0)
+@pytest.mark.parametrize("cluster", [900.0, 3000.0])
+def test_own_machines_pay_full_load_or_their_part_of_a_cluster_and_their_staff(cluster):
+    table = replace(offers((0, 1, SELF_HOST), price=2.0), cluster=np.array([cluster]))
     found = utilities(table, need=500.0, staff_cost=300.0)[0, 0]
-    price = 2.0 / (0.5 * 500.0 / 1500.0)
+    price = max(2.0, cluster / 500.0)
     gain = 6.0 / (1.0 + exp((128.0 - 130.0) / 4.0))
     assert found == pytest.approx(gain - 1.5 * log1p(price * 500.0 / 100.0) - 1.5 * log1p(300.0 / 100.0), abs=1e-12)
 

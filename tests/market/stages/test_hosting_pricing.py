@@ -25,15 +25,18 @@ def test_the_margin_of_cost_plus_is_a_share_of_the_price():
     assert 1 - 0.6 / price[0] == pytest.approx(0.25)
 
 
-def test_own_machines_reach_half_of_their_best_use_at_the_half_volume():
-    assert hosting.utilisation(np.array([1000.0]), highest=0.5, half_volume=1000.0)[0] == 0.25
-    assert hosting.utilisation(np.array([1e15]), highest=0.5, half_volume=1000.0)[0] == pytest.approx(0.5)
+def test_a_cluster_is_the_whole_accelerators_whose_memory_holds_the_weights():
+    assert hosting.accelerators_needed(np.array([14.0, 66.0, 70.0, 671.0])).tolist() == [1.0, 1.0, 2.0, 11.0]
+    assert np.isnan(hosting.accelerators_needed(np.array([np.nan]))[0])
 
 
-def test_own_machines_cost_full_load_over_use_and_without_use_no_finite_price():
-    found = hosting.own_price(np.array([0.3, 0.3]), np.array([1000.0, 0.0]), highest=0.5, half_volume=1000.0)
-    assert found[0] == pytest.approx(1.2)
-    assert found[1] == np.inf
+def test_a_workload_pays_its_part_of_the_smallest_cluster_by_the_month():
+    assert hosting.cluster_cost(np.array([70.0]), 2.0, 4.0)[0] == pytest.approx(2 * 2.0 * 730 / 4)
+
+
+def test_own_machines_pay_the_cluster_at_small_volumes_and_full_load_at_large_ones():
+    found = hosting.own_price(np.array([0.3, 0.3, 0.3]), np.array([600.0] * 3), np.array([1000.0, 1e5, 0.0]))
+    assert found.tolist() == [pytest.approx(0.6), pytest.approx(0.3), np.inf]
 
 
 def test_split_prices_blend_back_to_the_list_price_at_the_given_ratio():
