@@ -101,3 +101,27 @@ def test_rent_is_observed_in_the_history_and_on_a_trend_after(small_market):
     growth = small_market.parameters["serving.gpu_price_growth"]
     assert supply.gpu_hour(small_market, until - 6) == evidence.gpu_hour_price(until - 6)
     assert supply.gpu_hour(small_market, until + 12) == pytest.approx(evidence.gpu_hour_price(until) * growth)
+
+
+def test_additions_abroad_go_on_from_the_middle_of_the_last_year(small_settings):
+    """The mean month of 2025 stands at the middle of the year: January 2026 is 0.5 + 1/12 years of growth later."""
+    p = small_settings.parameters
+    market = simulated(small_settings)
+    panel = market.record.tables()["panels"]
+    rows = panel["series"] == "world_accelerator_stock"
+    world = dict(zip(panel["month"][rows].tolist(), (panel["value"][rows] * 1e6).tolist(), strict=True))
+    legal = dict(
+        zip(
+            panel["month"][rows].tolist(),
+            panel["value"][panel["series"] == "legal_accelerators_added:CN"] * 1e3,
+            strict=True,
+        )
+    )
+    until = small_settings.history_until
+    abroad = {m: world[m] - world[m - 1] - legal[m] for m in range(small_settings.start + 1, small_settings.end + 1)}
+    mean = np.mean([abroad[m] for m in range(until - 11, until + 1)])
+    fade = p["compute.world.growth_fade"]
+    for after in (1, 7, 12):
+        years = 0.5 + after / 12
+        wanted = mean * p["compute.world.growth"] ** ((1 - np.exp(-fade * years)) / fade)
+        assert abroad[until + after] == pytest.approx(wanted, rel=1e-6)

@@ -8,6 +8,7 @@ import pytest
 from sim.market import demand, offering
 from sim.market.market import Market
 from sim.market.stages import choice
+from sim.months import parse_month
 
 from .twin import Twin, as_array, by_offer, remember
 from .worlds import between, changed, for_all_labs
@@ -51,6 +52,24 @@ CASES = {
     "everybody chooses in the first month": ("2025-01", "2025-12", 1, {}, {}),
     "history before bans, many leaps": ("2024-11", "2025-12", 3, {"demand.ban.start": 2030.0}, {}),
     "bans bind in the history": ("2025-01", "2025-12", 3, {"demand.ban.public": 1.0, "demand.ban.regulated": 1.0}, {}),
+    "a ban comes over users of superseded releases": (
+        "2025-01",
+        "2025-12",
+        8,
+        {
+            "demand.ban.start": 1970 + parse_month("2025-08") / 12,
+            "demand.ban.public": 1.0,
+            "demand.ban.regulated": 1.0,
+            "demand.mix.regulated": 1.0,
+            "demand.enterprise.distrust": 0.0,
+            "demand.enterprise.control_value": 0.0,
+            "demand.enterprise.adoption_cost": 0.0,
+            "demand.enterprise.review_hazard": 0.3,
+            "demand.upgrade_hazard": 0.0,
+            "demand.upgrade_hazard_leap": 0.0,
+        },
+        {"initial_awareness": 1.0},
+    ),
     "first month of the rules": ("2025-10", "2026-12", 4, {"demand.developer.review_hazard": 0.6}, {}),
     "releases are switched off": ("2025-01", "2026-12", 16, {"capability.deprecation": 1.0}, {}),
     "labs value adoption": ("2025-09", "2026-12", 8, {"demand.nest_dissimilarity": 0.2}, {"adoption_value": 0.1}),
@@ -139,6 +158,9 @@ def test_the_cases_reach_every_kind_of_decision(small_settings, monkeypatch):
             reached |= {"leaves"} if left and now >= 0 else set()
             reached |= {"stays out"} if left and now < 0 else set()
             if now >= 0:
+                lab = int(market.releases.lab[now])
+                superseded = twin.still_runs(now, channel) and not twin.on_offer(now, channel)
+                reached |= {"may not keep"} if superseded and twin.barred(i, lab, channel) else set()
                 reached |= {"switched off"} if not twin.still_runs(now, channel) else set()
                 same = (now, channel) == (market.usage.release[i], market.usage.channel[i])
                 reached |= {"keeps an old release"} if same and not twin.on_offer(now, channel) else set()
@@ -148,5 +170,5 @@ def test_the_cases_reach_every_kind_of_decision(small_settings, monkeypatch):
             reached |= {"barred"} if twin.barred(i, market.labs.names.index("DeepSeek"), 0) else set()
     assert reached == {
         *("arrival", "at home", "review", "leaves", "stays out", "switched off", "keeps an old release"),
-        *("changes vendor", "channel 0", "channel 1", "channel 2", "channel 3", "barred"),
+        *("changes vendor", "channel 0", "channel 1", "channel 2", "channel 3", "barred", "may not keep"),
     }
