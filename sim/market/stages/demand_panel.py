@@ -91,6 +91,34 @@ class Demand:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Entries of a first axis gathered in groups; sums add the members of a group in their order.
+
+    A tenth of the time of `np.add.reduceat` along a first axis: one vector addition for all second members, and so on.
+    """
+
+    first: Ints  # (groups,) first member of each
+    later: tuple[tuple[Ints, Ints], ...]  # (groups that have one more member, that member)
+
+    @classmethod
+    def of(cls, group: Ints) -> Groups:
+        """Return the groups of a numbering 0, 1, ... of the entries, shape (entries,)."""
+        members = [np.flatnonzero(group == number) for number in range(int(group.max()) + 1)]
+        later = []
+        for rank in range(1, max(len(one) for one in members)):
+            larger = [number for number, one in enumerate(members) if len(one) > rank]
+            later.append((np.array(larger), np.array([members[number][rank] for number in larger])))
+        return cls(np.array([one[0] for one in members]), tuple(later))
+
+    def sums(self, values: Floats) -> Floats:
+        """Return the sum of each group, shape (groups, rows)."""
+        totals = values[self.first]
+        for groups, members in self.later:
+            totals[groups] += values[members]
+        return totals
+
+
+@dataclass(frozen=True)
 class Block:
     """Some rows of a prepared panel; offers first, in the order of `Prepared.order`."""
 
@@ -113,12 +141,13 @@ class Prepared:
 
     panel: DemandPanel
     order: Ints  # (offers,) original column of each sorted one
-    nest_start: Ints  # (nests,)
+    nests: Groups  # of offers
     nest_size: Ints  # (nests,)
     priced: Ints  # (priced offers,) sorted positions
-    cell_start: Ints  # (cells,) a cell is the part of a nest that belongs to one owner
+    cells: Groups  # of offers; a cell is the part of a nest that belongs to one owner
     cell_of: Ints  # (offers,)
-    cell_owner: Ints  # (cells,)
+    labs: Groups  # of cells, owners in ascending order
+    lab_of: Ints  # (cells,)
     blocks: tuple[Block, ...]
 
 
@@ -138,26 +167,26 @@ class BlockDemand:
 def prepare(panel: DemandPanel, owner: Ints) -> Prepared:
     """Return the panel sorted by nest and owner and cut into blocks; `owner` has shape (offers,)."""
     order = np.lexsort((owner, panel.nest))
-    nest, sorted_owner = panel.nest[order], owner[order]
+    nest, lab = panel.nest[order], np.unique(owner, return_inverse=True)[1][order]
     new_nest = np.append(True, nest[1:] != nest[:-1])
-    new_cell = new_nest | np.append(True, sorted_owner[1:] != sorted_owner[:-1])
-    starts = np.flatnonzero(new_nest)
+    new_cell = new_nest | np.append(True, lab[1:] != lab[:-1])
+    nest_of, cell_of = np.cumsum(new_nest) - 1, np.cumsum(new_cell) - 1
+    lab_of = lab[new_cell]
     has_price = panel.priced[order]
-    priced = np.flatnonzero(has_price)
     rows = len(panel.weight)
     blocks = tuple(
         _block(panel, slice(first, min(rows, first + BLOCK)), order, has_price) for first in range(0, rows, BLOCK)
     )
-    cell_start = np.flatnonzero(new_cell)
     return Prepared(
         panel=panel,
         order=order,
-        nest_start=starts,
-        nest_size=np.diff(starts, append=len(order)),
-        priced=priced,
-        cell_start=cell_start,
-        cell_of=np.cumsum(new_cell) - 1,
-        cell_owner=sorted_owner[cell_start],
+        nests=Groups.of(nest_of),
+        nest_size=np.bincount(nest_of),
+        priced=np.flatnonzero(has_price),
+        cells=Groups.of(cell_of),
+        cell_of=cell_of,
+        labs=Groups.of(lab_of),
+        lab_of=lab_of,
         blocks=blocks,
     )
 
@@ -211,7 +240,7 @@ def evaluate(prepared: Prepared, block: Block, list_prices: Floats) -> BlockDema
     highest = np.maximum(np.maximum(utility.max(axis=0), block.keep), block.outside)
     utility -= highest
     member = np.exp(utility, out=utility)
-    nest = np.add.reduceat(member, prepared.nest_start, axis=0)
+    nest = prepared.nests.sums(member)
     safe = np.maximum(nest, TINY)  # a nest that nobody here can choose; its members weigh nothing
     log_nest = np.log(safe)
     scale = np.exp((lam - 1.0) * log_nest)
@@ -241,7 +270,7 @@ def demand(panel: DemandPanel, prices: Floats) -> Demand:
     rows, offers = panel.fixed.shape
     ready = prepare(panel, np.zeros(offers, np.int64))
     probability, within, quantity = (np.empty((rows, offers)) for _ in range(3))
-    nest_value = np.empty((rows, len(ready.nest_start)))
+    nest_value = np.empty((rows, len(ready.nest_size)))
     keep, outside, logsum = (np.empty(rows) for _ in range(3))
     listed = prices[ready.order[ready.priced]]
     for block in ready.blocks:

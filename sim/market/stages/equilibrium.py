@@ -13,7 +13,8 @@ import numpy as np
 from sim import rng
 from sim.market.stages.demand_panel import DemandPanel, Prepared, prepare
 from sim.market.stages.deviations import DeviationCheck, deviation_gains
-from sim.market.stages.markups import conditions
+from sim.market.stages.markups import conditions, largest_capture
+from sim.market.stages.newton import gradient_derivatives, solve_linear
 from sim.market.tables import Bools, Floats, Ints
 
 NASH, LOCAL_ONLY, MULTIPLE, NOT_CONVERGED = "nash", "local_only", "multiple", "not_converged"
@@ -64,7 +65,7 @@ class Equilibrium:
     iterations: int
     damping: float  # smallest step that was needed, 1 if none
     deviation_gain: float  # largest relative gain of one lab from leaving; NaN where none was searched
-    lab_gain: Floats  # (labs,)
+    lab_gain: Floats  # (labs,), empty where none was searched
     at_zero: Bools  # (offers,) the bound of zero holds the price
     largest_capture: float  # largest probability that one workload chooses one lab; the 50 % condition
     solutions: Floats  # (found, offers) every different solution
@@ -147,73 +148,93 @@ def _same(one: Floats, other: Floats) -> bool:
 def _solve_from(
     ready: Prepared, cost: Floats, adoption_value: Floats, start: Floats, free: Bools, solver: Solver
 ) -> Equilibrium:
-    """Return the fixed point reached from one start: zeta steps, then Broyden's secant steps, damped where needed.
+    """Return the fixed point reached from one start: zeta steps far away, Newton and secant steps near it.
 
-    After two steps in a row that do not improve on the best prices so far, the search goes back to those, forgets
-    its secants and takes steps half as long.
+    After two steps in a row that do not improve on the best prices so far, the search goes back to those and takes
+    zeta steps half as long; steps lengthen again as they improve.
     """
-    columns = np.flatnonzero(free)
-    state = _Distance(ready, cost, adoption_value, columns)
+    state = _Conditions(ready, cost, adoption_value, np.flatnonzero(free))
     prices = start.astype(np.float64)
-    move, size = state.at(prices)
-    scale = np.maximum(np.maximum(prices[columns], np.abs(cost[columns])), np.abs(move))
-    scale[scale == 0.0] = 1.0
+    now = state.at(prices)
+    best, best_now, damping, shortest, worse, iterations = prices, now, 1.0, 1.0, 0, 0
     least = 1.0 / LARGEST_CUT if ready.panel.term.needs_price else 0.0
-    inverse = np.eye(len(columns))
-    best, best_size, damping, worse, iterations = prices.copy(), size, 1.0, 0, 0
-    while best_size > solver.tolerance and iterations < solver.most_iterations:
+    inverse = None
+    while best_now.size > solver.tolerance and iterations < solver.most_iterations:
         iterations += 1
-        before, old_move = prices[columns], move
-        step = (inverse * (move / scale)).sum(axis=1) * scale if best_size < NEAR else move
-        prices[columns] = np.maximum(before + damping * step, least * before)
-        move, size = state.at(prices)
-        if best_size < NEAR:
-            inverse = _secant(inverse, (prices[columns] - before) / scale, (old_move - move) / scale)
-        worse = 0 if size < best_size else worse + 1
-        if size < best_size:
-            best, best_size = prices.copy(), size
+        before = now
+        if damping == 1.0 and now.size < NEAR and (inverse is None or worse):
+            inverse = state.inverse_at(prices, now)
+        step = before.move if inverse is None else (inverse * before.move).sum(axis=1)
+        old, prices = prices, prices.copy()
+        prices[state.columns] = np.maximum(old[state.columns] + damping * step, least * old[state.columns])
+        now = state.at(prices)
+        if inverse is not None:
+            inverse = _secant(inverse, (prices - old)[state.columns], before.move - now.move)
+        if now.size < best_now.size:
+            best, best_now, worse, damping = prices, now, 0, min(1.0, 2.0 * damping)
+        else:
+            worse += 1
         if worse == 2:
-            damping, worse, inverse = 0.5 * damping, 0, np.eye(len(columns))
-            prices = best.copy()
-            move, size = state.at(prices)
-    last = conditions(ready, best, cost, adoption_value)
-    labs = int(ready.cell_owner.max()) + 1
+            damping, worse, inverse = 0.5 * damping, 0, None
+            shortest = min(shortest, damping)
+            prices, now = best, best_now
     return Equilibrium(
         prices=best,
-        status=LOCAL_ONLY if best_size <= solver.tolerance else NOT_CONVERGED,
-        residual=best_size,
+        status=LOCAL_ONLY if best_now.size <= solver.tolerance else NOT_CONVERGED,
+        residual=best_now.size,
         iterations=iterations,
-        damping=damping,
+        damping=shortest,
         deviation_gain=np.nan,
-        lab_gain=np.full(labs, np.nan),
+        lab_gain=np.empty(0),
         at_zero=free & (best == 0.0),
-        largest_capture=last.largest_capture,
+        largest_capture=largest_capture(ready, best),
         solutions=best[None, :],
     )
 
 
 @dataclass(frozen=True)
 class _Distance:
-    """How far prices are from those that the conditions ask for, never below zero."""
+    move: Floats  # (free offers,) way to the prices that the conditions ask for
+    size: float  # its largest length relative to price or cost
+    own_slope: Floats  # (free offers,) Lambda
+    bound: Bools  # (free offers,) the price asked for is zero
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """The fixed-point problem of one month."""
 
     ready: Prepared
     cost: Floats
     adoption_value: Floats
-    columns: Ints
+    columns: Ints  # free offers
 
-    def at(self, prices: Floats) -> tuple[Floats, float]:
-        """Return the way to the prices asked for, (free offers,), and its largest relative length."""
+    def at(self, prices: Floats) -> _Distance:
+        """Return how far prices are from those that the conditions ask for, never below zero."""
         now = conditions(self.ready, prices, self.cost, self.adoption_value)
         own, cost = prices[self.columns], self.cost[self.columns]
         wanted = np.maximum(0.0, cost + now.markup[self.columns])
         wanted = np.where(np.isnan(wanted), own, wanted)  # nobody can choose the offer: any price will do
+        move = wanted - own
         scale = np.maximum(np.maximum(own, wanted), np.abs(cost))
-        away = np.abs(wanted - own)
-        return wanted - own, float(np.divide(away, scale, out=np.zeros(len(own)), where=away > 0.0).max(initial=0.0))
+        size = np.divide(np.abs(move), scale, out=np.zeros(len(own)), where=move != 0.0).max(initial=0.0)
+        return _Distance(move, float(size), now.own_slope[self.columns], wanted == 0.0)
+
+    def inverse_at(self, prices: Floats, now: _Distance) -> Floats:
+        """Return the inverse of minus the derivative of the move, shape (free offers, free offers)."""
+        place = np.searchsorted(np.sort(self.ready.order[self.ready.priced]), self.columns)
+        by_column = np.argsort(self.ready.order[self.ready.priced])[place]
+        matrix = gradient_derivatives(self.ready, prices, self.cost, self.adoption_value)
+        derivative = -matrix[np.ix_(by_column, by_column)]
+        held = now.bound | (now.own_slope == 0.0)
+        derivative /= np.where(held, 1.0, now.own_slope)[:, None]
+        identity = np.eye(len(self.columns))
+        derivative[held] = identity[held]
+        return solve_linear(derivative, identity)
 
 
 def _secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
-    """Return Broyden's update of the inverse: it then maps the change of the residual to the step."""
+    """Return Broyden's update of the inverse: it then maps the change of the move to the step."""
     mapped = (inverse * change).sum(axis=1)
     along = (step[:, None] * inverse).sum(axis=0)
     weight = float((step * mapped).sum())

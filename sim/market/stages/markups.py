@@ -11,16 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.market.stages.demand_panel import (
-    Block,
-    DemandPanel,
-    Prepared,
-    demand,
-    evaluate,
-    prepare,
-    price_derivatives,
-)
-from sim.market.tables import Bools, Floats, Ints
+from sim.market.stages.demand_panel import Block, DemandPanel, Prepared, demand, evaluate, prepare
+from sim.market.tables import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -31,7 +23,6 @@ class MarkupConditions:
     loaded_tokens: Floats  # Mtok/month times loading, Q
     own_slope: Floats  # Mtok^2/(month USD), Lambda
     gradient: Floats  # Mtok/month, derivative of the lab's profit by the list price
-    largest_capture: float  # largest probability that one workload chooses one lab
 
 
 def margins(panel: DemandPanel, prices: Floats, cost: Floats, adoption_value: Floats) -> Floats:
@@ -77,114 +68,73 @@ def markups(panel: DemandPanel, owner: Ints, prices: Floats, cost: Floats, adopt
 def conditions(ready: Prepared, prices: Floats, cost: Floats, adoption_value: Floats) -> MarkupConditions:
     """Return `markups` of a panel that is prepared already; arrays as there."""
     priced = ready.order[ready.priced]
-    listed, margin, value = prices[priced], prices[priced] - cost[priced], adoption_value[ready.order]
-    cells = [np.flatnonzero(ready.cell_owner == lab) for lab in np.unique(ready.cell_owner)]
-    sums, largest = np.zeros((4, len(priced))), 0.0
+    sums = np.zeros((4, len(priced)))
     for block in ready.blocks:
-        part, capture = _block_sums(ready, block, listed, margin, value, cells)
-        sums += part
-        largest = max(largest, capture)
+        row = row_terms(ready, block, prices, cost, adoption_value)
+        steep = block.sensitivity / ready.panel.dissimilarity + ready.panel.term.concavity
+        response = row.response * steep
+        loaded = row.tokens * block.loading
+        sums[0] += loaded.sum(axis=1)
+        sums[1] += np.einsum("jb,jb->j", loaded, response)
+        sums[2] += np.einsum("jb,jb->j", row.tokens, response)
+        sums[3] += row.recaptured.sum(axis=1)
     loaded, own, own_unloaded, recaptured = sums
-    numerator = loaded - value[ready.priced] * own_unloaded + recaptured
+    numerator = loaded - adoption_value[priced] * own_unloaded + recaptured
     markup = np.divide(numerator, own, out=np.full(len(priced), np.nan), where=own > 0.0)
     full = np.zeros((4, len(prices)))
-    full[:, priced] = markup, loaded, own, numerator - margin * own
-    return MarkupConditions(*full, largest_capture=largest)
+    full[:, priced] = markup, loaded, own, numerator - (prices - cost)[priced] * own
+    return MarkupConditions(*full)
 
 
-def _block_sums(
-    ready: Prepared, block: Block, listed: Floats, margin: Floats, value: Floats, cells: list[Ints]
-) -> tuple[Floats, float]:
-    """Return Q, Lambda, L and the recaptured earnings of a block, (4, priced offers), and its largest capture."""
-    panel, lam, priced = ready.panel, ready.panel.dissimilarity, ready.priced
-    now = evaluate(ready, block, listed)
+def largest_capture(ready: Prepared, prices: Floats) -> float:
+    """Return the largest probability that one workload chooses one lab.
+
+    Below one half in every segment, solutions of the first-order conditions are equilibria (Allon, Federgruen and
+    Pierson 2011, for single-product firms).
+    """
+    largest = 0.0
+    for block in ready.blocks:
+        chosen = evaluate(ready, block, prices[ready.order[ready.priced]]).probability
+        largest = max(largest, float(ready.labs.sums(ready.cells.sums(chosen)).max()))
+    return largest
+
+
+@dataclass(frozen=True)
+class RowTerms:
+    """What the conditions add up over the rows of a block; shapes (priced offers, rows), weights included."""
+
+    probability: Floats
+    within: Floats
+    tokens: Floats  # x P
+    margin: Floats  # e, what a token earns
+    response: Floats  # k (v / pain) D', fall of utility by the list price per unit of alpha
+    choice: Floats  # s, alpha times the response
+    lab_earnings: Floats  # E of the offer's lab
+    nest_earnings: Floats  # E of the lab in the offer's nest
+    recaptured: Floats  # s (P E_lab + (1/lambda - 1) P_nest E_nest)
+
+
+def row_terms(ready: Prepared, block: Block, prices: Floats, cost: Floats, adoption_value: Floats) -> RowTerms:
+    """Return the parts of the first-order conditions for the rows of a block; prices as for `markups`."""
+    lam, priced = ready.panel.dissimilarity, ready.priced
+    columns = ready.order[priced]
+    now = evaluate(ready, block, prices[columns])
     tokens = now.probability * now.slope
     tokens *= block.weight * block.need
+    margin = block.loading * (prices - cost)[columns, None]
+    margin += adoption_value[columns, None]
     own_tokens = tokens[priced]
-    earned = tokens * value[:, None]
-    loaded = own_tokens * block.loading
-    earned[priced] += loaded * margin[:, None]
-    in_cell = np.add.reduceat(earned, ready.cell_start, axis=0)
-    chosen = np.add.reduceat(now.probability, ready.cell_start, axis=0)
-    of_lab, capture = np.empty_like(in_cell), 0.0
-    for mine in cells:
-        of_lab[mine] = in_cell[mine].sum(axis=0)
-        capture = max(capture, float(chosen[mine].sum(axis=0).max()))
+    tokens *= adoption_value[ready.order, None]
+    tokens[priced] = own_tokens * margin
+    in_cell = ready.cells.sums(tokens)
+    of_lab = ready.labs.sums(in_cell)
     response = block.rate * now.slope[priced]
+    choice = response * block.sensitivity
     cell = ready.cell_of[priced]
-    recaptured = now.probability[priced] * of_lab[cell]
+    probability, within = now.probability[priced], now.within[priced]
+    lab_earnings, nest_earnings = of_lab[ready.lab_of[cell]], in_cell[cell]
+    recaptured = probability * lab_earnings
     if lam < 1.0:
-        recaptured += (1.0 / lam - 1.0) * now.within[priced] * in_cell[cell]
-    recaptured *= response * block.sensitivity
-    response *= block.sensitivity / lam + panel.term.concavity
-    sums = (loaded, loaded * response, own_tokens * response, recaptured)
-    return np.stack([each.sum(axis=1) for each in sums]), capture
-
-
-def implied_costs(
-    panel: DemandPanel,
-    owner: Ints,
-    prices: Floats,
-    adoption_value: Floats,
-    *,
-    cost: Floats | None = None,
-    free: Bools | None = None,
-) -> Floats:
-    """Return the costs at which given prices solve every lab's first-order conditions.
-
-    The difference from technical cost is the wedge that keeps prices from jumping at the hand-over. At a price of
-    zero the condition is an inequality, and the cost returned is the lowest that satisfies it with equality.
-
-    Parameters
-    ----------
-    owner : array, shape (offers,)
-        Lab whose weights an offer runs on.
-    prices, adoption_value : array, shape (offers,)
-        Observed list prices and value of a token beyond its price [USD/Mtok].
-    cost : array, shape (offers,), optional
-        Costs of offers that are not free; needed if such an offer has a list price.
-    free : array of bool, shape (offers,), optional
-        Offers whose cost is wanted; by default all that have a list price.
-
-    Returns
-    -------
-    array, shape (offers,)
-        Costs [USD/Mtok]; NaN for free offers that nobody can choose, those of `cost` (or 0) for the rest.
-
-    Raises
-    ------
-    ValueError
-        If the cost of an offer with a list price is neither wanted nor given.
-    """
-    free = panel.priced if free is None else free
-    if cost is None and (panel.priced & ~free).any():
-        raise ValueError("the costs of offers with a list price that is not free must be given")
-    known = np.zeros(len(prices)) if cost is None else cost.astype(np.float64)
-    loaded = price_derivatives(panel, prices, loaded=True)
-    plain = price_derivatives(panel, prices)
-    now = demand(panel, prices)
-    quantity = (panel.weight[:, None] * panel.loading * now.quantity * now.probability).sum(axis=0)
-    answer = known.copy()
-    answer[free] = np.nan
-    for lab in np.unique(owner[free]):
-        mine = owner == lab
-        unknown = np.flatnonzero(free & mine & (quantity > 0.0))
-        given = np.flatnonzero(mine & ~free)
-        side = -quantity[unknown]
-        side -= (adoption_value[mine, None] * plain[np.ix_(mine, unknown)]).sum(axis=0)
-        side -= ((prices[given] - known[given])[:, None] * loaded[np.ix_(given, unknown)]).sum(axis=0)
-        answer[unknown] = prices[unknown] - _solve_linear(loaded[np.ix_(unknown, unknown)].T, side)
-    return answer
-
-
-def _solve_linear(matrix: Floats, side: Floats) -> Floats:
-    """Return the solution of a small system by elimination with row pivots, in an order that no library changes."""
-    system = np.column_stack([matrix, side])
-    size = len(side)
-    for column in range(size):
-        pivot = column + int(np.argmax(np.abs(system[column:, column])))
-        system[[column, pivot]] = system[[pivot, column]]
-        system[column] /= system[column, column]
-        others = np.arange(size) != column
-        system[others] -= system[others, column, None] * system[column]
-    return system[:, -1]
+        recaptured += (1.0 / lam - 1.0) * within * nest_earnings
+    recaptured *= choice
+    return RowTerms(probability, within, own_tokens, margin, response, choice, lab_earnings, nest_earnings, recaptured)
