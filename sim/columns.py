@@ -101,7 +101,11 @@ _MARKET = (
     _number("spend_labs", USD_MONTH, "What users pay to labs for their own API."),
     _number("spend_hosts", USD_MONTH, "What users pay to hosts of open weights."),
     _number("spend_self_host", USD_MONTH, "Cost to users of running open weights themselves."),
-    _number("consumer_surplus", USD_MONTH, "Value to users over doing without; changes can be read, the level is uncalibrated."),
+    _number(
+        "consumer_surplus",
+        USD_MONTH,
+        "Value to users over doing without; changes can be read, the level is uncalibrated.",
+    ),
     _text("equilibrium_status", "nash, local_only, multiple or not_converged; missing where none was solved.", True),
     _number("deviation_gain", "1", "Largest relative profit gain a lab could make by changing its prices alone."),
 )
