@@ -1,0 +1,1 @@
+"""Analytic benchmarks: what textbooks say the stages of the market must give, with residuals."""
