@@ -276,8 +276,8 @@ def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
     """Return the observed releases of months `since` to `upto`, both included."""
     rows = []
     names = market.labs.names
-    for seen in evidence.releases(until=upto):
-        if seen.month < since:
+    for seen in evidence.releases(until=market.settings.history_until):
+        if not since <= seen.month <= upto:
             continue
         lab = names.index(seen.lab)
         line = market.lines.names.index(f"{seen.lab}/{seen.line}")

@@ -182,6 +182,7 @@ def _assemble(merged: Layer, chain: list[SourceFile], names: Register, problems:
     warnings: list[str] = []
     _check_dates(events, merged, horizon, problems, warnings)
     check_same_effect(events, merged.places, problems)
+    _check_parts(values, names, merged, problems)
     everything = values | {f"events.{e.id}.{n}": v for e in events for n, v in e.fields.items()}
     pairs = read_correlations(merged.correlations, everything, merged.places, problems, warnings)
     problems.check()
@@ -202,6 +203,17 @@ def _assemble(merged: Layer, chain: list[SourceFile], names: Register, problems:
         files=tuple((f.short, f.digest) for f in chain),
         warnings=(*_without_reason(merged, events), *warnings),
     )
+
+
+def _check_parts(values: dict[str, Value], names: Register, merged: Layer, problems: Problems) -> None:
+    """Report a whole whose parts are all zero: nothing can be divided among them."""
+    wholes: dict[str, list[str]] = {}
+    for path, spec in names.parameters.items():
+        if spec.unit == "parts":
+            wholes.setdefault(path.rpartition(".")[0], []).append(path)
+    for stem, parts in wholes.items():
+        if all(values[path].value == 0 for path in parts):
+            problems.add(merged.places[parts[0]], stem, "all its parts are zero; allowed is at least one above zero")
 
 
 def _name_of_file(file: SourceFile, problems: Problems) -> str:

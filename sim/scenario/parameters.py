@@ -79,7 +79,7 @@ COMPUTE = (
         "China's demand for banned-class accelerators, as a share of world additions",
         "share",
         0,
-        1,
+        0.95,
         {"uniform": [0.08, 0.14]},
         f"China's legal share of the world stock was 11 % in 2022 and 2023, {CHIPS}",
     ),

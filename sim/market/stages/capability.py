@@ -6,7 +6,7 @@ A simple rule in this version. Measured in points, knowledge of lab l moves by
 
 and potential is its level at the hand-over plus what compute and knowledge have added since. `g` is what the frontier
 slope leaves after the compute trend, so one number does not serve both. At the hand-over each lab's knowledge gap is
-the one at which its distance to the frontier stands still under the compute trends of the last two years: the observed
+the one at which its distance to the frontier would stand still that month under the compute trends of the last two years: the observed
 gap is a sawtooth without trend while China's compute fell behind.
 """
 
