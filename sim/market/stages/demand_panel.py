@@ -73,7 +73,7 @@ class DemandPanel:
     @property
     def priced(self) -> Bools:
         """Return which offers have a list price, shape (offers,)."""
-        return (self.loading > 0.0).any(axis=0)
+        return np.asarray((self.loading > 0.0).any(axis=0))
 
 
 @dataclass(frozen=True)

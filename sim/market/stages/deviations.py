@@ -55,7 +55,7 @@ def deviation_gains(
     """Return the largest relative gain in profit found for each lab, all others staying, shape (labs,).
 
     Gains are relative to the lab's profit, or to a millionth of what its tokens earn and cost in absolute terms
-    where its profit is smaller than that. A lab without a free price or without customers gains nothing.
+    where its profit is smaller than that. A lab without customers that could win some gains infinitely much.
 
     Parameters
     ----------
@@ -73,15 +73,12 @@ def deviation_gains(
     gains = np.zeros(int(owner.max()) + 1)
     for lab in np.unique(owner[free]):
         mine = owner == lab
-        turnover = float(np.abs(earned[:, mine]).sum())
-        if turnover == 0.0:
-            continue
-        profit = float(earned[:, mine].sum())
+        scale = max(abs(float(earned[:, mine].sum())), 1e-6 * float(np.abs(earned[:, mine]).sum()))
         best = 0.0
-        for offer in np.flatnonzero(free & mine):
+        for offer in np.flatnonzero(free & mine).tolist():
             best = max(best, _single_gain(panel, now, earned, mine, offer, prices, cost, adoption_value, check))
         best = max(best, _joint_gain(panel, now, owner, lab, prices, cost, adoption_value, free, check))
-        gains[lab] = best / max(abs(profit), 1e-6 * turnover)
+        gains[lab] = best / scale if scale > 0.0 else np.inf if best > 0.0 else 0.0
     return gains
 
 

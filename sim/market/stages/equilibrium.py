@@ -22,6 +22,7 @@ SAME = 1e-7  # two solutions closer than this, relative to their highest price, 
 GAIN = 1e-9  # a deviation counts if it gains more than this share of a lab's profit
 NEAR = 0.1  # relative residual below which secant steps start
 START_SPREAD = 1.5  # log standard deviation of further starting prices
+LEAST_DAMPING = 1.0 / 16.0
 LARGEST_CUT = 8.0  # a step cuts a price at most to this-th where the price term has no value at zero
 
 
@@ -150,8 +151,9 @@ def _solve_from(
 ) -> Equilibrium:
     """Return the fixed point reached from one start: zeta steps far away, Newton and secant steps near it.
 
-    After two steps in a row that do not improve on the best prices so far, the search goes back to those and takes
-    zeta steps half as long; steps lengthen again as they improve.
+    After two steps in a row that lengthen the way, the search goes back to the best prices so far and takes zeta
+    steps half as long, which lengthen again as they improve. At the shortest it goes on from where it is: the way
+    out of a region without a solution leads through worse prices.
     """
     state = _Conditions(ready, cost, adoption_value, np.flatnonzero(free))
     prices = start.astype(np.float64)
@@ -161,23 +163,26 @@ def _solve_from(
     inverse = None
     while best_now.size > solver.tolerance and iterations < solver.most_iterations:
         iterations += 1
-        before = now
-        if damping == 1.0 and now.size < NEAR and (inverse is None or worse):
+        before, old = now, prices
+        if now.size < NEAR and damping == 1.0 and (inverse is None or worse):
             inverse = state.inverse_at(prices, now)
         step = before.move if inverse is None else (inverse * before.move).sum(axis=1)
-        old, prices = prices, prices.copy()
+        prices = old.copy()
         prices[state.columns] = np.maximum(old[state.columns] + damping * step, least * old[state.columns])
         now = state.at(prices)
         if inverse is not None:
             inverse = _secant(inverse, (prices - old)[state.columns], before.move - now.move)
-        if now.size < best_now.size:
-            best, best_now, worse, damping = prices, now, 0, min(1.0, 2.0 * damping)
+        if now.size < before.size:
+            worse, damping = 0, min(1.0, 2.0 * damping)
         else:
             worse += 1
+        if now.size < best_now.size:
+            best, best_now = prices, now
         if worse == 2:
-            damping, worse, inverse = 0.5 * damping, 0, None
-            shortest = min(shortest, damping)
-            prices, now = best, best_now
+            worse, inverse = 0, None
+            if damping > LEAST_DAMPING:
+                damping, prices, now = 0.5 * damping, best, best_now
+                shortest = min(shortest, damping)
     return Equilibrium(
         prices=best,
         status=LOCAL_ONLY if best_now.size <= solver.tolerance else NOT_CONVERGED,

@@ -43,7 +43,7 @@ def profits(panel: DemandPanel, owner: Ints, prices: Floats, cost: Floats, adopt
     now = demand(panel, prices)
     tokens = panel.weight[:, None] * now.quantity * now.probability
     by_offer = (tokens * margins(panel, prices, cost, adoption_value)).sum(axis=0)
-    return np.bincount(owner, by_offer)
+    return np.bincount(owner, by_offer).astype(np.float64)
 
 
 def markups(panel: DemandPanel, owner: Ints, prices: Floats, cost: Floats, adoption_value: Floats) -> MarkupConditions:

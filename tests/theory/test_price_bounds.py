@@ -1,0 +1,175 @@
+"""Every floor, cap and limit of the price stage has a case in which it binds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sim.market.stages import equilibrium
+from sim.market.stages.demand_panel import TINY, demand, prepare
+from sim.market.stages.deviations import DeviationCheck, _tried_prices, deviation_gains
+from sim.market.stages.equilibrium import Solver
+from sim.market.stages.host_entry import free_entry, host_elasticity, host_markup
+from sim.market.stages.implied_costs import implied_costs
+from sim.market.stages.markups import markups
+from sim.market.stages.price_terms import LOG
+from sim.theory.panels import full_case, logit_case, one_type
+
+from .worlds import FINE, QUICK, solve, wild_case, with_panel
+
+
+def test_a_lab_that_values_use_enough_gives_its_service_away_and_would_pay_for_it():
+    case = full_case(32)
+    case = replace(case, adoption_value=np.where(case.owner == 0, 20.0, case.adoption_value))
+    found = solve(case, FINE)
+    assert found.status == "nash"
+    free_of_charge = found.at_zero
+    assert free_of_charge.any()
+    assert (case.owner[free_of_charge] == 0).all()
+    assert not free_of_charge.all()
+    assert (found.prices[free_of_charge] == 0.0).all()
+    now = markups(case.panel, case.owner, found.prices, case.cost, case.adoption_value)
+    assert (now.gradient[free_of_charge] < 0.0).all()
+    others = case.panel.priced & ~free_of_charge
+    assert np.abs(now.gradient[others] / now.loaded_tokens[others]).max() <= 1e-10
+    bound = implied_costs(case.panel, case.owner, found.prices, case.adoption_value)
+    assert (bound[free_of_charge] > case.cost[free_of_charge]).all(), "zero is right up to these costs"
+
+
+def test_a_start_at_zero_leaves_it_where_that_pays():
+    case = full_case(33)
+    found = solve(replace(case, start=np.zeros(len(case.cost))))
+    assert np.abs(found.prices / solve(case).prices - 1.0)[case.panel.priced].max() <= 1e-10
+
+
+def test_steps_are_damped_where_whole_ones_do_not_lead_on():
+    found = solve(wild_case(64))
+    assert found.residual <= 1e-13
+    assert found.damping == 0.5
+    assert solve(full_case(32)).damping == 1.0
+
+
+def test_the_shortest_step_is_reached_and_leads_out():
+    found = solve(wild_case(39), FINE)
+    assert found.status == "nash"
+    assert found.damping == equilibrium.LEAST_DAMPING
+
+
+def test_too_few_iterations_are_not_converged():
+    found = solve(full_case(32), Solver(most_iterations=2))
+    assert found.status == "not_converged"
+    assert found.iterations == 2
+    assert found.residual > 1e-12
+    assert np.isnan(found.deviation_gain)
+    none = solve(full_case(32), Solver(most_iterations=0))
+    assert (none.prices == full_case(32).start).all()
+    assert none.status == "not_converged"
+
+
+def test_a_market_in_which_the_search_finds_no_rest_is_not_converged():
+    found = solve(wild_case(169), FINE)
+    assert found.status == "not_converged"
+    assert found.iterations == 200
+
+
+def test_another_start_can_save_a_first_that_fails():
+    found = solve(wild_case(169), replace(FINE, other_starts=8))
+    assert found.status == "nash"
+
+
+def test_an_offer_that_nobody_can_choose_keeps_its_price():
+    case = full_case(34)
+    lonely = int(np.flatnonzero(case.panel.priced)[2])
+    fixed = case.panel.fixed.copy()
+    fixed[:, lonely] = -np.inf
+    case = with_panel(case, fixed=fixed)
+    found = solve(case, FINE)
+    assert found.status == "nash"
+    assert found.prices[lonely] == case.start[lonely]
+    assert np.isnan(markups(case.panel, case.owner, found.prices, case.cost, case.adoption_value).markup[lonely])
+    assert np.isnan(implied_costs(case.panel, case.owner, found.prices, case.adoption_value)[lonely])
+    nobody = with_panel(case, fixed=np.full_like(fixed, -np.inf))
+    found = solve(nobody, FINE)
+    assert (found.prices == case.start).all()
+    assert found.deviation_gain == 0.0
+
+
+def test_a_line_that_some_rows_cannot_choose_reaches_the_floor_of_its_sum():
+    case = full_case(35)
+    now = demand(case.panel, case.start)
+    impossible = np.isneginf(now.nest_value)
+    assert impossible.any()
+    assert not impossible.all()
+    assert TINY > 0.0
+    assert np.isfinite(now.within).all()
+
+
+def test_a_logarithmic_price_stays_positive_when_a_step_would_cut_it_to_zero():
+    case = one_type(15, 3, term=LOG)
+    case = replace(case, start=case.cost * 1e6)
+    found = solve(case)
+    assert np.abs(found.prices / solve(one_type(15, 3, term=LOG)).prices - 1.0).max() <= 1e-11
+    valued = replace(case, adoption_value=np.full(3, 0.99) * case.cost, start=case.cost * 50.0)
+    assert (solve(valued).prices > 0.0).all()
+    swallowed = replace(case, adoption_value=5.0 * case.cost, start=case.cost)
+    steps = solve(swallowed, replace(QUICK, most_iterations=1))
+    assert (steps.prices >= case.cost / equilibrium.LARGEST_CUT).all()
+
+
+def test_prices_tried_reach_from_nothing_to_a_thousand_margins():
+    tried = _tried_prices(3.0, 1.0, 40)
+    assert tried[0] == 3.0
+    assert tried.min() == 0.0
+    assert tried.max() == pytest.approx(1.0 + 2.0 * 1e3)
+    at_loss = _tried_prices(0.5, 1.0, 40)
+    assert at_loss[0] == 0.5
+    assert at_loss.max() == pytest.approx(0.5 + 0.01 * 1e3)
+    assert _tried_prices(0.0, 0.0, 40).max() == pytest.approx(1e3)
+
+
+def test_a_lab_that_earns_nothing_on_balance_has_a_finite_gain():
+    """Adoption value and loss cancel: profit is no scale, turnover is."""
+    case = logit_case(np.ones((1, 2)), np.ones(1), np.ones(1), np.ones(2))
+    case = replace(case, adoption_value=np.array([0.5, 0.0]))
+    prices = np.array([0.5, 2.0])
+    found = deviation_gains(
+        case.panel,
+        case.owner,
+        prices,
+        case.cost,
+        case.adoption_value,
+        free=np.array([True, True]),
+        check=DeviationCheck(margins=50, joint_moves=0),
+    )
+    assert np.isfinite(found).all()
+
+
+def test_utilities_far_apart_give_gains_and_no_nan():
+    """The second lab has priced itself out of the market: its profit is no scale for what it could gain."""
+    case = logit_case(np.array([[5e3, 0.0], [0.0, 5e3]]), np.array([50.0, 2e3]), np.ones(2), np.ones(2))
+    found = deviation_gains(
+        case.panel,
+        case.owner,
+        np.array([2.0, 3.0]),
+        case.cost,
+        case.adoption_value,
+        free=np.array([True, True]),
+        check=DeviationCheck(margins=100),
+    )
+    assert 1.0 < found[0] < np.inf
+    assert found[1] == np.inf
+
+
+def test_blocks_of_rows_are_whole_and_the_last_is_short():
+    ready = prepare(full_case(36, rows=300).panel, full_case(36, rows=300).owner)
+    assert [len(block.weight) for block in ready.blocks] == [256, 44]
+
+
+def test_there_are_never_fewer_than_two_hosts():
+    tokens = np.array([0.0, 1.0, 1e3, 1e6])
+    hosts = free_entry(2.0, tokens, 20.0)
+    assert hosts.tolist() == [2, 2, 10, 316]
+    assert host_markup(2.0, hosts).tolist() == [1.0, 1.0, 0.2, pytest.approx(2.0 / 316)]
+    assert host_elasticity(np.array(0.37), 2.0, 6) == pytest.approx(-1.11)
