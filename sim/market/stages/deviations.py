@@ -54,7 +54,7 @@ def deviation_gains(
 ) -> Floats:
     """Return the largest relative gain in profit found for each lab, all others staying, shape (labs,).
 
-    Gains are relative to the lab's profit, or to a millionth of what its tokens earn and cost in absolute terms
+    Gains are relative to the lab's profit, or to a millionth of its margins and adoption values in absolute terms
     where its profit is smaller than that. A lab without customers that could win some gains infinitely much.
 
     Parameters
@@ -69,11 +69,14 @@ def deviation_gains(
         How finely to search.
     """
     now = demand(panel, prices)
-    earned = panel.weight[:, None] * now.quantity * now.probability * margins(panel, prices, cost, adoption_value)
+    tokens = panel.weight[:, None] * now.quantity * now.probability
+    earned = tokens * margins(panel, prices, cost, adoption_value)
+    turnover = (tokens * (panel.loading * np.where(panel.priced, np.abs(prices - cost), 0.0))).sum(axis=0)
+    turnover += tokens.sum(axis=0) * np.abs(adoption_value)
     gains = np.zeros(int(owner.max()) + 1)
     for lab in np.unique(owner[free]):
         mine = owner == lab
-        scale = max(abs(float(earned[:, mine].sum())), 1e-6 * float(np.abs(earned[:, mine]).sum()))
+        scale = max(abs(float(earned[:, mine].sum())), 1e-6 * float(turnover[mine].sum()))
         best = 0.0
         for offer in np.flatnonzero(free & mine).tolist():
             best = max(best, _single_gain(panel, now, earned, mine, offer, prices, cost, adoption_value, check))

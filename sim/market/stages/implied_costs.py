@@ -21,7 +21,7 @@ def implied_costs(
     """Return the costs at which given prices solve every lab's first-order conditions.
 
     The difference from technical cost is the wedge that keeps prices from jumping at the hand-over. At a price of
-    zero the condition is an inequality: the cost returned is the highest at which zero is right, all lower ones are too.
+    zero the condition is an inequality: the cost returned is the highest at which zero is right.
 
     Parameters
     ----------
