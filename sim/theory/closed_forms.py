@@ -63,7 +63,7 @@ def rows() -> Iterable[Benchmark]:
     )
     case = one_type(12, 9, owner=np.array([0, 0, 0, 1, 1, 2, 2, 2, 2]))
     found = solve(case)
-    shares = np.bincount(case.owner, demand(case.panel, found.prices).probability[0])
+    shares = np.bincount(case.owner, demand(case.panel, found.prices).probability[0]).astype(np.float64)
     yield Benchmark(
         "equal markup 1 / (alpha (1 - S)) on all offers of a firm",
         "Anderson, de Palma and Thisse 1992",

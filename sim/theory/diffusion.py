@@ -52,9 +52,9 @@ def circle_markup(transport: float, hosts: int) -> float:
         )
         return float(answer.x + 0.5 * step * (low - high) / (low - 2.0 * mid + high))
 
-    return float(
-        brentq(lambda rival: best_reply(rival) - rival, 0.2 * transport / hosts, 4.0 * transport / hosts, xtol=1e-14)
-    )
+    unit = transport / hosts
+    found = brentq(lambda rival: best_reply(rival) - rival, 0.2 * unit, 4.0 * unit, xtol=1e-14, full_output=False)
+    return float(np.asarray(found))
 
 
 def _elasticity_residual() -> float:

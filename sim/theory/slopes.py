@@ -34,7 +34,7 @@ def rows() -> Iterable[Benchmark]:
     """Yield the benchmarks of derivatives."""
     case = full_case(21)
     panel, prices = case.panel, 1.7 * case.cost
-    offers = np.flatnonzero(panel.priced)
+    offers = np.flatnonzero(panel.priced).tolist()
     yield Benchmark("probabilities equal those of the choice stage", "McFadden 1978", _choice_residual(case), 1e-12)
     right = np.stack([differences(lambda p: demand(panel, p).tokens, prices, j) for j in offers], axis=1)
     found = price_derivatives(panel, prices)[:, offers]
@@ -54,7 +54,7 @@ def rows() -> Iterable[Benchmark]:
         differences(
             lambda p: markups(panel, case.owner, p, case.cost, case.adoption_value).gradient[columns], prices, j
         )
-        for j in columns
+        for j in columns.tolist()
     ]
     found = gradient_derivatives(ready, prices, case.cost, case.adoption_value)
     yield Benchmark("derivatives of the conditions", source, _scaled(found, np.stack(second, axis=1)), 1e-8)

@@ -132,7 +132,7 @@ class Block:
     loading: Floats  # (priced offers, rows)
     rate: Floats  # (priced offers, rows) burden per unit of list price [Mtok/USD]
     base_burden: Floats | None  # (priced offers, rows) burden at a list price of zero, None where that is 0
-    slope: Floats  # (offers, rows) D' of offers without a list price, 1 elsewhere
+    held_tokens: Floats  # (offers, rows) weighted tokens, were an offer without a list price chosen; 0 elsewhere
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ class Prepared:
     panel: DemandPanel
     order: Ints  # (offers,) original column of each sorted one
     nests: Groups  # of offers
+    nest_of: Ints  # (offers,)
     nest_size: Ints  # (nests,)
     priced: Ints  # (priced offers,) sorted positions
     cells: Groups  # of offers; a cell is the part of a nest that belongs to one owner
@@ -155,13 +156,14 @@ class Prepared:
 class BlockDemand:
     """Demand of a block; offers first."""
 
-    probability: Floats
-    within: Floats
-    nest_value: Floats
-    keep: Floats
-    outside: Floats
-    slope: Floats  # D' of the burden
-    logsum: Floats
+    probability: Floats  # (offers, rows)
+    within: Floats  # (priced offers, rows) probability given the nest
+    slope: Floats  # (priced offers, rows) D' of the burden
+    nest: Floats  # (nests, rows) sum of exponentials over lambda, relative to the highest
+    highest: Floats  # (rows,) highest utility over lambda
+    keep: Floats  # (rows,)
+    outside: Floats  # (rows,)
+    logsum: Floats  # (rows,)
 
 
 def prepare(panel: DemandPanel, owner: Ints) -> Prepared:
@@ -181,6 +183,7 @@ def prepare(panel: DemandPanel, owner: Ints) -> Prepared:
         panel=panel,
         order=order,
         nests=Groups.of(nest_of),
+        nest_of=nest_of,
         nest_size=np.bincount(nest_of),
         priced=np.flatnonzero(has_price),
         cells=Groups.of(cell_of),
@@ -196,12 +199,12 @@ def _block(panel: DemandPanel, rows: slice, order: Ints, has_price: Bools) -> Bl
     need, sensitivity = panel.need[rows], panel.price_sensitivity[rows]
     rate = need / panel.pain[rows]
     utility = np.ascontiguousarray(panel.fixed[rows].T[order])
-    slope = np.ones_like(utility)
+    held_tokens = np.zeros_like(utility)
     burden = panel.base_price[rows].T[order] * rate
     held = np.flatnonzero(~has_price)
     if len(held):
         utility[held] -= sensitivity * panel.term.value(burden[held])
-        slope[held] = panel.term.slope(burden[held])
+        held_tokens[held] = panel.term.slope(burden[held]) * (panel.weight[rows] * need)
     utility *= scale
     loading = np.ascontiguousarray(panel.loading[rows].T[order][has_price])
     base = np.ascontiguousarray(burden[has_price])
@@ -216,7 +219,7 @@ def _block(panel: DemandPanel, rows: slice, order: Ints, has_price: Bools) -> Bl
         loading=loading,
         rate=loading * rate,
         base_burden=base if base.any() else None,
-        slope=slope,
+        held_tokens=held_tokens,
     )
 
 
@@ -228,33 +231,37 @@ def evaluate(prepared: Prepared, block: Block, list_prices: Floats) -> BlockDema
     list_prices : array, shape (priced offers,)
         List prices in the order of `prepared.priced` [USD/Mtok].
     """
-    panel, lam = prepared.panel, prepared.panel.dissimilarity
+    panel, lam, priced = prepared.panel, prepared.panel.dissimilarity, prepared.priced
     burden = block.rate * list_prices[:, None]
     if block.base_burden is not None:
         burden += block.base_burden
-    utility, slope = block.utility.copy(), block.slope.copy()
-    slope[prepared.priced] = panel.term.slope(burden)
+    member = block.utility.copy()
     bill = panel.term.value(burden)
     bill *= block.sensitivity / lam
-    utility[prepared.priced] -= bill
-    highest = np.maximum(np.maximum(utility.max(axis=0), block.keep), block.outside)
-    utility -= highest
-    member = np.exp(utility, out=utility)
+    member[priced] -= bill
+    highest = np.maximum(np.maximum(member.max(axis=0), block.keep), block.outside)
+    member -= highest
+    np.exp(member, out=member)
+    of_priced = member[priced]
     nest = prepared.nests.sums(member)
     safe = np.maximum(nest, TINY)  # a nest that nobody here can choose; its members weigh nothing
     log_nest = np.log(safe)
     scale = np.exp((lam - 1.0) * log_nest)
     keep, outside = np.exp(lam * (block.keep - highest)), np.exp(lam * (block.outside - highest))
-    total = (nest * scale).sum(axis=0) + keep + outside
-    within = member / np.repeat(safe, prepared.nest_size, axis=0)
-    member *= np.repeat(scale / total, prepared.nest_size, axis=0)
+    total = (nest * scale).sum(axis=0)
+    total += keep
+    total += outside
+    scale /= total
+    member *= np.repeat(scale, prepared.nest_size, axis=0)
+    of_priced /= safe[prepared.nest_of[priced]]
     return BlockDemand(
         probability=member,
-        within=within,
-        nest_value=np.where(nest > 0.0, lam * (highest + log_nest), -np.inf),
+        within=of_priced,
+        slope=panel.term.slope(burden),
+        nest=nest,
+        highest=highest,
         keep=keep / total,
         outside=outside / total,
-        slope=slope,
         logsum=lam * highest + np.log(total),
     )
 
@@ -268,18 +275,23 @@ def demand(panel: DemandPanel, prices: Floats) -> Demand:
         List prices [USD/Mtok]; those of offers without one are not read.
     """
     rows, offers = panel.fixed.shape
+    lam, priced = panel.dissimilarity, panel.priced
     ready = prepare(panel, np.zeros(offers, np.int64))
-    probability, within, quantity = (np.empty((rows, offers)) for _ in range(3))
+    probability, within = np.empty((rows, offers)), np.empty((rows, offers))
     nest_value = np.empty((rows, len(ready.nest_size)))
     keep, outside, logsum = (np.empty(rows) for _ in range(3))
-    listed = prices[ready.order[ready.priced]]
     for block in ready.blocks:
-        now = evaluate(ready, block, listed)
+        now = evaluate(ready, block, prices[ready.order[ready.priced]])
         probability[block.rows, ready.order] = now.probability.T
-        within[block.rows, ready.order] = now.within.T
-        quantity[block.rows, ready.order] = (now.slope * block.need).T
-        nest_value[block.rows] = now.nest_value.T
         keep[block.rows], outside[block.rows], logsum[block.rows] = now.keep, now.outside, now.logsum
+        possible = now.nest > 0.0
+        value = np.log(now.nest, out=np.full_like(now.nest, -np.inf), where=possible)
+        nest_value[block.rows] = (lam * (now.highest + value)).T
+        chance = np.repeat(ready.nests.sums(now.probability), ready.nest_size, axis=0)
+        share = np.divide(now.probability, chance, out=np.zeros_like(chance), where=chance > 0.0)
+        within[block.rows, ready.order] = share.T
+    paid = panel.loading * np.where(priced, prices, 0.0) + panel.base_price
+    quantity = panel.term.quantity(paid, panel.need[:, None], panel.pain[:, None])
     tokens = (panel.weight[:, None] * quantity * probability).sum(axis=0)
     return Demand(probability, within, nest_value, keep, outside, quantity, tokens, logsum)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim import rng
-from sim.market.stages.demand_panel import Demand, DemandPanel, demand, evaluate, prepare
-from sim.market.stages.markups import margins
+from sim.market.stages.demand_panel import Demand, DemandPanel, demand, prepare
+from sim.market.stages.markups import earnings, margins
 from sim.market.tables import Bools, Floats, Ints
 
 CHUNK = 65_536  # elements evaluated together, so that a few arrays stay in the second-level cache
@@ -37,8 +37,8 @@ class DeviationCheck:
         Key of the random moves.
     """
 
-    margins: int = 48
-    joint_moves: int = 8
+    margins: int = 32
+    joint_moves: int = 4
     seed: int = 0
 
 
@@ -74,15 +74,55 @@ def deviation_gains(
     turnover = (tokens * (panel.loading * np.where(panel.priced, np.abs(prices - cost), 0.0))).sum(axis=0)
     turnover += tokens.sum(axis=0) * np.abs(adoption_value)
     gains = np.zeros(int(owner.max()) + 1)
-    for lab in np.unique(owner[free]):
-        mine = owner == lab
+    for number in np.unique(owner[free]):
+        mine = owner == number
         scale = max(abs(float(earned[:, mine].sum())), 1e-6 * float(turnover[mine].sum()))
-        best = 0.0
-        for offer in np.flatnonzero(free & mine).tolist():
-            best = max(best, _single_gain(panel, now, earned, mine, offer, prices, cost, adoption_value, check))
-        best = max(best, _joint_gain(panel, now, owner, lab, prices, cost, adoption_value, free, check))
-        gains[lab] = best / scale if scale > 0.0 else np.inf if best > 0.0 else 0.0
+        lab = _lab_of(panel, now, np.where(mine, earned, 0.0), mine, free, prices, cost, adoption_value)
+        singles = [_single_gain(lab, offer, check) for offer in np.flatnonzero(lab.free).tolist()]
+        best = max(0.0, _joint_gain(lab, int(number), check), *singles)
+        gains[number] = best / scale if scale > 0.0 else np.inf if best > 0.0 else 0.0
     return gains
+
+
+@dataclass(frozen=True)
+class _Lab:
+    """What one lab sees: the nests in which it has an offer; all else is part of the outside option."""
+
+    panel: DemandPanel
+    mine: Bools  # (offers,)
+    free: Bools  # (offers,) its own that it may reprice
+    prices: Floats  # (offers,)
+    cost: Floats  # (offers,)
+    adoption_value: Floats  # (offers,)
+    nest_value: Floats  # (rows, nests) in the order of np.unique
+    earned: Floats  # (rows, offers) USD/month, 0 for offers of others
+
+
+def _lab_of(
+    panel: DemandPanel,
+    now: Demand,
+    earned: Floats,
+    mine: Bools,
+    free: Bools,
+    prices: Floats,
+    cost: Floats,
+    adoption_value: Floats,
+) -> _Lab:
+    nests = np.unique(panel.nest)
+    touched = np.isin(nests, panel.nest[mine])
+    columns = np.flatnonzero(np.isin(panel.nest, nests[touched]))
+    rest = [now.nest_value[:, ~touched], panel.keep[:, None], panel.outside[:, None]]
+    seen = replace(
+        panel,
+        fixed=panel.fixed[:, columns],
+        loading=panel.loading[:, columns],
+        base_price=panel.base_price[:, columns],
+        nest=panel.nest[columns],
+        keep=np.full(len(panel.keep), -np.inf),
+        outside=_log_sum(np.concatenate(rest, axis=1)),
+    )
+    own = (mine[columns], (free & mine)[columns], prices[columns], cost[columns], adoption_value[columns])
+    return _Lab(seen, *own, now.nest_value[:, touched], earned[:, columns])
 
 
 def _tried_prices(price: float, cost: float, number: int) -> Floats:
@@ -94,67 +134,52 @@ def _tried_prices(price: float, cost: float, number: int) -> Floats:
     return np.concatenate([[price], below, floor + scale * factors])
 
 
-def _positive(panel: DemandPanel, tried: Floats) -> Floats:
-    return tried[tried > 0.0] if panel.term.needs_price else tried
-
-
-def _single_gain(
-    panel: DemandPanel,
-    now: Demand,
-    earned: Floats,
-    mine: Bools,
-    offer: int,
-    prices: Floats,
-    cost: Floats,
-    adoption_value: Floats,
-    check: DeviationCheck,
-) -> float:
+def _single_gain(lab: _Lab, offer: int, check: DeviationCheck) -> float:
     """Return the gain [USD/month] of the best single price; only the offer's nest and the total move with it."""
+    panel, lam = lab.panel, lab.panel.dissimilarity
     rows = np.flatnonzero(np.isfinite(panel.fixed[:, offer]) & (panel.weight > 0.0))
     mates = panel.nest == panel.nest[offer]
-    others = mates.copy()
-    others[offer] = False
-    lam = panel.dissimilarity
-    utility = _utilities(panel, prices, rows)
-    nest_rest = _log_sum(utility[:, others] / lam)
-    nests = np.unique(panel.nest)
-    rest = [
-        now.nest_value[rows][:, nests != panel.nest[offer]],
-        panel.keep[rows, None],
-        panel.outside[rows, None],
-    ]
-    rest = _log_sum(np.concatenate(rest, axis=1))
-    tried = _positive(panel, _tried_prices(prices[offer], cost[offer], check.margins))
-    with_nest = earned[rows][:, mine & others].sum(axis=1)
-    elsewhere = earned[rows][:, mine & ~mates].sum(axis=1)
-    rate = panel.loading[rows, offer] * panel.need[rows] / panel.pain[rows]
-    base = panel.base_price[rows, offer] * panel.need[rows] / panel.pain[rows]
-    per_token = panel.weight[rows] * panel.need[rows]
+    others = np.flatnonzero(mates & (np.arange(len(mates)) != offer))
+    other_nests = np.unique(panel.nest) != panel.nest[offer]
+    nest_rest = _log_sum(_utilities(lab, rows, others) / lam)
+    rest = _log_sum(np.column_stack([lab.nest_value[rows][:, other_nests], panel.outside[rows]]))
+    with_nest = lab.earned[np.ix_(rows, others)].sum(axis=1)
+    elsewhere = lab.earned[rows][:, ~mates].sum(axis=1)
+    loading, sensitivity = panel.loading[rows, offer], panel.price_sensitivity[rows]
+    per_money = panel.need[rows] / panel.pain[rows]
+    weighted_need = panel.weight[rows] * panel.need[rows]
+    old = _utilities(lab, rows, np.array([offer]))[:, 0] / lam
+    old_inclusive = _log_add(nest_rest, old)
+    old_total = _log_add(rest, lam * old_inclusive)
+    tried = _tried_prices(lab.prices[offer], lab.cost[offer], check.margins)
+    tried = tried[tried > 0.0] if panel.term.needs_price else tried
     total = np.empty(len(tried))
     at_once = max(1, CHUNK // max(1, len(rows)))
-    old_nest = lam * np.logaddexp(nest_rest, utility[:, offer] / lam)
-    old_total = np.logaddexp(rest, old_nest)
     for first in range(0, len(tried), at_once):
         price = tried[first : first + at_once, None]
-        burden = rate * price + base
-        own = (panel.fixed[rows, offer] - panel.price_sensitivity[rows] * panel.term.value(burden)) / lam
+        burden = (loading * price + panel.base_price[rows, offer]) * per_money
+        own = (panel.fixed[rows, offer] - sensitivity * panel.term.value(burden)) / lam
         inclusive = _log_add(nest_rest, own)
-        nest = lam * inclusive
-        all_options = _log_add(rest, nest)
-        probability = np.exp(own - inclusive + nest - all_options)
-        margin = panel.loading[rows, offer] * (price - cost[offer]) + adoption_value[offer]
-        value = margin * per_token * panel.term.slope(burden) * probability
-        in_nest = (nest - inclusive - all_options) - (old_nest - old_nest / lam - old_total)
-        value += with_nest * np.exp(np.minimum(in_nest, LARGEST_EXPONENT))
-        value += elsewhere * np.exp(np.minimum(old_total - all_options, LARGEST_EXPONENT))
+        all_options = _log_add(rest, lam * inclusive)
+        probability = np.exp(own + (lam - 1.0) * inclusive - all_options)
+        margin = loading * (price - lab.cost[offer]) + lab.adoption_value[offer]
+        value = margin * weighted_need * panel.term.slope(burden) * probability
+        freed = old_total - all_options
+        if len(others):
+            in_nest = (lam - 1.0) * (inclusive - old_inclusive) + freed
+            value += with_nest * np.exp(np.minimum(in_nest, LARGEST_EXPONENT))
+        value += elsewhere * np.exp(np.minimum(freed, LARGEST_EXPONENT))
         total[first : first + at_once] = value.sum(axis=1)
     return float(total[1:].max() - total[0])
 
 
-def _utilities(panel: DemandPanel, prices: Floats, rows: Ints) -> Floats:
-    paid = panel.loading[rows] * np.where(panel.priced, prices, 0.0) + panel.base_price[rows]
+def _utilities(lab: _Lab, rows: Ints, offers: Ints) -> Floats:
+    """Return utilities at the present prices, shape (rows, offers)."""
+    panel, at = lab.panel, np.ix_(rows, offers)
+    listed = np.where(panel.priced, lab.prices, 0.0)[offers]
+    paid = panel.loading[at] * listed + panel.base_price[at]
     bill = panel.term.disutility(paid, panel.need[rows, None], panel.pain[rows, None])
-    return panel.fixed[rows] - panel.price_sensitivity[rows, None] * bill
+    return panel.fixed[at] - panel.price_sensitivity[rows, None] * bill
 
 
 def _log_sum(values: Floats) -> Floats:
@@ -171,58 +196,21 @@ def _log_add(one: Floats, other: Floats) -> Floats:
     return highest + np.log(np.exp(one - highest) + np.exp(other - highest))
 
 
-def _joint_gain(
-    panel: DemandPanel,
-    now: Demand,
-    owner: Ints,
-    lab: int,
-    prices: Floats,
-    cost: Floats,
-    adoption_value: Floats,
-    free: Bools,
-    check: DeviationCheck,
-) -> float:
+def _joint_gain(lab: _Lab, number: int, check: DeviationCheck) -> float:
     """Return the gain [USD/month] of the best joint move of a lab's free prices."""
-    moving = np.flatnonzero(free & (owner == lab))
+    moving = np.flatnonzero(lab.free)
     if check.joint_moves == 0 or len(moving) < 2:
         return 0.0
-    columns, seen = _seen_by(panel, now, owner == lab)
-    mine = owner[columns] == lab
-    tried = np.tile(prices, (1 + 2 * check.joint_moves, 1))
-    tried[1:, moving] = _joint_moves(prices[moving], cost[moving], lab, check)
-    totals = np.empty(len(tried))
-    ready = prepare(seen, np.zeros(len(columns), np.int64))
-    listed = columns[ready.order[ready.priced]]
-    for number, trial in enumerate(tried):
-        if panel.term.needs_price and not (trial[moving] > 0.0).all():
-            totals[number] = -np.inf
-            continue
-        margin = margins(seen, trial[columns], cost[columns], adoption_value[columns])[:, ready.order]
-        total = 0.0
-        for block in ready.blocks:
-            part = evaluate(ready, block, trial[listed])
-            tokens = part.probability * part.slope * (block.weight * block.need)
-            total += float((tokens * margin[block.rows].T)[mine[ready.order]].sum())
-        totals[number] = total
+    tried = np.tile(lab.prices, (1 + 2 * check.joint_moves, 1))
+    tried[1:, moving] = _joint_moves(lab.prices[moving], lab.cost[moving], number, check)
+    ready = prepare(lab.panel, np.zeros(len(lab.prices), np.int64))
+    mine = np.flatnonzero(lab.mine[ready.order])
+    totals = np.full(len(tried), -np.inf)
+    for trial, prices in enumerate(tried):
+        if not lab.panel.term.needs_price or (prices[moving] > 0.0).all():
+            parts = [earnings(ready, block, prices, lab.cost, lab.adoption_value) for block in ready.blocks]
+            totals[trial] = np.sum([part.earned[mine].sum() for part in parts])
     return float(totals[1:].max() - totals[0])
-
-
-def _seen_by(panel: DemandPanel, now: Demand, mine: Bools) -> tuple[Ints, DemandPanel]:
-    """Return the columns of all nests with an offer of the lab and a panel of them; the rest is its outside option."""
-    nests = np.unique(panel.nest)
-    touched = np.isin(nests, panel.nest[mine])
-    columns = np.flatnonzero(np.isin(panel.nest, nests[touched]))
-    rest = [now.nest_value[:, ~touched], panel.keep[:, None], panel.outside[:, None]]
-    seen = replace(
-        panel,
-        fixed=panel.fixed[:, columns],
-        loading=panel.loading[:, columns],
-        base_price=panel.base_price[:, columns],
-        nest=panel.nest[columns],
-        keep=np.full(len(panel.keep), -np.inf),
-        outside=_log_sum(np.concatenate(rest, axis=1)),
-    )
-    return columns, seen
 
 
 def _joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -> Floats:

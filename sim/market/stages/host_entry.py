@@ -13,7 +13,7 @@ from sim.market.tables import Floats, Ints
 LEAST_HOSTS = 2
 
 
-def host_markup(transport: float, hosts: Floats | Ints) -> Floats:
+def host_markup(transport: float, hosts: Floats | Ints | int) -> Floats:
     """Return the markup over cost of equally spaced hosts, t / n [USD/Mtok], shape of `hosts`."""
     return transport / np.asarray(hosts, np.float64)
 
@@ -33,6 +33,6 @@ def free_entry(transport: float, tokens: Floats, fixed_cost: float) -> Ints:
     return np.maximum(LEAST_HOSTS, np.floor(np.sqrt(transport * tokens / fixed_cost))).astype(np.int64)
 
 
-def host_elasticity(price: Floats, transport: float, hosts: Floats | Ints) -> Floats:
+def host_elasticity(price: Floats, transport: float, hosts: Floats | Ints | int) -> Floats:
     """Return the elasticity of one host's tokens to its own price at equal prices, -p n / t."""
     return -price * hosts / transport

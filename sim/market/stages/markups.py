@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.market.stages.demand_panel import Block, DemandPanel, Prepared, demand, evaluate, prepare
+from sim.market.stages.demand_panel import Block, BlockDemand, DemandPanel, Prepared, demand, evaluate, prepare
 from sim.market.tables import Floats, Ints
 
 
@@ -114,27 +114,54 @@ class RowTerms:
     recaptured: Floats  # s (P E_lab + (1/lambda - 1) P_nest E_nest)
 
 
-def row_terms(ready: Prepared, block: Block, prices: Floats, cost: Floats, adoption_value: Floats) -> RowTerms:
-    """Return the parts of the first-order conditions for the rows of a block; prices as for `markups`."""
-    lam, priced = ready.panel.dissimilarity, ready.priced
-    columns = ready.order[priced]
+@dataclass(frozen=True)
+class Earnings:
+    """What a block chooses and what that earns the labs whose weights it runs on; offers first, weights included."""
+
+    now: BlockDemand
+    probability: Floats  # (priced offers, rows)
+    tokens: Floats  # (priced offers, rows)
+    margin: Floats  # (priced offers, rows) USD/Mtok
+    earned: Floats  # (offers, rows) USD/month
+
+
+def earnings(ready: Prepared, block: Block, prices: Floats, cost: Floats, adoption_value: Floats) -> Earnings:
+    """Return what each row of a block earns the labs at given list prices; prices as for `markups`."""
+    columns = ready.order[ready.priced]
     now = evaluate(ready, block, prices[columns])
-    tokens = now.probability * now.slope
+    probability = now.probability[ready.priced]
+    tokens = probability * now.slope
     tokens *= block.weight * block.need
     margin = block.loading * (prices - cost)[columns, None]
     margin += adoption_value[columns, None]
-    own_tokens = tokens[priced]
-    tokens *= adoption_value[ready.order, None]
-    tokens[priced] = own_tokens * margin
-    in_cell = ready.cells.sums(tokens)
+    earned = now.probability * block.held_tokens
+    earned *= adoption_value[ready.order, None]
+    earned[ready.priced] = tokens * margin
+    return Earnings(now, probability, tokens, margin, earned)
+
+
+def row_terms(ready: Prepared, block: Block, prices: Floats, cost: Floats, adoption_value: Floats) -> RowTerms:
+    """Return the parts of the first-order conditions for the rows of a block; prices as for `markups`."""
+    lam = ready.panel.dissimilarity
+    got = earnings(ready, block, prices, cost, adoption_value)
+    in_cell = ready.cells.sums(got.earned)
     of_lab = ready.labs.sums(in_cell)
-    response = block.rate * now.slope[priced]
+    response = block.rate * got.now.slope
     choice = response * block.sensitivity
-    cell = ready.cell_of[priced]
-    probability, within = now.probability[priced], now.within[priced]
+    cell = ready.cell_of[ready.priced]
     lab_earnings, nest_earnings = of_lab[ready.lab_of[cell]], in_cell[cell]
-    recaptured = probability * lab_earnings
+    recaptured = got.probability * lab_earnings
     if lam < 1.0:
-        recaptured += (1.0 / lam - 1.0) * within * nest_earnings
+        recaptured += (1.0 / lam - 1.0) * got.now.within * nest_earnings
     recaptured *= choice
-    return RowTerms(probability, within, own_tokens, margin, response, choice, lab_earnings, nest_earnings, recaptured)
+    return RowTerms(
+        got.probability,
+        got.now.within,
+        got.tokens,
+        got.margin,
+        response,
+        choice,
+        lab_earnings,
+        nest_earnings,
+        recaptured,
+    )
