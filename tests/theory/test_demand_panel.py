@@ -273,3 +273,15 @@ def test_a_panel_may_have_a_single_offer_and_row():
         nest=np.zeros(1, int),
     )
     assert demand(panel, np.zeros(1)).probability[0, 0] == pytest.approx(0.5, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", ["bill", "linear"])
+def test_derivatives_of_loaded_tokens_are_symmetric(name):
+    """Surplus in USD is their potential by Roy's identity, row by row."""
+    panel = replace(CASE.panel, term=PRICE_TERMS[name])
+    if name == "linear":
+        panel = replace(panel, pain=100.0 * panel.pain)
+    matrix = price_derivatives(panel, PRICES, loaded=True)
+    assert np.abs(matrix - matrix.T).max() <= 1e-12 * np.abs(matrix).max()
+    plain = price_derivatives(panel, PRICES)
+    assert np.abs(plain - plain.T).max() > 1e-3 * np.abs(plain).max(), "tokens not weighted by loading need not be"
