@@ -33,12 +33,6 @@ class ResultError(SimError):
     exit_code = 2
 
 
-class CheckFailed(SimError):
-    """A check whose answer is negative: damage found, contents differ."""
-
-    exit_code = 1
-
-
 class WriteError(SimError):
     """The disk refused: path and bytes needed are in the message."""
 

@@ -240,6 +240,9 @@ def add_files(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> Non
             raise ValueError(f"{name!r} is not a file below {' or '.join(DERIVED)}")
     with storage.hold(place):
         facts = read_manifest(place)
+        # Unlisted first: a crash between the files leaves derived files that nobody vouches for, not damage.
+        if any(facts["files"].pop(name, None) for name in files):
+            storage.replace_file(place / MANIFEST, manifest.to_json(facts))
         for name, data in files.items():
             storage.replace_file(place / name, data)
             facts["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}

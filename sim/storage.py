@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import warnings
@@ -71,13 +72,16 @@ def hold(folder: str | os.PathLike[str]) -> Iterator[None]:
 def _locked(place: Path, lock: Path) -> int | None:
     """Return an open, locked file; None, with a warning, where the system has no file locks."""
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(place, error, 0) from error
+    try:
         import fcntl
     except ImportError:
         warnings.warn("this system has no file locks: do not write one folder from two processes", stacklevel=4)
         return None
     while True:
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         except OSError as error:
             raise write_error(place, error, 0) from error
@@ -99,7 +103,8 @@ def _locked(place: Path, lock: Path) -> int | None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a new file completely and flush it to disk; an existing one is an error."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o644)
     try:
         rest = memoryview(content)
         while rest:
@@ -134,9 +139,11 @@ def replace_file(path: Path, content: bytes) -> None:
         write_bytes(partial, content)
         os.replace(partial, path)
         flush_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
-        raise write_error(path, error, len(content)) from error
+        if isinstance(error, OSError):
+            raise write_error(path, error, len(content)) from error
+        raise
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -199,8 +206,8 @@ def leftovers(folder: Path, kind: str) -> list[Path]:
     """Return what a crashed writer of this very folder left beside it; `kind` is ``tmp`` or ``old``."""
     if not folder.parent.is_dir():
         return []
-    start = f".{folder.name}.{kind}-"
-    return sorted(path for path in folder.parent.iterdir() if path.name.startswith(start))
+    ours = re.compile(re.escape(f".{folder.name}.{kind}-") + r"\d+-[0-9a-f]{8}")
+    return sorted(path for path in folder.parent.iterdir() if ours.fullmatch(path.name))
 
 
 def recover(folder: Path) -> None:

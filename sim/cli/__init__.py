@@ -25,7 +25,7 @@ COMMANDS = {
     "diff": ("sim.cli.results", "diff", "Compare two scenarios or two results."),
     "export": ("sim.cli.results", "export", "Write CSV or XLSX copies of a result."),
 }
-INTERRUPTED, TERMINATED, INTERNAL = 130, 143, 70
+INTERRUPTED, TERMINATED, INTERNAL, CANNOT_WRITE = 130, 143, 70, 74
 
 
 class Commands(click.Group):
@@ -92,6 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if os.environ.get("SIM_DEBUG") == "1":
+            raise
+        click.echo(f"cannot read or write {error.filename or 'the output'}: {error.strerror}", err=True)
+        return CANNOT_WRITE
     except Exception as error:
         if os.environ.get("SIM_DEBUG") == "1":
             raise

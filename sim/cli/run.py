@@ -47,10 +47,10 @@ def run(
         for warning in loaded.warnings:
             click.echo(warning, err=True)
     from sim.experiment.executors import usable_cores
-    from sim.experiment.run import check_cost, run_options
+    from sim.experiment.run import affordable_jobs, check_cost, run_options
 
-    jobs = jobs or usable_cores()
     folder = out or Path("outputs") / loaded.name
+    jobs = jobs or affordable_jobs(loaded, usable_cores())
     if not force:
         check_cost(loaded, jobs)
     from sim.manifest import run_key
@@ -58,8 +58,8 @@ def run(
     from sim.storage import hold
 
     key = run_key(loaded, seed=loaded.seed, runs=loaded.runs, workloads=loaded.workloads, options=run_options(loaded))
-    if not force and not csv and same_run(folder, key):
-        _report_existing(folder, quiet, as_json)
+    if not force and same_run(folder, key):
+        _report_existing(folder, csv=csv, quiet=quiet, as_json=as_json)
         return
     check_replaceable(folder, force=force, key=key)
     with hold(folder):  # for the whole run: a second one learns at once, and a full or closed disk is found now
@@ -103,10 +103,15 @@ def _save_and_show(results: Any, folder: Path, *, force: bool, csv: bool, quiet:
         )
 
 
-def _report_existing(folder: Path, quiet: bool, as_json: bool) -> None:
+def _report_existing(folder: Path, *, csv: bool, quiet: bool, as_json: bool) -> None:
     from sim.results import load_results
 
     results = load_results(folder)
+    if csv and not (folder / "market.csv").exists():
+        from sim.present.figures import render_all
+        from sim.results import save
+
+        results = save(results, folder, force=True, figures=render_all(results), csv=True)
     if as_json:
         _print_json(results, folder, reused=True)
     elif not quiet:
@@ -117,7 +122,7 @@ def _report_existing(folder: Path, quiet: bool, as_json: bool) -> None:
 
 
 def _print_table(results: Any, folder: Path) -> None:
-    from sim.present.screen import outcome_table
+    from sim.present.screen import evidence_line, outcome_table
 
     click.echo(outcome_table(results))
     seconds = results.manifest["process"]["seconds"]
@@ -127,6 +132,7 @@ def _print_table(results: Any, folder: Path) -> None:
     click.echo(f"  pictures   {folder}/figures/adoption.png, prices.png, capability.png, compute.png")
     click.echo(f"  tables     {folder}/summary.csv, market.parquet and four more")
     click.echo(f"  inputs     {folder}/scenario.resolved.yaml, manifest.json")
+    click.echo(evidence_line(results))
 
 
 def _print_json(results: Any, folder: Path, *, reused: bool) -> None:

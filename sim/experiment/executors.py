@@ -77,7 +77,7 @@ def completed(
     flying: dict[Future[Any], Any] = {}
     while True:
         for item in waiting:
-            flying[executor.submit(task, item)] = item
+            flying[_submitted(executor, task, item)] = item
             if len(flying) >= WINDOW * workers:
                 break
         if not flying:
@@ -88,7 +88,18 @@ def completed(
             try:
                 yield item, future.result()
             except BrokenProcessPool as error:
-                raise WorkerLost(
-                    f"a worker process died while run {item} was under way: for want of memory (try --jobs 1 or fewer "
-                    "--workloads), or in a script that calls sim.run with jobs > 1 outside `if __name__ == '__main__':`"
-                ) from error
+                raise _lost(item) from error
+
+
+def _submitted(executor: Executor, task: Callable[..., Any], item: Any) -> Future[Any]:
+    try:
+        return executor.submit(task, item)
+    except BrokenProcessPool as error:
+        raise _lost(item) from error
+
+
+def _lost(item: Any) -> WorkerLost:
+    return WorkerLost(
+        f"a worker process died about run {item}: for want of memory (try --jobs 1 or fewer --workloads), or in a "
+        "script that calls sim.run with jobs > 1 outside `if __name__ == '__main__':`"
+    )

@@ -134,6 +134,15 @@ def _computed(scenario: Scenario, workers: int):
         yield from completed(pool, partial(simulate, scenario), range(scenario.runs), workers=workers)
 
 
+def affordable_jobs(scenario: Scenario, cores: int) -> int:
+    """Return how many processes fit in memory, at least one and at most one a core."""
+    return max(1, min(cores, int(available_memory() // _bytes_a_process(scenario))))
+
+
+def _bytes_a_process(scenario: Scenario) -> float:
+    return BYTES_A_PROCESS + BYTES_A_WORKLOAD * scenario.workloads
+
+
 def check_cost(scenario: Scenario, jobs: int) -> None:
     """Refuse an ensemble that cannot fit in memory or would take days.
 
@@ -143,7 +152,7 @@ def check_cost(scenario: Scenario, jobs: int) -> None:
         With the estimate and what to change.
     """
     workers = min(jobs, scenario.runs)
-    needed = workers * (BYTES_A_PROCESS + BYTES_A_WORKLOAD * scenario.workloads)
+    needed = workers * _bytes_a_process(scenario)
     available = available_memory()
     if needed > available:
         raise UsageError(

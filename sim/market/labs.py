@@ -79,14 +79,6 @@ class HostMarket(mesa.Agent):
         """Return the price of an open release that nobody has listed (eq. 23): cost plus the margin [USD/Mtok]."""
         return hosting.cost_plus(cost, self.margin)
 
-    def prices(self, opening: Floats, cost_since_release: Floats) -> Floats:
-        """Return this month's prices [USD/Mtok] (eq. 23): the margin of the release month over a cost that has moved.
-
-        Parameters
-        ----------
-        opening : array, shape (releases,)
-            List price of the release, as last changed in the replayed history.
-        cost_since_release : array, shape (releases,)
-            Serving cost now over that of the release month.
-        """
-        return opening * cost_since_release
+    def prices(self, cost: Floats) -> Floats:
+        """Return this month's prices for serving releases at a cost [USD/Mtok]: cost plus the margin (eq. 23)."""
+        return hosting.cost_plus(cost, self.margin)

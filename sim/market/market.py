@@ -7,13 +7,13 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import demand, observe, offering, setup, supply
+from sim.market import demand, observe, offering, resources, setup, supply
 from sim.market.adopters import Adopters, Developers, Enterprises
 from sim.market.governments import Government, Policy, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
-from sim.market.stages import observation
+from sim.market.stages import compute, observation
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
 from sim.months import format_month
 from sim.record import Record
@@ -58,10 +58,11 @@ class Market(mesa.Model):
         self.labs = setup.lab_table(settings.labs)
         self.lines = setup.line_table(self.labs)
         self.releases = ReleaseTable()
+        self.evaluations = np.zeros(len(self.lines.lab))
         self.record = Record(settings.start, settings.end)
         self.violations: list[str] = []
-        self.policy = supply.first_policy(p)
-        self.compute = supply.first_compute(p)
+        self.policy = resources.first_policy(p)
+        self.compute = resources.first_compute(p)
         self.compute_log: list[np.ndarray] = []
         self.handover: supply.HandOver | None = None
         self._make_agents()
@@ -140,9 +141,9 @@ class Market(mesa.Model):
         self.accounts = demand.accounts_month(self, costs, prices)
         self._check_accounts()
         # 12. observation
+        self.memory.push(self.month, *observe.in_use(self))
         observe.record_month(self, offers, costs, prices)
-        self._hand_over_if_due()
-        self.month += 1
+        self._end_month()
 
     def run(self) -> Record:
         """Simulate every month to the end of the horizon and return the record."""
@@ -156,8 +157,10 @@ class Market(mesa.Model):
 
     def _policy(self) -> Policy:
         policy = self.policy
-        if self.month == self.settings.history_until + 1:
-            policy = supply.policy_after_history(policy, self.parameters)
+        if self.replaying:
+            policy = resources.replayed_policy(policy, self.month)
+        elif self.month == self.settings.history_until + 1:
+            policy = resources.policy_after_history(policy, self.parameters)
         for government in self.governments:
             policy = government.act(policy, self.month)
         return policy
@@ -211,16 +214,27 @@ class Market(mesa.Model):
         self.releases.cost_at_release[row] *= self.releases.list_price[row] / before  # the margin is what is assumed
 
     def follow_compute(self, month: int) -> None:
-        """Carry compute through one month before the first step."""
-        self.compute = supply.compute_month(self, month)
-        self.labs.research_compute = supply.research_month(self)
+        """Carry compute through one month; used for the months before the first step as well."""
+        before, coming = self.compute, resources.inflow(self, month)
+        self.compute = resources.compute_month(self, coming)
+        self.labs.research_compute = resources.research_month(self)
         self.compute_log.append(self.labs.research_compute)
+        broken = compute.violations(
+            before,
+            self.compute,
+            retirement=self.parameters["compute.retirement"],
+            legal_cap=coming.legal_cap,
+            diversion_cap=self.policy.leakage * coming.unlicensed,
+        )
+        self.violations += [f"{format_month(month)}: {v}" for v in broken]
 
     def _check_accounts(self) -> None:
         self.violations += [f"{format_month(self.month)}: {v}" for v in accounts_stage.violations(self.accounts)]
 
-    def _hand_over_if_due(self) -> None:
+    def _end_month(self) -> None:
         if self.month == self.settings.history_until:
             self.handover = supply.hand_over(self)
             self.labs.knowledge = self.handover.knowledge.copy()
             self.lines.offset, self.lines.next_month = supply.line_schedule(self)
+        self.month += 1
+        self.running = self.month <= self.settings.end  # Mesa's own `run_model` stops here

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.market import offering, supply
+from sim.market import offering, resources, supply
 from sim.market.adopters import CN
 from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, ratio, totals
-from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, OfferTable
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
 from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _market_row(market: Market, race: observation.Race, offers: OfferTable, list
         "gap_points": race.closed - race.open,
         "gap_months": race.gap_months,
         "china_lag_months": race.china_lag,
-        "compute_us": float(supply.bloc_stocks(market)[US]),
+        "compute_us": float(resources.bloc_stocks(market)[US]),
         "compute_cn": compute.china,
         "compute_cn_legal": compute.legal,
         "compute_cn_diverted": compute.diverted,
@@ -170,16 +170,27 @@ def _segment_rows(market: Market) -> dict[str, np.ndarray]:
     return keys | {name: values.ravel() for name, values in rows.items()}
 
 
+def _routed(market: Market) -> Bools:
+    """Return which workloads a router of developers' requests sees, shape (workloads,)."""
+    now = market.usage
+    developer = market.workloads.group < ENTERPRISE
+    return (now.release != NONE) & developer & np.isin(now.channel, (LAB_API, HOST))
+
+
+def in_use(market: Market) -> tuple[Ints, Ints, Ints]:
+    """Return each workload's release, its lab, and the line it uses on the router; NONE where there is none."""
+    now = market.usage
+    lab = np.where(now.release != NONE, market.releases.lab[now.release], NONE)
+    return now.release, lab, np.where(_routed(market), market.releases.line[now.release], NONE)
+
+
 def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:
-    """Return the panels' series; remembers who uses what for the rates that look back a year."""
+    """Return the panels' series."""
     table, now, labs = market.workloads, market.usage, market.labs
     uses = now.release != NONE
-    lab = np.where(uses, market.releases.lab[now.release], NONE)
-    line = np.where(uses, market.releases.line[now.release], NONE)
     developer = table.group < ENTERPRISE
-    routed = uses & developer & np.isin(now.channel, (LAB_API, HOST))
-    on_router = np.where(routed, line, NONE)
-    market.memory.push(market.month, now.release, lab, on_router)
+    routed = _routed(market)
+    _, lab, on_router = market.memory.ago(0)
     surveyed = uses & ~developer & (table.bloc == US)
     tokens = now.tokens * table.weight
     then = market.memory.ago(observation.YEAR)

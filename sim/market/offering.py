@@ -66,13 +66,13 @@ def serving_costs(market: Market) -> Costs:
 def prices(market: Market, costs: Costs) -> Prices:
     """Return the prices of every release by channel and class (eq. 23).
 
-    Labs post their list price (less the adoption value after the history); hosts sold at the list price when the
-    release came out and follow cost since; own machines pay the bare cost.
+    Labs post their list price (less the adoption value after the history); hosts sell at cost plus their margin, which
+    is the list price in the month of an open release; own machines pay the accelerators.
     """
     p, table = market.parameters, market.releases
     value = np.zeros(len(market.labs.names)) if market.replaying else market.labs.adoption_value
     api = pricing.posted_price(table.list_price, value[table.lab])
-    host = np.where(table.is_open, market.hosts.prices(table.list_price, costs.since_release), np.nan)
+    host = np.where(table.is_open, market.hosts.prices(costs.marginal), np.nan)
     output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
     factor = np.array([p[f"demand.price_factor.{c}"] for c in CLASSES])

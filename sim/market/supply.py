@@ -1,31 +1,26 @@
-"""The supply side of a month: policy at the hand-over, compute, capability and releases.
+"""Labs in a month: capability, releases, and the hand-over from replay to rule.
 
 Each function reads the market and returns what changes; `market.py` alone assigns it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sim import evidence
-from sim.market import setup
-from sim.market.governments import Policy
-from sim.market.stages import capability, compute, hosting, releases
+from sim.market import resources, setup
+from sim.market.stages import capability, hosting, releases
 from sim.market.tables import NONE, Floats
 from sim.months import parse_month, years_since
-from sim.scenario.schema import BLOCS
 
 if TYPE_CHECKING:
     from sim.market.labs import Lab
     from sim.market.market import Market
 
-FIRST_STOCK = parse_month("2022-12")  # compute is followed from here, whatever the start of the scenario
 REFERENCE = parse_month("2025-02")  # month of the serving cost disclosure
-DOMESTIC_REFERENCE = parse_month("2025-07")  # middle of the year whose domestic output is a parameter
 
 
 @dataclass(frozen=True)
@@ -52,118 +47,9 @@ class Made:
     retires: tuple[int, ...] = ()
 
 
-def first_policy(p: Mapping[str, Any]) -> Policy:
-    """Return the rules during the history; quotas are not used there, since shipments are replayed."""
-    return Policy(quota=dict.fromkeys(compute.TIERS, 0.0), leakage=p["compute.cn.leakage"], allowed=1.0, cloud_open=1.0)
-
-
-def policy_after_history(policy: Policy, p: Mapping[str, Any]) -> Policy:
-    """Return the rules that hold from the first month after the history, before the scenario's events."""
-    return Policy(
-        quota={tier: p[f"compute.cn.quota_{tier.lower()}"] for tier in compute.TIERS},
-        leakage=policy.leakage,
-        allowed=p["compute.cn.import_allowed"],
-        cloud_open=policy.cloud_open,
-        domestic_growth=policy.domestic_growth,
-    )
-
-
-def first_compute(p: Mapping[str, Any]) -> compute.ComputeState:
-    """Return the stocks at the end of 2022: legal imports as observed, no diverted, one year of domestic output."""
-    legal = evidence.china_legal_stock(FIRST_STOCK).median
-    abroad = evidence.world_stock(FIRST_STOCK) - legal
-    units = 12.0 * domestic_units(p, FIRST_STOCK)
-    return compute.ComputeState(
-        abroad=abroad,
-        abroad_total=abroad,
-        legal=legal,
-        legal_total=legal,
-        diverted=0.0,
-        domestic=units * p["compute.perf.domestic"],
-        rented=p["compute.cn.rented_share"] * abroad,
-    )
-
-
-def domestic_units(p: Mapping[str, Any], month: int) -> float:
-    """Return China's monthly output of accelerators during the history [chips/month] (eq. 8)."""
-    years = years_since(month, DOMESTIC_REFERENCE)
-    return p["compute.cn.domestic_units_2025"] / 12.0 * p["compute.cn.domestic_past_growth"] ** years
-
-
-def _domestic_after(market: Market) -> float:
-    """Return the monthly output after the history (eq. 8): the last one, grown at the rates in force since."""
-    p, until = market.parameters, market.settings.history_until
-    units = domestic_units(p, until)
-    growth, since = p["compute.cn.domestic_growth"], until
-    for month, factor in market.policy.domestic_growth:
-        units *= growth ** years_since(month, since)
-        growth, since = factor, month
-    return units * growth ** years_since(market.month, since)
-
-
-def compute_month(market: Market, month: int) -> compute.ComputeState:
-    """Return the stocks at the end of the month (eqs. 7, 9): shipments replayed in the history, rules after it."""
-    p, policy, state = market.parameters, market.policy, market.compute
-    if month <= market.settings.history_until:
-        legal = _observed_legal(month) - _observed_legal(month - 1)
-        abroad = _observed_abroad(month) - _observed_abroad(month - 1)
-        demand = p["compute.cn.demand_share"] * (abroad + legal)
-        licensed, domestic = legal, domestic_units(p, month)
-    else:
-        # The mean of the last year stands at its middle, half a year before the hand-over.
-        years = years_since(month, market.settings.history_until) + 0.5
-        abroad = compute.additions_abroad(
-            market.attached.added_abroad, p["compute.world.growth"], p["compute.world.growth_fade"], years
-        )
-        demand = p["compute.cn.demand_share"] * abroad / (1.0 - p["compute.cn.demand_share"])
-        perf = {tier: p[f"compute.perf.{tier.lower()}"] for tier in compute.TIERS}
-        _, legal = compute.legal_imports(demand, month, quota=policy.quota, perf=perf, allowed=policy.allowed)
-        _, licensed = compute.legal_imports(demand, month, quota=policy.quota, perf=perf, allowed=1.0)
-        domestic = _domestic_after(market)
-    return compute.next_compute(
-        state,
-        added_abroad=abroad,
-        added_legal=legal,
-        unlicensed=max(0.0, demand - licensed - domestic * p["compute.perf.domestic"]),
-        domestic_units=domestic,
-        domestic_perf=p["compute.perf.domestic"],
-        leakage=policy.leakage,
-        rented_share=p["compute.cn.rented_share"],
-        cloud_open=policy.cloud_open,
-        retirement=p["compute.retirement"],
-    )
-
-
-def _observed_legal(month: int) -> float:
-    return evidence.china_legal_stock(month).median
-
-
-def _observed_abroad(month: int) -> float:
-    return evidence.world_stock(month) - _observed_legal(month)
-
-
-def bloc_stocks(market: Market) -> Floats:
-    """Return the accelerators that labs of each bloc can use [H100e], in the order of `BLOCS` (eq. 10)."""
-    p, state = market.parameters, market.compute
-    us, eu = p["compute.us_share"], min(p["compute.eu_share"], 1.0 - p["compute.us_share"])
-    stocks = {"US": us * state.abroad, "EU": eu * state.abroad, "CN": state.china, "ROW": (1 - us - eu) * state.abroad}
-    return np.array([stocks[bloc] for bloc in BLOCS])
-
-
-def research_month(market: Market) -> Floats:
-    """Return smoothed research compute of each lab [H100e], shape (labs,)."""
-    p, labs = market.parameters, market.labs
-    stock = np.maximum(bloc_stocks(market)[labs.bloc], 1.0)  # a bloc cut off from everything keeps one accelerator
-    now = capability.research_compute(labs.compute_share, stock, p["compute.research_share"])
-    now = np.maximum(now, 1e-3)  # a lab with a share of zero stays on the logarithmic scale
-    if np.isnan(labs.research_compute[0]):
-        return now
-    return capability.smoothed(labs.research_compute, now, p["capability.smoothing_months"])
-
-
 def spin_up(market: Market) -> None:
     """Follow compute from the end of 2022 and put on offer what was released before the first month."""
-    for month in range(FIRST_STOCK + 1, market.settings.start):
+    for month in range(resources.FIRST_STOCK + 1, market.settings.start):
         market.follow_compute(month)
     last = market.settings.start - 1
     for made in replayed_releases(market, upto=last):
@@ -232,7 +118,7 @@ def hand_over(market: Market) -> HandOver:
         research_compute=labs.research_compute.copy(),
         knowledge=capability.stationary_knowledge(effect, p["capability.catch_up"], trends, front),
         growth=p["capability.frontier_slope"] / 12.0 - effect * float(trends[front]),
-        added_abroad=_observed_abroad(until) - _observed_abroad(until - 12),
+        added_abroad=resources.observed_abroad(until) - resources.observed_abroad(until - 12),
     )
 
 

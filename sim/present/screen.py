@@ -141,6 +141,16 @@ def _band_line(outcome: Outcomes, months: list[int]) -> str:
     return f"Median of {outcome.runs} runs [5 % to 95 % of runs], rounded to Monte-Carlo error.{history}"
 
 
+def evidence_line(results: Any) -> str:
+    """Return one line that says how many observed values of the history the model comes near."""
+    rows = [row for row in observed_comparison(outcomes(results)) if not row.projected]
+    banded = [row for row in rows if row.inside is not None and row.role != "replayed"]
+    if not banded:
+        return "  evidence   no observed value lies in the months of this run"
+    near = sum(bool(row.inside) for row in banded)
+    return f"  evidence   {near} of {len(banded)} observed values of 2023-25 hit, uncalibrated (docs/evidence-check.md)"
+
+
 def observation_table(results: Any, observed: Iterable[Any] | None = None) -> str:
     """Return the model beside each observed series that it records, over the same windows, at most 100 columns.
 

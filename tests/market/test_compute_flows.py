@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 
 from sim import evidence
-from sim.market import supply
+from sim.market import resources, supply
 from sim.market.stages import compute
 from sim.months import parse_month
 from sim.scenario.schema import BLOCS
@@ -33,7 +36,7 @@ def test_domestic_output_follows_its_past_growth_and_then_each_growth_from_its_d
 
 def test_the_year_2025_adds_up_to_the_stated_domestic_output(small_settings):
     p = small_settings.parameters
-    total = sum(supply.domestic_units(p, m) for m in range(parse_month("2025-01"), parse_month("2026-01")))
+    total = sum(resources.domestic_units(p, m) for m in range(parse_month("2025-01"), parse_month("2026-01")))
     assert total == pytest.approx(p["compute.cn.domestic_units_2025"], rel=0.05)
 
 
@@ -81,7 +84,7 @@ def test_diversion_is_at_most_the_leakage_of_what_is_wanted(small_settings):
 
 
 def test_blocs_share_the_accelerators_abroad(small_market):
-    stocks = supply.bloc_stocks(small_market)
+    stocks = resources.bloc_stocks(small_market)
     p = small_market.parameters
     assert stocks[BLOCS.index("US")] == pytest.approx(p["compute.us_share"] * small_market.compute.abroad)
     assert stocks[BLOCS.index("CN")] == small_market.compute.china
@@ -125,3 +128,44 @@ def test_additions_abroad_go_on_from_the_middle_of_the_last_year(small_settings)
         years = 0.5 + after / 12
         wanted = mean * p["compute.world.growth"] ** ((1 - np.exp(-fade * years)) / fade)
         assert abroad[until + after] == pytest.approx(wanted, rel=1e-6)
+
+
+def state(**columns):
+    """Return compute with one of everything, with the given columns replaced."""
+    plain = {"abroad": 10.0, "abroad_total": 12.0, "legal": 3.0, "legal_total": 4.0, "diverted": 2.0, "domestic": 1.0}
+    return compute.ComputeState(**(plain | {"rented": 0.5} | columns))
+
+
+def broken(before=None, after=None, *, cap=math.inf, diversion=math.inf):
+    return compute.violations(
+        before or state(), after or state(), retirement=0.0, legal_cap=cap, diversion_cap=diversion
+    )
+
+
+def test_stocks_that_stand_still_without_inflow_break_nothing():
+    assert broken() == []
+
+
+@pytest.mark.parametrize("name", ["abroad", "legal", "diverted", "domestic"])
+def test_a_stock_that_grows_out_of_nothing_is_noticed(name):
+    assert broken(after=state(**{name: 99.0})) == [
+        f"{name} compute is not last month's less retirement plus what came in"
+    ]
+    assert broken(after=state(**{name: math.nan}))
+
+
+def test_imports_above_the_licences_and_diversion_above_the_leakage_are_noticed():
+    more = state(legal=5.0, added_legal=2.0, diverted=4.0, added_diverted=2.0)
+    assert broken(after=more) == []
+    assert len(broken(after=more, cap=1.9)) == 1
+    assert len(broken(after=more, cap=1.9, diversion=1.9)) == 2
+
+
+def test_a_planted_break_of_compute_marks_the_result_invalid(small_settings, monkeypatch):
+    from sim.market import resources
+    from sim.market.market import Market
+
+    real = resources.compute_month
+    monkeypatch.setattr(resources, "compute_month", lambda m, c: dataclasses.replace(real(m, c), legal=1e6))
+    market = Market(small_settings)
+    assert any("legal compute" in line for line in market.violations)

@@ -15,7 +15,7 @@ import pytest
 
 import sim.market
 from sim import rng
-from sim.market import adopters, demand, offering, population, supply
+from sim.market import adopters, demand, offering, population, resources, supply
 from sim.market.market import Market
 from sim.market.stages import accounts, awareness, capability, choice, compute, pricing, releases, usage
 from sim.market.tables import NONE
@@ -142,7 +142,7 @@ def _(world):
 # Supply --------------------------------------------------------------------------------------------------------------
 
 
-@binds("supply.py", "max(0.0, demand - licensed - domestic * p['compute.perf.domestic'])")
+@binds("resources.py", "max(0.0, demand - licensed - domestic * p['compute.perf.domestic'])")
 def _(world):
     plenty = {"compute.cn.domestic_units_2025": 2e7, "compute.perf.domestic": 10.0}
     market = stepped(changed(world, plenty), 4)
@@ -150,15 +150,15 @@ def _(world):
     assert market.compute.diverted >= 0.0
 
 
-@binds("supply.py", "min(p['compute.eu_share'], 1.0 - p['compute.us_share'])")
+@binds("resources.py", "min(p['compute.eu_share'], 1.0 - p['compute.us_share'])")
 def _(world):
     market = stepped(changed(world, {"compute.us_share": 0.9, "compute.eu_share": 0.5}), 1)
-    stocks = supply.bloc_stocks(market)
+    stocks = resources.bloc_stocks(market)
     assert stocks[BLOCS.index("EU")] == pytest.approx(0.1 * market.compute.abroad)
     assert stocks[BLOCS.index("ROW")] == pytest.approx(0.0, abs=1e-9 * market.compute.abroad)
 
 
-@binds("supply.py", "np.maximum(bloc_stocks(market)[labs.bloc], 1.0)")
+@binds("resources.py", "np.maximum(bloc_stocks(market)[labs.bloc], 1.0)")
 def _(world):
     settings = changed(
         world, {"compute.us_share": 1.0, "compute.research_share": 0.5}, for_all_labs(world, compute_share=0.5)
@@ -169,7 +169,7 @@ def _(world):
     assert np.isfinite(market.labs.potential[~np.isnan(supply.best_of_labs(market))]).all()
 
 
-@binds("supply.py", "np.maximum(now, 0.001)")
+@binds("resources.py", "np.maximum(now, 0.001)")
 def _(world):
     market = stepped(changed(world, labs=for_all_labs(world, compute_share=0.0)), 4)
     assert market.labs.research_compute == pytest.approx(1e-3)
@@ -349,6 +349,15 @@ def _(world):
     assert market.accounts.spend_labs == 0.0
     assert market.accounts.cost[:, 0].sum() > 0.0  # given away, not free to serve
     assert pricing.posted_price(np.array([1.0]), np.array([1.0])).tolist() == [0.0]
+
+
+@binds("stages/compute.py", "max(1.0, abs(expected))")
+def test_the_tolerance_of_a_stock_is_absolute_near_zero():
+    empty = compute.ComputeState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    tiny = replace(empty, legal=5e-10)
+    caps = {"retirement": 0.0, "legal_cap": 1.0, "diversion_cap": 1.0}
+    assert compute.violations(empty, tiny, **caps) == []
+    assert compute.violations(empty, replace(empty, legal=5e-9), **caps) != []
 
 
 @binds("stages/accounts.py", "max(1.0, abs(left), abs(right))")

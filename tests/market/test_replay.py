@@ -33,14 +33,8 @@ def history(small_settings):
 
 
 def as_known(market):
-    """Return each release as the evidence up to its month shows it; of the first stock, up to the first month."""
-    start, until = market.settings.start, market.settings.history_until
-    return [
-        next(
-            r for r in evidence.releases(until=max(seen.month, start - 1)) if (r.lab, r.model) == (seen.lab, seen.model)
-        )
-        for seen in evidence.releases(until=until)
-    ]
+    """Return the releases as the evidence to the end of the history shows them."""
+    return evidence.releases(until=market.settings.history_until)
 
 
 def test_every_release_of_the_evidence_is_replayed_in_its_month_as_it_was(history):

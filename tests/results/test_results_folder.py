@@ -242,6 +242,39 @@ def test_empty_folder_is_used(tmp_path):
     assert load_results(tmp_path / "out").manifest["runs"] == 1
 
 
+def test_a_folder_of_someone_else_beside_the_result_is_left_alone(tmp_path):
+    for name in (".out.old-mine", ".out.tmp-1-notes", ".out.old-12-0123abcd.bak"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "work").write_text("mine")
+    save(made_up_results(runs=1), tmp_path / "out")
+    save(made_up_results(runs=2), tmp_path / "out", force=True)
+    assert len(list(tmp_path.glob(".out.*/work"))) == 3
+
+
+def test_an_interrupted_drawing_leaves_a_result_that_verifies(tmp_path, monkeypatch):
+    from sim import storage
+    from sim.result_folder import add_files
+    from sim.verify import verify_folder
+
+    save(made_up_results(runs=1), tmp_path / "out", figures={"a.png": b"old", "b.png": b"old"})
+    real, calls = storage.write_bytes, []
+
+    def interrupted(path, content):
+        calls.append(path)
+        if len(calls) == 3:
+            real(path, content[:1])
+            raise KeyboardInterrupt
+        real(path, content)
+
+    monkeypatch.setattr(storage, "write_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        add_files(tmp_path / "out", {"figures/a.png": b"new", "figures/b.png": b"new"})
+    monkeypatch.setattr(storage, "write_bytes", real)
+    assert not verify_folder(tmp_path / "out").damage
+    assert not list((tmp_path / "out").rglob(".*tmp*"))
+    save(made_up_results(runs=2), tmp_path / "out", force=True)
+
+
 def test_folder_names_with_pattern_signs_are_plain_names(tmp_path):
     bystander = tmp_path / ".ax.old-1"
     bystander.mkdir()
@@ -295,9 +328,9 @@ def test_result_of_a_later_format_is_refused_by_name(saved):
 
 
 def test_crash_between_the_two_renames_is_repaired_on_the_next_look(saved):
-    aside = saved.parent / ".made-up.old-1-abcd"
+    aside = saved.parent / ".made-up.old-1-0123abcd"
     os.rename(saved, aside)
-    shutil.copytree(aside, saved.parent / ".made-up.tmp-1-abcd")
+    shutil.copytree(aside, saved.parent / ".made-up.tmp-1-0123abcd")
     assert load_results(saved).manifest["runs"] == 3
     save(made_up_results(runs=1), saved, force=True)
     assert os.listdir(saved.parent) == ["made-up"]

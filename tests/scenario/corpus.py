@@ -310,7 +310,11 @@ REST = [
     _bad("population-typo", "name: x\npopulation: agent\n", "did you mean 'agents'", True),
     _bad("start-late", "name: x\nhorizon: {start: 2026-01}\n", "to 2025-12"),
     _bad("start-early", "name: x\nhorizon: {start: 2023-06}\n", "from 2023-07"),
-    _bad("all-parts-zero", "name: x\nparameters:\n  demand.mix: {indie: 0, startup: 0, ordinary: 0, regulated: 0, public: 0}\n", "all its parts are zero"),
+    _bad(
+        "all-parts-zero",
+        "name: x\nparameters:\n  demand.mix: {indie: 0, startup: 0, ordinary: 0, regulated: 0, public: 0}\n",
+        "all its parts are zero",
+    ),
     _bad("end-late", "name: x\nhorizon: {end: 2041-01}\n", "to 2040-12"),
     _bad("end-before-start", "name: x\nhorizon: {start: 2025-01, end: 2025-01}\n", "does not come after"),
     _bad("history-before-start", "name: x\nhorizon: {start: 2025-01, history_until: 2024-12}\n", "does not come after"),

@@ -82,8 +82,10 @@ def violations(accounts: Accounts) -> list[str]:
         ),
     }
     for name, (left, right) in pairs.items():
-        if abs(left - right) > TOLERANCE * max(1.0, abs(left), abs(right)):
+        if not abs(left - right) <= TOLERANCE * max(1.0, abs(left), abs(right)):  # so that NaN does not pass
             broken.append(f"{name} differ: {left!r} and {right!r}")
+    if not np.isfinite(accounts.surplus):
+        broken.append("the surplus is not finite")
     for name in ("workloads", "tokens", "spend", "cost", "segment_present"):
         values = getattr(accounts, name)
         if not np.all(np.isfinite(values)) or np.any(values < 0):

@@ -6,8 +6,8 @@ A simple rule in this version. Measured in points, knowledge of lab l moves by
 
 and potential is its level at the hand-over plus what compute and knowledge have added since. `g` is what the frontier
 slope leaves after the compute trend, so one number does not serve both. At the hand-over each lab's knowledge gap is
-the one at which its distance to the frontier would stand still that month under the compute trends of the last two years: the observed
-gap is a sawtooth without trend while China's compute fell behind.
+the one at which its distance to the frontier would stand still that month under the compute trends of the last two
+years: the observed gap is a sawtooth without trend while China's compute fell behind.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def research_compute(shares: Floats, stock: Floats, research_share: float) -> Fl
     return shares * stock * research_share
 
 
-def trend(history: Sequence2D, months: int) -> Floats:
+def trend(history: Floats, months: int) -> Floats:
     """Return the mean monthly growth of log10 research compute over the last `months` rows, shape (labs,) (eq. 14)."""
     window = history[-(months + 1) :]
     return (np.log10(window[-1]) - np.log10(window[0])) / max(1, len(window) - 1)
@@ -86,6 +86,3 @@ def months_behind(months: Ints, best: Floats, level: float, now: int) -> float:
         return float("nan")
     reached = months[best >= level]
     return float(now - reached.min()) if len(reached) else 0.0
-
-
-Sequence2D = Floats

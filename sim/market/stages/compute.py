@@ -76,6 +76,11 @@ def legal_imports(
     return units, fsum(units[t] * perf[t] for t in TIERS)
 
 
+def licensed_compute(month: int, *, quota: Mapping[str, float], perf: Mapping[str, float]) -> float:
+    """Return the compute that a month's quotas license at most [H100e]."""
+    return fsum(monthly_quota(quota[tier], month) * perf[tier] for tier in TIERS)
+
+
 def additions_abroad(last_year: float, growth: float, fade: float, years: float) -> float:
     """Return accelerators added outside China in a month [H100e], `years` after the history (eq. 6).
 
@@ -83,6 +88,39 @@ def additions_abroad(last_year: float, growth: float, fade: float, years: float)
     """
     grown = years if fade == 0 else (1.0 - np.exp(-fade * years)) / fade
     return last_year / 12.0 * float(np.exp(np.log(growth) * grown))
+
+
+def violations(
+    before: ComputeState, after: ComputeState, *, retirement: float, legal_cap: float, diversion_cap: float
+) -> list[str]:
+    """Return the identities of compute that fail, each a sentence; empty when all hold.
+
+    Parameters
+    ----------
+    before, after : ComputeState
+        Stocks at the end of last month and of this one.
+    retirement : float
+        Share of a stock retired in a year.
+    legal_cap : float
+        Largest compute that quotas license this month [H100e]; infinite where shipments are replayed.
+    diversion_cap : float
+        Leakage times unlicensed demand [H100e].
+    """
+    keep = (1.0 - retirement) ** (1.0 / 12.0)
+    flows = {"legal": after.added_legal, "diverted": after.added_diverted, "domestic": after.added_domestic}
+    flows["abroad"] = after.abroad_total - before.abroad_total
+    broken = []
+    for name, flow in flows.items():
+        expected = getattr(before, name) * keep + flow
+        if not abs(getattr(after, name) - expected) <= 1e-9 * max(1.0, abs(expected)):
+            broken.append(f"{name} compute is not last month's less retirement plus what came in")
+        if not (flow >= 0.0 and getattr(after, name) >= 0.0):
+            broken.append(f"{name} compute or its inflow is negative or not a number")
+    if not after.added_legal <= legal_cap * (1.0 + 1e-12):
+        broken.append(f"legal imports of {after.added_legal!r} exceed the licensed {legal_cap!r}")
+    if not after.added_diverted <= diversion_cap * (1.0 + 1e-12):
+        broken.append("diverted compute exceeds the leakage times the unlicensed demand")
+    return broken
 
 
 def next_compute(

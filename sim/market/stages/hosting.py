@@ -28,7 +28,7 @@ def technical_cost(base_cost: float, active_params: float, size_exponent: float,
     return base_cost * (active_params / REFERENCE_PARAMS) ** size_exponent * index
 
 
-def cost_plus(cost: float, margin: float) -> float:
+def cost_plus(cost: Numbers, margin: float) -> Numbers:
     """Return marginal cost plus a margin that is a share of the price (eq. 23)."""
     return cost / (1.0 - margin)
 

@@ -160,7 +160,6 @@ class Race:
     gap_months: float
     gap_months_tied: float
     china_lag: float
-    china_lag_tied: float
 
 
 def race(months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: int, tolerance: float) -> Race:
@@ -186,7 +185,6 @@ def race(months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: i
         gap_months=lag(~is_open, open_best, 0.0),
         gap_months_tied=lag(~is_open, open_best, tolerance),
         china_lag=lag(us, china_best, 0.0),
-        china_lag_tied=lag(us, china_best, tolerance),
     )
 
 
