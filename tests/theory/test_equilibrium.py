@@ -341,3 +341,10 @@ def test_wrong_inputs_are_refused_with_a_reason(change, words):
     given_ = {"panel": CASE.panel, "cost": CASE.cost, "start": CASE.start} | change
     with pytest.raises(ValueError, match=words):
         solve_prices(owner=CASE.owner, adoption_value=CASE.adoption_value, **given_)
+
+
+def test_what_rivals_in_the_same_nest_earn_is_no_gain():
+    case = logit_case(np.ones((1, 4)), np.ones(1), np.ones(1), np.ones(4), owner=np.array([0, 0, 1, 1]))
+    case = with_panel(case, nest=np.zeros(4, int), dissimilarity=0.5)
+    assert solve(case, FINE).status == "nash"
+    assert gains(case, solve(case).prices, margins=10, joint_moves=200).max() <= 1e-12
