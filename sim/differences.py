@@ -74,7 +74,8 @@ def compare_results(a: Results, b: Results) -> dict[str, Any]:
     -------
     dict
         ``equal`` (content), ``tables`` (name -> equal), ``inputs`` and ``machine`` (path, a, b), and ``outcomes``:
-        for each headline and date the medians and their difference, b less a; None where a value is missing.
+        for each headline and date the medians and their difference, b less a, with the 5 and 95 % points of the
+        difference over the runs that share their random numbers; None where a value is missing.
     """
     hashes = [each.manifest["tables"] for each in (a, b)]
     tables = {name: hashes[0][name]["sha256"] == hashes[1][name]["sha256"] for name in TABLES}
@@ -125,6 +126,7 @@ def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
         for month in headline_months(start, int(months[0]), int(months[-1])):
             left, right = (_median(summary, column, month) for summary in summaries)
             change = right - left if left is not None and right is not None else None
+            low, high = _paired_band(a, b, column, month)
             entries.append(
                 {
                     "column": column,
@@ -133,9 +135,28 @@ def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
                     "a": left,
                     "b": right,
                     "difference": change,
+                    "difference_q05": low,
+                    "difference_q95": high,
                 }
             )
     return entries
+
+
+def _paired_band(a: Results, b: Results, column: str, month: int) -> tuple[float | None, float | None]:
+    """Return the 5 and 95 % points of b less a over runs that share their random numbers; None where none do."""
+    if a.manifest["seed"] != b.manifest["seed"]:
+        return None, None
+    found = []
+    for results in (a, b):
+        market = results.tables["market"]
+        at = market["month"] == month
+        found.append(dict(zip(market["run"][at].tolist(), market[column][at].tolist(), strict=True)))
+    gains = np.array([found[1][run] - found[0][run] for run in sorted(found[0].keys() & found[1].keys())])
+    gains = gains[np.isfinite(gains)]
+    if len(gains) < 2:
+        return None, None
+    low, high = np.quantile(gains, (0.05, 0.95))
+    return float(low), float(high)
 
 
 def _median(summary: Mapping[str, Any], column: str, month: int) -> float | None:

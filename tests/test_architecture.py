@@ -22,6 +22,7 @@ LAYERS = [
     {"scenario"},
     {"content", "identities", "manifest", "parquet", "summary", "result_folder", "export", "verify", "results"},
     {"market"},
+    {"theory"},
     {"experiment"},
     {"analysis"},
     {"differences"},

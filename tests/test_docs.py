@@ -183,7 +183,7 @@ def test_the_notation_names_columns_parameters_and_functions_that_exist():
     homes = (tables, governments, supply, offering, accounts, compute, market)
     in_sources = "\n".join(path.read_text("utf-8") for path in sorted((SIM / "market").rglob("*.py")))
     paths = register().parameters
-    notation = MODEL.read_text("utf-8").split("\n## 12. ", 1)[1].split("\n## 13. ", 1)[0]
+    notation = MODEL.read_text("utf-8").split("\n## 13. ", 1)[1].split("\n## 14. ", 1)[0]
     rows = [line.split(" | ")[1] for line in notation.splitlines() if line.startswith("| ") and "`" in line]
     assert len(rows) > 30
     for name in [name for row in rows for name in re.findall(r"`([^`]+)`", row)]:
@@ -204,7 +204,7 @@ def test_the_notation_names_columns_parameters_and_functions_that_exist():
 
 
 def test_every_reference_is_cited_and_every_citation_has_a_reference():
-    body, references = MODEL.read_text("utf-8").split("\n## 13. ", 1)
+    body, references = MODEL.read_text("utf-8").split("\n## 14. ", 1)
     listed = re.findall(r"^- (\w+), .*?\. (\d{4})\. ", references, re.MULTILINE)
     assert len(listed) >= 15
     cited = " ".join(body.split())

@@ -23,6 +23,7 @@ COMMANDS = {
     "schema": ("sim.cli.scenario", "schema", "Print the JSON Schema of scenario files for editors."),
     "verify": ("sim.cli.results", "verify", "Check that result folders are whole and add up."),
     "diff": ("sim.cli.results", "diff", "Compare two scenarios or two results."),
+    "theory": ("sim.cli.theory", "theory", "Compare the price solver with closed forms and another program."),
     "export": ("sim.cli.results", "export", "Write CSV or XLSX copies of a result."),
 }
 INTERRUPTED, TERMINATED, INTERNAL, CANNOT_WRITE = 130, 143, 70, 74
@@ -80,6 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else INTERNAL
     except click.ClickException as error:
         error.show()
         return error.exit_code

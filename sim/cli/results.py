@@ -129,8 +129,8 @@ def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
             click.echo(f"  {shown(path)}: {shown(left)} -> {shown(right)}")
     outcomes = report.get("outcomes", [])
     if outcomes:
-        click.echo("\nOutcomes, median of the runs")
-        click.echo(f"  {'':30} {'month':8} {'a':>12} {'b':>12} {'b - a':>12}")
+        click.echo("\nOutcomes: medians, their difference, and where 90 % of the differences of paired runs lie")
+        click.echo(f"  {'':28} {'month':8} {'a':>9} {'b':>9} {'b - a':>9} {'90 % of runs':>20}")
         for row in outcomes:
             click.echo(_outcome_line(row))
     click.echo("")
@@ -143,10 +143,15 @@ def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
 
 
 def _outcome_line(row: dict[str, Any]) -> str:
-    """Return one outcome at one date; shares as per cent."""
-    scale, unit = (100.0, "%") if row["unit"] == "share" else (1.0, row["unit"])
-    cells = ["-" if row[name] is None else f"{row[name] * scale:.4g}" for name in ("a", "b", "difference")]
-    return f"  {row['column']:30} {row['month']:8}" + "".join(f" {cell:>12}" for cell in cells) + f"  {unit}"
+    """Return one outcome at one date; shares as per cent, their differences in percentage points."""
+    scale, unit = (100.0, "%, points") if row["unit"] == "share" else (1.0, row["unit"])
+
+    def cell(name: str) -> str:
+        return "-" if row[name] is None else f"{row[name] * scale:.3g}"
+
+    band = f"[{cell('difference_q05')}..{cell('difference_q95')}]" if row["difference_q05"] is not None else "-"
+    cells = "".join(f" {cell(name):>9}" for name in ("a", "b", "difference"))
+    return f"  {row['column']:28} {row['month']:8}{cells} {band:>20}  {unit}"
 
 
 @click.command()

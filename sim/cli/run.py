@@ -11,6 +11,8 @@ import click
 
 from sim.errors import InvariantError
 
+WORTH_A_WORD = 0.2  # hours from which a run says beforehand how long it takes
+
 
 @click.command()
 @click.argument("scenario", metavar="SCENARIO")
@@ -47,7 +49,7 @@ def run(
         for warning in loaded.warnings:
             click.echo(warning, err=True)
     from sim.experiment.executors import usable_cores
-    from sim.experiment.run import affordable_jobs, check_cost, run_options
+    from sim.experiment.run import affordable_jobs, check_cost, estimated_hours, run_options
 
     folder = out or Path("outputs") / loaded.name
     jobs = jobs or affordable_jobs(loaded, usable_cores())
@@ -62,6 +64,9 @@ def run(
         _report_existing(folder, csv=csv, quiet=quiet, as_json=as_json)
         return
     check_replaceable(folder, force=force, key=key)
+    hours = estimated_hours(loaded, min(jobs, loaded.runs))
+    if hours > WORTH_A_WORD and not quiet:
+        click.echo(f"{loaded.runs:,} runs take about {hours:.1f} hours on {jobs} processes; Ctrl-C stops.", err=True)
     with hold(folder):  # for the whole run: a second one learns at once, and a full or closed disk is found now
         results = _compute(loaded, jobs, overrides, quiet or as_json)
         _save_and_show(results, folder, force=force, csv=csv, quiet=quiet, as_json=as_json)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Measured on 2 cores at 3.6 GHz (docs/performance.md): refused above the limits unless forced.
 BYTES_A_WORKLOAD, BYTES_A_PROCESS = 900.0, 400e6
-SECONDS_A_ROW_MONTH = 1.5e-6
+SECONDS_A_MONTH, SECONDS_A_ROW_MONTH = 0.012, 1.5e-6
 HOURS_LIMIT = 24.0
 CHECKED_EACH_MONTH = (
     "workloads, tokens and money counted by seller equal those counted by buyer",
@@ -134,6 +134,13 @@ def _computed(scenario: Scenario, workers: int):
         yield from completed(pool, partial(simulate, scenario), range(scenario.runs), workers=workers)
 
 
+def estimated_hours(scenario: Scenario, workers: int) -> float:
+    """Return about how long an ensemble takes [hours]."""
+    months = scenario.end - scenario.start + 1
+    each = SECONDS_A_MONTH + SECONDS_A_ROW_MONTH * scenario.workloads
+    return scenario.runs * months * each / workers / 3600.0
+
+
 def affordable_jobs(scenario: Scenario, cores: int) -> int:
     """Return how many processes fit in memory, at least one and at most one a core."""
     return max(1, min(cores, int(available_memory() // _bytes_a_process(scenario))))
@@ -161,7 +168,7 @@ def check_cost(scenario: Scenario, jobs: int) -> None:
             "or --force to try"
         )
     months = scenario.end - scenario.start + 1
-    hours = scenario.runs * months * (0.012 + SECONDS_A_ROW_MONTH * scenario.workloads) / workers / 3600.0
+    hours = estimated_hours(scenario, workers)
     if hours > HOURS_LIMIT:
         raise UsageError(
             f"ensemble: {scenario.runs:,} runs of {months} months with {scenario.workloads:,} workloads take about "

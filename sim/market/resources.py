@@ -149,6 +149,7 @@ def _observed_legal(month: int) -> float:
 
 
 def observed_abroad(month: int) -> float:
+    """Return the accelerators outside China at the end of a month of the history [H100e]."""
     return evidence.world_stock(month) - _observed_legal(month)
 
 

@@ -135,20 +135,21 @@ def _cell(found: Estimate, unit: str, scale: float) -> str:
 
 def _band_line(outcome: Outcomes, months: list[int]) -> str:
     replayed = ", ".join(format_month(month) for month in months if month <= outcome.hand_over)
-    history = f" Replayed history: {replayed}." if replayed else ""
+    history = f" {replayed}: releases and list prices replayed, use simulated." if replayed else ""
     if outcome.runs == 1:
         return f"A single run: no band.{history}"
-    return f"Median of {outcome.runs} runs [5 % to 95 % of runs], rounded to Monte-Carlo error.{history}"
+    return f"Median of {outcome.runs} runs [5-95 % of runs].{history}"
 
 
 def evidence_line(results: Any) -> str:
     """Return one line that says how many observed values of the history the model comes near."""
     rows = [row for row in observed_comparison(outcomes(results)) if not row.projected]
-    banded = [row for row in rows if row.inside is not None and row.role != "replayed"]
+    banded = [row for row in rows if row.inside is not None and row.role == "held_out"]
     if not banded:
         return "  evidence   no observed value lies in the months of this run"
     near = sum(bool(row.inside) for row in banded)
-    return f"  evidence   {near} of {len(banded)} observed values of 2023-25 hit, uncalibrated (docs/evidence-check.md)"
+    near_words = f"{near} of {len(banded)} observed values of 2023-25 inside their band"
+    return f"  evidence   {near_words}: uncalibrated, see docs/evidence-check.md"
 
 
 def observation_table(results: Any, observed: Iterable[Any] | None = None) -> str:
@@ -175,10 +176,12 @@ def observation_table(results: Any, observed: Iterable[Any] | None = None) -> st
     for panel in dict.fromkeys(row.panel for row in rows):
         lines.append(plain(POPULATIONS.get(panel, panel.capitalize())))
         lines += [_comparison_line(row) for row in rows if row.panel == panel]
-    banded = [row for row in rows if row.inside is not None and row.role != "replayed"]
+    banded = [row for row in rows if row.inside is not None and row.role == "held_out"]
     lines.append(f"Median in the observed band: {sum(bool(row.inside) for row in banded)} of {len(banded)} series.")
     if any(row.role == "replayed" for row in rows):
         lines.append("r: replayed, an input of the history or derived from one; not counted, agreement proves nothing.")
+    if any(row.role == "fitted" for row in rows):
+        lines.append("c: a default of the register cites it; not counted either.")
     missing = len(not_compared(outcome, chosen))
     if missing:
         lines.append(f"{missing} other observed values have no counterpart in this version of the model or this run.")
@@ -202,7 +205,7 @@ def _comparison_line(row: Comparison) -> str:
     )
     window = format_month(row.start) if row.start == row.end else f"{format_month(row.start)}..{format_month(row.end)}"
     band = f" [{low}-{high}]" if row.inside is not None else ""
-    inside = {True: "yes", False: "no", None: "-"}[row.inside] + (" r" if row.role == "replayed" else "")
+    inside = {True: "yes", False: "no", None: "-"}[row.inside] + {"replayed": " r", "fitted": " c"}.get(row.role, "")
     name = series_words(row.series, row.unit)
     name = name if len(name) <= 38 else name[:36] + ".."
     sign = "+" if row.difference > 0 and not difference.startswith("-") else ""

@@ -253,12 +253,17 @@ def _check_dates(
             )
 
 
+def _says(reason: str) -> bool:
+    """Return whether a reason holds a word; dots are no reason."""
+    return any(sign.isalpha() for sign in reason)
+
+
 def _without_reason(merged: Layer, events: tuple[Event, ...]) -> list[str]:
     """Return a warning for each value that a file sets without saying why."""
-    bare = [path for path, value in merged.values.items() if not (value.source or value.assumption)]
+    bare = [path for path, value in merged.values.items() if not (_says(value.source) or _says(value.assumption))]
     for event in events:
         reasons = [event, *event.fields.values()]
-        if not any(of.source or of.assumption for of in reasons):
+        if not any(_says(of.source) or _says(of.assumption) for of in reasons):
             bare.append(f"events.{event.id}")
     places = [(merged.places[path], path) for path in bare if merged.places[path].line]
     return [f"{where}: {path}: has neither source nor assumption" for where, path in sorted(places)]

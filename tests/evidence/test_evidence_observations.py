@@ -46,12 +46,23 @@ def test_a_cut_keeps_only_windows_that_have_ended():
 
 def test_roles_name_existing_rows_and_mark_inputs_only():
     assert {row["id"] for row in table("observation_roles")} <= set(BY_ID)
-    assert {o.role for o in observations()} == {"replayed", "held_out"}
+    assert {o.role for o in observations()} == {"replayed", "fitted", "held_out"}
     for panel in ("router", "enterprise", "downloads", "revenue", "consumer", "survey", "demand"):
-        assert {o.role for o in observations() if o.panel == panel} == {"held_out"}
+        assert "replayed" not in {o.role for o in observations() if o.panel == panel}
     assert BY_ID["world_stock_2024"].role == "replayed"
     assert BY_ID["gap_open_points"].role == "replayed"
-    assert BY_ID["gross_margin_openai_2025"].role == "held_out"
+    assert BY_ID["gross_margin_openai_2025"].role == "fitted"
+
+
+def test_a_cited_observation_names_parameters_that_exist():
+    from sim.scenario.parameters import PARAMETERS
+
+    paths = {p.path for p in PARAMETERS}
+    for row in table("observation_roles"):
+        if row["role"] == "fitted":
+            words = [word.strip(",") for word in row["reason"].split() if "." in word]
+            assert words or "strength" in row["reason"], row["id"]
+            assert set(words) <= paths, row["id"]
 
 
 def test_observed_crossing_dates():

@@ -77,7 +77,7 @@ def legal_imports(
 
 
 def licensed_compute(month: int, *, quota: Mapping[str, float], perf: Mapping[str, float]) -> float:
-    """Return the compute that a month's quotas license at most [H100e]."""
+    """Return the compute that a month's quotas license at most [H100e] (eq. 5)."""
     return fsum(monthly_quota(quota[tier], month) * perf[tier] for tier in TIERS)
 
 
