@@ -93,6 +93,6 @@ def _title(outcome: Outcomes) -> str:
         return "Prices paid for closed and open tokens"
     ratio = estimate(np.divide(closed_runs, open_runs, out=np.full(len(open_runs), np.nan), where=open_runs > 0))
     prices = [number(one.median, last_place(one.median, one.error)) for one in (closed, opened)]
-    title = f"A million closed tokens cost {prices[0]} USD and a million open ones {prices[1]} USD in "
+    title = f"Users pay {prices[0]} USD for a million closed tokens and {prices[1]} USD for open ones in "
     title += month_words(outcome.end)
     return title + (f": {band_phrase(ratio, '', 'times as much')}" if ratio.known else "")

@@ -175,6 +175,9 @@ def runs_words(outcome: Outcomes) -> str:
     return f"Dark line: median of {outcome.runs} runs; bands: middle half and 90 % of runs."
 
 
+CAUTION = "uncalibrated; in the history releases, list prices and shipments are replayed, use is simulated"
+
+
 def provenance(outcome: Outcomes) -> str:
     """Return scenario, seed, runs, version and result id on one line."""
     manifest = outcome.manifest
@@ -186,6 +189,7 @@ def provenance(outcome: Outcomes) -> str:
             f"sim {plain(manifest.get('model_version', '-'), 24)}",
             f"result {plain(manifest.get('result_id', '-'), 24)}",
             f"{format_month(outcome.start)} to {format_month(outcome.end)}",
+            CAUTION,
         )
     )
 
