@@ -13,7 +13,7 @@ from sim import evidence
 from sim.market import offering
 from sim.market.adopters import CN, MonthView, paid_price
 from sim.market.stages import accounts, awareness, capability, choice, ecosystem, releases, usage
-from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, OfferTable
+from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, OfferTable
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
 
@@ -180,7 +180,7 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
     rows, channels = len(releases_.names), len(CHANNELS)
     is_open = np.where(now.release != NONE, releases_.is_open[now.release], False)
     chinese = np.where(now.release != NONE, market.labs.bloc[releases_.lab[now.release]] == CN, False)
-    own = np.isin(now.channel, (SELF_HOST, ON_DEVICE)) & (now.release != NONE)
+    own = (now.channel >= SELF_HOST) & (now.release != NONE)
 
     def offered(amount: Floats) -> Floats:
         return accounts.by_offer(now.release, now.channel, amount, rows, channels)
@@ -216,5 +216,5 @@ def _unit_cost(market: Market, costs: offering.Costs, priced: offering.Prices) -
     listed = np.where(channel == HOST, priced.host_list[release], priced.api_list[release])
     with np.errstate(divide="ignore", invalid="ignore"):
         served = np.where(listed > 0, now.price * costs.marginal[release] / listed, costs.marginal[release])
-    cost = np.where(np.isin(channel, (LAB_API, HOST)), served, now.price)
+    cost = np.where((channel <= HOST), served, now.price)
     return np.where(release == NONE, 0.0, cost)

@@ -174,7 +174,7 @@ def _routed(market: Market) -> Bools:
     """Return which workloads a router of developers' requests sees, shape (workloads,)."""
     now = market.usage
     developer = market.workloads.group < ENTERPRISE
-    return (now.release != NONE) & developer & np.isin(now.channel, (LAB_API, HOST))
+    return (now.release != NONE) & developer & (now.channel <= HOST)
 
 
 def in_use(market: Market) -> tuple[Ints, Ints, Ints]:
@@ -207,7 +207,7 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     enterprise |= observation.yearly_rates(
         table.weight[surveyed], (now.release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])
     )
-    api = uses & ~developer & (table.bloc != CN) & np.isin(now.channel, (LAB_API, HOST))
+    api = uses & ~developer & (table.bloc != CN) & (now.channel <= HOST)
     enterprise["api_spend_annualised"] = float((tokens * now.price)[api].sum()) * 12.0 / 1e9
     by_lab = downloads_by_lab(market)
     downloads = observation.downloads_series(by_lab, market.downloads_before, labs.bloc, labs.names)

@@ -95,18 +95,24 @@ def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Fl
     price = offers.price[who.kind]
     own = np.flatnonzero(offers.channel == SELF_HOST)
     price[:, own] = own_price(price[:, own], offers.cluster[own], who.need[:, None])
-    capability = (offers.capability + rules.strength)[who.kind]
-    utility = success(capability, who.difficulty[:, None], rules.success_width)
-    utility *= who.value[:, None]
     bill = bill_disutility(price, who.need[:, None], who.pain[:, None])
     bill *= who.price_sensitivity[:, None]
+    # What the channels of a release share is computed once for the release, the first of its columns standing for it.
+    starts = np.diff(offers.release, prepend=NONE) != 0
+    release = np.flatnonzero(starts)
+    capability = (offers.capability + rules.strength)[:, release]
+    shared = success(capability[who.kind], who.difficulty[:, None], rules.success_width)
+    shared *= who.value[:, None]
+    shared += (rules.home_fit + rules.brand)[:, release][who.bloc]
+    shared += who.taste_line[:, offers.line[release]]
+    shared += who.taste_origin[:, rules.lab_bloc[release]]
+    shared += who.taste_open[:, None] * offers.is_open[release]
+    utility = np.take(shared, np.cumsum(starts) - 1, axis=1)
     utility -= bill
-    utility += who.control_value[:, None] * rules.control
-    utility -= who.distrust[:, None] * rules.exposure
-    utility += (rules.home_fit + rules.brand)[who.bloc]
-    utility += who.taste_line[:, offers.line]
-    utility += who.taste_origin[:, rules.lab_bloc]
-    utility += who.taste_open[:, None] * offers.is_open
+    np.multiply(who.control_value[:, None], rules.control, out=bill)
+    utility += bill
+    np.multiply(who.distrust[:, None], rules.exposure, out=bill)
+    utility -= bill
     staff = who.price_sensitivity * np.log1p(who.staff_cost / who.pain)
     utility[:, own] -= staff[:, None]
     utility -= vendor_costs(who, offers, rules)
@@ -124,9 +130,12 @@ def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Float
     by_lab = who.switching_cost[:, None] * (1.0 - rules.multi_home_discount * who.used_here)
     by_lab[uses, who.lab[uses]] = who.upgrade_cost[uses]
     by_lab[who.lab == NONE] = who.adoption_cost[who.lab == NONE, None]
-    move = by_lab[:, offers.lab]
+    move = np.take(by_lab, offers.lab, axis=1)
     code = offers.release * len(CHANNELS) + offers.channel
-    move[(who.release * len(CHANNELS) + who.channel)[:, None] == code] = 0.0
+    in_use = np.full(len(CHANNELS) * (max(offers.release.max(), who.release.max()) + 2), NONE)
+    in_use[code] = np.arange(len(code))
+    column = in_use[who.release[uses] * len(CHANNELS) + who.channel[uses]]
+    move[uses[column != NONE], column[column != NONE]] = 0.0
     return move
 
 
@@ -138,9 +147,12 @@ def open_to(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Bools:
     home = np.flatnonzero(who.at_home)
     by_lab[home] = False
     by_lab[home, who.lab[home]] = True
-    looks = by_lab[:, offers.lab] & rules.sold_in[who.bloc]
-    looks &= ~(who.barred[:, None] & rules.chinese_api)
-    looks &= (offers.channel != ON_DEVICE) | (who.need[:, None] <= rules.device_limit)
+    looks = np.take(by_lab, offers.lab, axis=1)
+    looks &= rules.sold_in[who.bloc]
+    barred = np.flatnonzero(who.barred)
+    looks[barred] &= ~rules.chinese_api
+    device = np.flatnonzero(offers.channel == ON_DEVICE)
+    looks[:, device] &= who.need[:, None] <= rules.device_limit
     return looks
 
 

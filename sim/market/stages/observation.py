@@ -14,7 +14,7 @@ import numpy as np
 
 from sim.market.stages.accounts import ratio
 from sim.market.stages.capability import months_behind
-from sim.market.tables import HOST, LAB_API, NONE, Bools, Floats, Ints
+from sim.market.tables import HOST, NONE, Bools, Floats, Ints
 from sim.scenario.schema import BLOCS, CLASSES
 
 YEAR, COHORT = 12, 5  # months looked back by the yearly rates and by cohort retention
@@ -190,5 +190,5 @@ def race(months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: i
 
 def lowest_price(capability: Floats, channel: Ints, price: Floats, level: float) -> float:
     """Return the lowest list or host price of an offer with capability `level` or more [USD/Mtok], NaN for none."""
-    able = (capability >= level) & np.isin(channel, (LAB_API, HOST))
+    able = (capability >= level) & (channel <= HOST)
     return float(price[able].min()) if able.any() else float("nan")
