@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# A shared machine may be slow for a moment; the same examples every time, so that no run fails by luck.
+settings.register_profile("sim", deadline=None, derandomize=True)
+settings.load_profile("sim")
 
 
 @pytest.fixture(scope="session")

@@ -148,8 +148,9 @@ def evidence_line(results: Any) -> str:
     if not banded:
         return "  evidence   no observed value lies in the months of this run"
     near = sum(bool(row.inside) for row in banded)
-    near_words = f"{near} of {len(banded)} observed values of 2023-25 inside their band"
-    return f"  evidence   {near_words}: uncalibrated, see docs/evidence-check.md"
+    return (
+        f"  evidence   {near} of {len(banded)} observed values inside their band: uncalibrated (docs/evidence-check.md)"
+    )
 
 
 def observation_table(results: Any, observed: Iterable[Any] | None = None) -> str:

@@ -132,10 +132,7 @@ def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Float
     by_lab[who.lab == NONE] = who.adoption_cost[who.lab == NONE, None]
     move = np.take(by_lab, offers.lab, axis=1)
     code = offers.release * len(CHANNELS) + offers.channel
-    in_use = np.full(len(CHANNELS) * (max(offers.release.max(), who.release.max()) + 2), NONE)
-    in_use[code] = np.arange(len(code))
-    column = in_use[who.release[uses] * len(CHANNELS) + who.channel[uses]]
-    move[uses[column != NONE], column[column != NONE]] = 0.0
+    move[(who.release * len(CHANNELS) + who.channel)[:, None] == code] = 0.0
     return move
 
 
