@@ -95,4 +95,4 @@ def _title(outcome: Outcomes) -> str:
     prices = [number(one.median, last_place(one.median, one.error)) for one in (closed, opened)]
     title = f"Users pay {prices[0]} USD for a million closed tokens and {prices[1]} USD for open ones in "
     title += month_words(outcome.end)
-    return title + (f": {band_phrase(ratio, '', 'times as much')}" if ratio.known else "")
+    return title + (f": closed costs {band_phrase(ratio, '', 'times as much')}" if ratio.known else "")

@@ -175,7 +175,7 @@ def runs_words(outcome: Outcomes) -> str:
     return f"Dark line: median of {outcome.runs} runs; bands: middle half and 90 % of runs."
 
 
-CAUTION = "uncalibrated; in the history releases, list prices and shipments are replayed, use is simulated"
+CAUTION = "uncalibrated; history: releases, prices, shipments replayed, use simulated"
 
 
 def provenance(outcome: Outcomes) -> str:
