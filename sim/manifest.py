@@ -138,7 +138,7 @@ def build_manifest(
             "hash": key["scenario"],
             "files": [{"path": environment.shown_path(path), "sha256": digest} for path, digest in scenario.files],
             "overrides": [environment.redacted(text) for text in overrides],
-            "resolved": scenario.resolved(),
+            "as_run": scenario.resolved(),
         },
         "tables": {
             name: {"rows": len(tables[name]["month"]), "columns": len(tables[name]), "sha256": hashes[name]}

@@ -82,7 +82,7 @@ def _is_complete(facts: Mapping[str, Any]) -> bool:
                 scenario["title"],
             ],
             int: [facts["runs"], facts["seed"], key["runs"], key["seed"], key["workloads"]],
-            dict: [facts["machine"], key["options"], scenario["resolved"]],
+            dict: [facts["machine"], key["options"], scenario["as_run"]],
             list: [facts["invariants"]["violations"], facts["columns_not_filled"], facts["warnings"]],
             bool: [facts["valid"]],
         }

@@ -212,4 +212,4 @@ def load_results(folder: str | os.PathLike[str]) -> Results:
         for values in tables[name].values():
             values.flags.writeable = False
     text = checked_bytes(place, SCENARIO, facts).decode("utf-8", "replace")
-    return Results(tables, facts, facts["scenario"]["resolved"], text)
+    return Results(tables, facts, facts["scenario"]["as_run"], text)
