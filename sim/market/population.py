@@ -70,12 +70,17 @@ def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Int
     near = ~early & ~late
     # Few scenarios look beyond 2031. Rows in proportion to the root of the mass balance early and late months.
     sampling = np.zeros(len(months))
-    sampling[early] = EARLY_ROWS * mass[early] / mass[early].sum()
-    sampling[late] = LATE_ROWS * np.sqrt(mass[late]) / np.sqrt(mass[late]).sum()
-    sampling[near] = (1.0 - EARLY_ROWS - LATE_ROWS) * np.sqrt(mass[near]) / np.sqrt(mass[near]).sum()
+    for span, rows, density in (
+        (early, EARLY_ROWS, mass),
+        (near, 1.0 - EARLY_ROWS - LATE_ROWS, np.sqrt(mass)),
+        (late, LATE_ROWS, np.sqrt(mass)),
+    ):
+        if density[span].sum() > 0.0:  # a diffusion that is over leaves later months without rows
+            sampling[span] = rows * density[span] / density[span].sum()
+    sampling /= sampling.sum()
     chosen = pick(weyl(seed, "rows", 2, count), sampling)
     at_reference = reached[REFERENCE_YEAR_END - FIRST_ARRIVAL]
-    return months[chosen], (mass / sampling)[chosen] / (count * at_reference)
+    return months[chosen], mass[chosen] / sampling[chosen] / (count * at_reference)
 
 
 def draw_workloads(

@@ -280,3 +280,12 @@ def test_a_market_of_one_family_runs(small_settings, family):
     assert market.violations == []
     groups = {GROUPS[g] for g in np.unique(market.workloads.group)}
     assert groups.isdisjoint(zero)
+
+
+@pytest.mark.parametrize(("midpoint", "spread"), [(2020.0, 0.2), (2026.5, 0.2), (2050.0, 0.2), (2050.0, 10.0)])
+def test_a_diffusion_that_is_over_or_far_off_still_has_finite_weights(midpoint, spread):
+    months, weight = population.arrivals(1, 400, midpoint, spread)
+    assert np.isfinite(weight).all()
+    assert (weight >= 0).all()
+    assert weight.sum() > 0
+    assert len(months) == 400
