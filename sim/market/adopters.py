@@ -8,6 +8,7 @@ from typing import Any
 
 import mesa
 import numpy as np
+from numpy.typing import NDArray
 
 from sim import rng
 from sim.market.stages import choice
@@ -29,6 +30,7 @@ from sim.market.tables import (
 from sim.scenario.schema import BLOCS
 
 CN = BLOCS.index("CN")
+FAMILIES = ("developer", "enterprise")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class MonthView:
     month: int
     seed: int
     offers: OfferTable
-    rules: choice.ChoiceRules
+    rules: tuple[choice.ChoiceRules, ...]  # (families,)
     releases: ReleaseTable
     lines: LineTable
     offered: Bools  # (releases, channels)
@@ -48,7 +50,7 @@ class MonthView:
     channel_control: Floats  # (channels,) part of the control value kept
     channel_exposure: Floats  # (channels,) part of the distrust raised
     lab_bloc: Ints  # (labs,)
-    brand: Floats  # (labs,)
+    appeal: Floats  # (families, releases, channels) utils: liking, ecosystem, less latency and lost trust
     strength: Floats  # (labs, classes)
     home_fit: Floats  # (blocs, labs)
     consideration: Floats  # (segments, labs)
@@ -56,7 +58,7 @@ class MonthView:
     need: Floats  # (workloads,) Mtok/month
     difficulty: Floats  # (workloads,) ECI points
     distrust: Floats  # (workloads,) utils
-    bans_bind: bool
+    barred: NDArray[np.int8]  # (workloads, blocs) how far a ban on models of the bloc reaches
     leap: float  # size of the month's largest leap, 0..1
 
 
@@ -90,6 +92,7 @@ class Adopters(mesa.Agent):
         super().__init__(model)
         self.rows = rows
         own = f"demand.{self.family}."
+        self.number = FAMILIES.index(self.family)
         self.switching_cost: float = parameters[own + "switching_cost"]
         self.upgrade_cost: float = parameters[own + "upgrade_cost"]
         self.adoption_cost: float = parameters[own + "adoption_cost"]
@@ -111,8 +114,8 @@ class Adopters(mesa.Agent):
         u = rng.uniform(rng.stream_key(view.seed, "choice", view.month), rows)
         for first in range(0, len(rows), choice.BLOCK):
             part = slice(first, first + choice.BLOCK)
-            who = self._choosers(rows[part], at_home[part], table, usage, view)
-            release[part], channel[part], surplus[part] = _decide(who, u[part], view)
+            who = self.choosers(rows[part], at_home[part], table, usage, view)
+            release[part], channel[part], surplus[part] = _decide(who, u[part], view, view.rules[self.number])
             knows[part] = who.knows
         return Choices(rows, release, channel, surplus, _open_evaluations(knows, table.weight[rows], view))
 
@@ -120,7 +123,7 @@ class Adopters(mesa.Agent):
         """Return the rows that look again and which of them look only at their own vendor's offers (eq. 25).
 
         Clocks run per organisation: all its workloads review in the same month. A workload that has just arrived,
-        or whose release has been switched off, looks again in any case.
+        whose release has been switched off or who may no longer use it, looks again in any case.
         """
         rows = np.arange(self.rows.start, self.rows.stop)
         rows = rows[usage.present[rows]]
@@ -140,10 +143,11 @@ class Adopters(mesa.Agent):
         upgrades = outdated & (
             rng.uniform(rng.stream_key(view.seed, "upgrade", view.month), house) < self._upgrade_hazard(release, view)
         )
-        looks = new | reviews | upgrades | switched_off
         vendor = view.releases.lab[release]
+        barred = uses & (view.barred[rows, view.lab_bloc[vendor]] >= choice.BAN_LEVEL[usage.channel[rows]])
+        looks = new | reviews | upgrades | switched_off | barred
         has_offers = np.isin(vendor, view.offers.lab)
-        at_home = (upgrades | switched_off) & ~reviews & has_offers
+        at_home = (upgrades | switched_off) & ~reviews & ~barred & has_offers
         return rows[looks], at_home[looks]
 
     def _upgrade_hazard(self, release: Ints, view: MonthView) -> Floats:
@@ -155,9 +159,10 @@ class Adopters(mesa.Agent):
             step, usual=self.upgrade_hazard, leap=self.upgrade_hazard_leap, leap_points=self.leap_points
         )
 
-    def _choosers(
+    def choosers(
         self, rows: Ints, at_home: Bools, table: WorkloadTable, usage: UsageTable, view: MonthView
     ) -> choice.Choosers:
+        """Return what a choice needs to know of some rows; `at_home` rows look at their own vendor's offers alone."""
         release, channel = usage.release[rows], usage.channel[rows]
         uses = release != NONE
         lab = np.where(uses, view.releases.lab[release], NONE)
@@ -173,7 +178,7 @@ class Adopters(mesa.Agent):
             difficulty=view.difficulty[rows],
             control_value=table.control_value[rows],
             distrust=view.distrust[rows],
-            barred=table.banned[rows] & view.bans_bind,
+            barred=view.barred[rows],
             staff_cost=np.full(len(rows), self.staff_cost),
             taste_line=table.taste_line[rows],
             taste_open=table.taste_open[rows],
@@ -206,12 +211,12 @@ class Adopters(mesa.Agent):
         chinese = view.lab_bloc[lab] == CN
         fixed = table.control_value[rows] * view.releases.degree[release] * view.channel_control[channel]
         fixed -= view.distrust[rows] * view.channel_exposure[channel] * chinese
-        fixed += view.home_fit[bloc, lab] + view.brand[lab]
+        fixed += view.home_fit[bloc, lab] + view.appeal[self.number, release, channel]
         fixed += table.taste_line[rows, line] + table.taste_origin[rows, view.lab_bloc[lab]]
         fixed += table.taste_open[rows] * view.releases.is_open[release]
         staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / table.pain[rows])
         fixed -= staff * (channel == SELF_HOST)
-        barred = table.banned[rows] & view.bans_bind & chinese & (channel == LAB_API)
+        barred = view.barred[rows, view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
         capability = view.releases.capability[release] + view.strength[lab, kind]
         return np.where(keeps & ~barred, price, np.nan), capability, fixed
 
@@ -234,11 +239,13 @@ def paid_price(price: Floats, cluster: Floats, channel: Ints, kind: Ints, releas
     return np.where(channel == SELF_HOST, own_price(listed, cluster[channel, release], need), listed)
 
 
-def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Ints, Floats]:
+def _decide(
+    who: choice.Choosers, u: Floats, view: MonthView, rules: choice.ChoiceRules
+) -> tuple[Ints, Ints, Floats]:
     """Return chosen release, channel and surplus over doing without [USD/month] (eq. 38)."""
     offers = view.offers
-    utility = choice.offer_utilities(who, offers, view.rules)
-    keep = choice.keep_utilities(who, view.rules)
+    utility = choice.offer_utilities(who, offers, rules)
+    keep = choice.keep_utilities(who, rules)
     without_model = choice.outside_utilities(who)
     # An upgrade looks at the vendor's offers alone; where none is left to choose, doing without is.
     stuck = np.maximum(utility.max(axis=1), keep) == -np.inf
@@ -248,8 +255,7 @@ def _decide(who: choice.Choosers, u: Floats, view: MonthView) -> tuple[Ints, Int
         keep,
         outside,
         first_of_line=offers.first_of_line,
-        channels_of_line=offers.channels_of_line,
-        dissimilarity=view.rules.dissimilarity,
+        dissimilarity=rules.dissimilarity,
     )
     option = choice.draw_option(probability, u)
     stays, without = option == len(offers), option == len(offers) + 1

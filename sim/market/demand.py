@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sim import evidence
+from sim import evidence, rng
 from sim.market import offering
-from sim.market.adopters import CN, MonthView, paid_price
-from sim.market.stages import accounts, awareness, capability, choice, ecosystem, releases, usage
+from sim.market.adopters import CN, FAMILIES, MonthView, paid_price
+from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, releases, usage
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, OfferTable
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REFERENCE = parse_month("2025-01")  # month in which needs and difficulties are stated
 US = BLOCS.index("US")
+ENTERPRISE = GROUPS.index("ordinary")
 
 
 def awareness_month(market: Market, leaps: Floats) -> tuple[Floats, Floats]:
@@ -34,6 +36,49 @@ def awareness_month(market: Market, leaps: Floats) -> tuple[Floats, Floats]:
     )
     buzz = awareness.next_buzz(market.buzz, leaps, decay=p["awareness.buzz_decay"], points=p["awareness.buzz_points"])
     return np.where(appeared, spread, 0.0), buzz
+
+
+def affinity_month(market: Market) -> Floats:
+    """Return each family's affinity for each lab [utils], (families, labs): last month's, drifted (eq. 111)."""
+    p, names = market.parameters, market.labs.names
+    z = np.array(
+        [
+            [rng.normal(rng.stream_key(market.seed, f"affinity:{family}:{lab}"), market.month) for lab in names]
+            for family in FAMILIES
+        ]
+    )
+    return affinity.next_affinity(
+        market.affinity,
+        z,
+        family_shares(market),
+        half_life=p["demand.affinity_half_life"],
+        sd=p["demand.affinity_sd"],
+        first=market.month == market.settings.start,
+    )
+
+
+def family_shares(market: Market) -> Floats:
+    """Return each lab's share of each family's workloads last month, (families, labs); equal parts of none."""
+    table, used = market.workloads, market.usage.release != NONE
+    labs = len(market.labs.names)
+    family = (table.group[used] >= ENTERPRISE).astype(np.int64)
+    lab = market.releases.lab[market.usage.release[used]]
+    count = accounts.totals(family * labs + lab, table.weight[used], len(FAMILIES) * labs).reshape(-1, labs)
+    return np.where(count.sum(axis=1, keepdims=True) > 0, count, 1.0)
+
+
+def ecosystem_month(market: Market) -> Floats:
+    """Return the ecosystem of each line's open weights [percent-months], (lines,) (eq. 110)."""
+    table, now = market.workloads, market.usage
+    used = (now.release != NONE) & (table.group < ENTERPRISE)
+    release = now.release[used]
+    by_line = accounts.totals(market.releases.line[release], table.weight[used], len(market.lines.names))
+    on_open = accounts.totals(
+        market.releases.line[release], table.weight[used] * market.releases.is_open[release], len(market.lines.names)
+    )
+    total = by_line.sum()
+    share = 100.0 * on_open / total if total > 0 else on_open
+    return ecosystem.next_ecosystem(market.ecosystem, share, decay=market.parameters["ecosystem.decay"])
 
 
 def vendor_shares(market: Market) -> Floats:
@@ -49,26 +94,27 @@ def vendor_shares(market: Market) -> Floats:
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
     """Return what adopters see when they choose (eq. 31)."""
     p, table = market.parameters, market.workloads
-    labs = market.labs
+    labs, state = market.labs, market.releases
     control = np.array([p["demand.control.lab_api"], p["demand.control.host"], *[p["demand.control.own"]] * 2])
     exposure = np.array([p["demand.exposure.lab_api"], p["demand.exposure.host"], *[p["demand.exposure.own"]] * 2])
     home_fit = np.zeros((len(BLOCS), len(labs.names)))
     home_fit[CN, labs.bloc == CN] = p["demand.language_fit"]
+    appeal = _appeal(market, exposure)
     return MonthView(
         month=market.month,
         seed=market.seed,
         offers=offers,
-        rules=_rules(market, offers, control, exposure, home_fit),
-        releases=market.releases,
+        rules=tuple(_rules(market, offers, control, exposure, home_fit, one) for one in appeal),
+        releases=state,
         lines=market.lines,
         offered=offering.offered(market),
-        served=releases.still_served(market.releases.superseded, market.month, p["capability.deprecation"]),
+        served=releases.still_served(state.superseded, market.month, p["capability.deprecation"]),
         price=priced.by_class,
         cluster=priced.cluster,
         channel_control=control,
         channel_exposure=exposure,
         lab_bloc=labs.bloc,
-        brand=labs.brand,
+        appeal=appeal,
         strength=labs.strength,
         home_fit=home_fit,
         consideration=awareness.consideration(market.awareness, market.buzz),
@@ -76,13 +122,37 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         need=needs(market),
         difficulty=table.difficulty + _difficulty_rise(market)[table.kind],
         distrust=table.distrust * np.exp(-p["demand.distrust_relief"] * _chinese_share(market)),
-        bans_bind=1970 + market.month / 12.0 >= p["demand.ban.start"],
+        barred=_barred(market),
         leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
     )
 
 
+def _appeal(market: Market, exposure: Floats) -> Floats:
+    """Return what each family likes about every release on every channel [utils], (families, releases, channels).
+
+    Liking of the lab with its drift, the ecosystem of its open lines, less the trust lost by shocks and the delay of a
+    loaded API (eq. 30).
+    """
+    p, state, labs = market.parameters, market.releases, market.labs
+    own = np.arange(len(CHANNELS)) >= SELF_HOST
+    by_channel = np.where(own, p["demand.ecosystem_own"], 1.0)
+    stock = np.log1p(market.ecosystem)[state.line] * state.is_open
+    weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
+    appeal = weight[:, None, None] * stock[:, None] * by_channel
+    appeal += (labs.brand + market.affinity)[:, state.lab, None]
+    return appeal
+
+
+def _barred(market: Market) -> NDArray[np.int8]:
+    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs): 0 none, 1 a lab's API."""
+    barred = np.zeros((len(market.workloads), len(BLOCS)), np.int8)
+    if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
+        barred[:, CN] = market.workloads.banned
+    return barred
+
+
 def _rules(
-    market: Market, offers: OfferTable, control: Floats, exposure: Floats, home_fit: Floats
+    market: Market, offers: OfferTable, control: Floats, exposure: Floats, home_fit: Floats, appeal: Floats
 ) -> choice.ChoiceRules:
     p, labs = market.parameters, market.labs
     lab_bloc = labs.bloc[offers.lab]
@@ -91,11 +161,11 @@ def _rules(
     sold_in[CN] = ~((offers.channel == LAB_API) & (lab_bloc == US))
     return choice.ChoiceRules(
         strength=labs.strength[offers.lab].T,
-        brand=labs.brand[offers.lab],
+        appeal=appeal[offers.release, offers.channel],
         lab_bloc=lab_bloc,
         control=offers.degree * control[offers.channel],
         exposure=exposure[offers.channel] * (lab_bloc == CN),
-        chinese_api=(offers.channel == LAB_API) & (lab_bloc == CN),
+        ban_level=choice.BAN_LEVEL[offers.channel],
         sold_in=sold_in,
         home_fit=home_fit[:, offers.lab],
         success_width=p["demand.success_width"],

@@ -8,7 +8,7 @@ import mesa
 import numpy as np
 
 from sim.market import demand, observe, offering, resources, setup, supply
-from sim.market.adopters import Adopters, Developers, Enterprises
+from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
 from sim.market.governments import Government, Policy, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.population import developer_rows, draw_workloads
@@ -80,6 +80,8 @@ class Market(mesa.Model):
         segments = len(GROUPS) * len(BLOCS)
         self.awareness = np.zeros((segments, len(self.labs.names)))
         self.buzz = np.zeros(len(self.labs.names))
+        self.affinity = np.zeros((len(FAMILIES), len(self.labs.names)))
+        self.ecosystem = np.zeros(len(self.lines.lab))
         self.downloads = np.zeros(len(self.lines.lab))
         self.downloads_before = np.zeros(len(self.labs.names))
         self.memory = observation.Memory(rows)
@@ -128,13 +130,15 @@ class Market(mesa.Model):
         offers = offering.offers(self, prices)
         # 7. awareness
         self.awareness, self.buzz = demand.awareness_month(self, leaps)
+        self.affinity = demand.affinity_month(self)
         # 8. choice
         self.usage.present = self.workloads.arrival <= self.month
         view = demand.month_view(self, offers, prices, leaps)
         self._apply_choices([group.choose(self.workloads, self.usage, view) for group in self.adopters])
         # 9. usage
         self.usage.price, self.usage.tokens = demand.usage_month(self, view)
-        # 10. downloads
+        # 10. ecosystem, downloads
+        self.ecosystem = demand.ecosystem_month(self)
         self.downloads_before = observe.downloads_by_lab(self)
         self.downloads = demand.downloads_month(self)
         # 11. accounts

@@ -107,7 +107,6 @@ def offers(market: Market, priced: Prices) -> OfferTable:
     release, channel = release[order], channel[order]
     line = table.line[release]
     first = np.flatnonzero(np.diff(line, prepend=-1))
-    per_line = np.diff(first, append=len(line))
     return OfferTable(
         line=line,
         lab=table.lab[release],
@@ -119,7 +118,6 @@ def offers(market: Market, priced: Prices) -> OfferTable:
         price=priced.by_class[channel, :, release].T,
         cluster=priced.cluster[channel, release],
         first_of_line=first,
-        channels_of_line=np.repeat(per_line, per_line),
     )
 
 

@@ -135,7 +135,9 @@ def draw_workloads(
     weight = weight * tilt_weight
     weight *= p["demand.workloads_2025"] / weight[arrival <= REFERENCE_YEAR_END].sum()
     factor = np.array([p[f"demand.volume_factor.{c}"] for c in CLASSES])[kind]
+    newcomer = arrival > REFERENCE_YEAR_END
     need = _by_family(p, "volume", is_developer) * factor * np.exp(p["demand.volume_sd"] * z)
+    need *= np.where(newcomer, p["demand.newcomer.volume"], 1.0)
     rows = np.arange(count)
     difficulty = np.array([p[f"demand.difficulty.{c}"] for c in CLASSES])[kind]
     strict = np.isin(group, [GROUPS.index("regulated"), GROUPS.index("public")])
@@ -154,7 +156,8 @@ def draw_workloads(
         difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(weyl(seed, "rows", 3, count)),
         value=np.maximum(0.0, p["demand.value"] + p["demand.value_sd"] * _normal(seed, "value", rows)),
         price_sensitivity=_by_family(p, "price_sensitivity", is_developer)
-        * np.exp(p["demand.price_sensitivity_sd"] * _normal(seed, "price sensitivity", rows)),
+        * np.exp(p["demand.price_sensitivity_sd"] * _normal(seed, "price sensitivity", rows))
+        * np.where(newcomer, p["demand.newcomer.price_sensitivity"], 1.0),
         pain=_by_family(p, "pain", is_developer) * need ** p["demand.pain_exponent"],
         control_value=_by_family(p, "control_value", is_developer) * stern,
         distrust=_by_family(p, "distrust", is_developer) * stern * distrust_bloc,

@@ -107,7 +107,6 @@ class OfferTable:
     price: Floats  # (classes, offers), what a class pays; for own machines the cost at the highest utilisation
     cluster: Floats  # a workload's part of the smallest own cluster, USD/month; zero but for own machines
     first_of_line: Ints  # (lines on offer,) column at which each line starts
-    channels_of_line: Ints  # channels of the offer's line
 
     def __len__(self) -> int:
         return len(self.line)

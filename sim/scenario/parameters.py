@@ -475,6 +475,13 @@ DEMAND = (
     _sourced("demand.upgrade_hazard_leap", "The same in the month of a leap", "1/month", 0, 1, 0.45, "45 % of Anthropic users on Claude 4 Sonnet within a month"),
     _assumed("demand.leap_points", "Gain over the line's last release that counts as a full leap", "ECI points", 0.1, 30, 4, "twice the usual step of 2.3 points between records"),
     _assumed("demand.review_bump", "Rise of the review hazard in the month of a full leap elsewhere, relative", "factor", 0, 20, 1.0, "reviews follow the news"),
+    _assumed("demand.affinity_sd", "Long-run spread of what a family of adopters likes about a lab beyond price and capability", "utils", 0, 5, {"uniform": [0.1, 0.6]}, "leaders rotate among open models (none above a quarter of their tokens late in 2025); size unknown, 0 switches the drift off"),
+    _assumed("demand.affinity_half_life", "Months after which half of such a liking is left", "months", 0.5, 120, {"uniform": [6, 18]}, "fashions of a product generation or two"),
+    _assumed("demand.developer.ecosystem_weight", "Worth of tools and derivatives around an open line, developers, for each e-fold", "utils", 0, 5, {"triangular": [0.0, 0.1, 0.2]}, "a few tenths of a util for the largest families; no measurement"),
+    _assumed("demand.enterprise.ecosystem_weight", "The same for enterprises", "utils", 0, 5, {"triangular": [0.0, 0.05, 0.1]}, "half of developers': they use fewer community tools"),
+    _assumed("demand.ecosystem_own", "Worth of that ecosystem on own machines over that on APIs", "factor", 0, 10, 1.5, "who runs weights uses quantised and tuned versions and the tools around them"),
+    _assumed("demand.newcomer.price_sensitivity", "Price sensitivity of workloads that appear after 2025 over that of earlier ones", "factor", 0.1, 10, {"triangular": [0.8, 1.1, 1.6]}, "later adopters of a technology value it less (Rogers 2003)"),
+    _assumed("demand.newcomer.volume", "Need of workloads that appear after 2025 over that of earlier ones", "factor", 0.01, 10, {"triangular": [0.4, 0.8, 1.2]}, "heavy users adopt first"),
     _assumed("demand.organisation_tail", "Exponent of the number of workloads in an organisation (1 to 12)", "1", 0, 5, 1.5, "heavy-tailed sizes"),
 )  # fmt: skip
 
@@ -483,6 +490,10 @@ AWARENESS = (
     _assumed("awareness.imitation", "Further adopters who hear of it in proportion to its use (Bass q)", "1/month", 0, 5, 0.4, "Bass (1969) range for durable goods, by month"),
     _sourced("awareness.buzz_decay", "Attention after a leap that is left a month later", "share", 0, 1, {"triangular": [0.5, 0.7, 0.85]}, "half of the web-visit jump of January 2025 had reverted by August (RAND)"),
     _assumed("awareness.buzz_points", "Leap above the old record at which 63 % of adopters take notice", "ECI points", 0.1, 100, 8, "R1 stood 6.7 points above the open record and was noticed by most"),
+)  # fmt: skip
+
+ECOSYSTEM = (
+    _assumed("ecosystem.decay", "Part of an open line's ecosystem that becomes outdated in a month", "1/month", 0, 1, 0.06, "half-life of a year: tools and derivatives follow model generations"),
 )  # fmt: skip
 
 OBSERVATION = (
@@ -496,4 +507,4 @@ OBSERVATION = (
     _assumed("observation.downloads_size_exponent", "Fall of downloads with the size of the model", "1", 0, 2, 0.5, "small models are downloaded most"),
 )  # fmt: skip
 
-PARAMETERS: tuple[Parameter, ...] = COMPUTE + CAPABILITY + SERVING + DEMAND + AWARENESS + OBSERVATION
+PARAMETERS: tuple[Parameter, ...] = COMPUTE + CAPABILITY + SERVING + DEMAND + AWARENESS + ECOSYSTEM + OBSERVATION

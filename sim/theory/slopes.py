@@ -77,16 +77,13 @@ def _choice_residual(case: Case) -> float:
     panel, prices = case.panel, 1.7 * case.cost
     paid = panel.loading * prices + panel.base_price
     burden = paid * (panel.need / panel.pain)[:, None]
-    nests, first, members = np.unique(panel.nest, return_index=True, return_counts=True)
-    size = members[np.searchsorted(nests, panel.nest)]
-    # The choice stage takes lambda log(channels) off; a panel has done so already.
-    utility = panel.fixed - panel.price_sensitivity[:, None] * np.log1p(burden) + panel.dissimilarity * np.log(size)
+    first = np.unique(panel.nest, return_index=True)[1]
+    utility = panel.fixed - panel.price_sensitivity[:, None] * np.log1p(burden)
     right, logsum = choice_probabilities(
         utility,
         panel.keep,
         panel.outside,
         first_of_line=first,
-        channels_of_line=size,
         dissimilarity=panel.dissimilarity,
     )
     now = demand(panel, prices)

@@ -19,6 +19,8 @@ from sim.scenario.schema import CHANNELS
 BLOCK = 256  # rows evaluated together: about 150 kB a matrix, so that a few of them stay in the second-level cache
 NEGLIGIBLE = -690.0  # a member this far below the best counts as impossible: its exponential would be subnormal
 TINY = 1e-300
+LOG_CHANNELS = np.log(np.maximum(1, np.arange(len(CHANNELS) + 1)))  # a line that nobody here can use has none
+BAN_LEVEL = np.array([1, 2, 3, 3], np.int8)  # reach of a ban from which a channel is barred: api, hosted, weights
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Choosers:
     difficulty: Floats  # this month's, ECI points
     control_value: Floats
     distrust: Floats  # this month's
-    barred: Bools  # a ban on Chinese labs' APIs binds
+    barred: NDArray[np.int8]  # (rows, blocs) how far a ban on models of the bloc reaches, 0 none to 3 weights too
     staff_cost: Floats  # USD/month
     taste_line: NDArray[np.float32]  # (rows, lines)
     taste_open: Floats
@@ -59,11 +61,11 @@ class ChoiceRules:
     """What is common to all choosers this month."""
 
     strength: Floats  # (classes, offers) ECI points
-    brand: Floats  # (offers,) utils
+    appeal: Floats  # (offers,) utils that all of a family share: liking, ecosystem, less latency and lost trust
     lab_bloc: Ints  # (offers,)
     control: Floats  # (offers,) openness x channel
     exposure: Floats  # (offers,) share of the distrust raised, 0 for labs outside China
-    chinese_api: Bools  # (offers,) a Chinese lab's own API
+    ban_level: NDArray[np.int8]  # (offers,) reach of a ban from which the offer is barred
     sold_in: Bools  # (blocs, offers)
     home_fit: Floats  # (blocs, offers) utils
     success_width: float
@@ -90,34 +92,52 @@ def success(capability: Floats, difficulty: Floats, width: float) -> Floats:
         return 1.0 / odds
 
 
-def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
-    """Return each offer's utility to each chooser, -inf where it cannot be chosen, shape (rows, offers) (eq. 30)."""
-    price = offers.price[who.kind]
-    own = np.flatnonzero(offers.channel == SELF_HOST)
-    price[:, own] = own_price(price[:, own], offers.cluster[own], who.need[:, None])
-    bill = bill_disutility(price, who.need[:, None], who.pain[:, None])
-    bill *= who.price_sensitivity[:, None]
+def offer_worth(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
+    """Return each offer's worth before its bill, -inf where it cannot be chosen, shape (rows, offers) (eq. 30).
+
+    The log of the line's channels that the chooser can use, times the dissimilarity, is taken off, so that more
+    channels add no bonus (eq. 35).
+    """
     # What the channels of a release share is computed once for the release, the first of its columns standing for it.
     starts = np.diff(offers.release, prepend=NONE) != 0
     release = np.flatnonzero(starts)
     capability = (offers.capability + rules.strength)[:, release]
     shared = success(capability[who.kind], who.difficulty[:, None], rules.success_width)
     shared *= who.value[:, None]
-    shared += (rules.home_fit + rules.brand)[:, release][who.bloc]
+    shared += rules.home_fit[:, release][who.bloc]
     shared += who.taste_line[:, offers.line[release]]
     shared += who.taste_origin[:, rules.lab_bloc[release]]
     shared += who.taste_open[:, None] * offers.is_open[release]
-    utility = np.take(shared, np.cumsum(starts) - 1, axis=1)
-    utility -= bill
-    np.multiply(who.control_value[:, None], rules.control, out=bill)
-    utility += bill
-    np.multiply(who.distrust[:, None], rules.exposure, out=bill)
-    utility -= bill
+    worth = np.take(shared, np.cumsum(starts) - 1, axis=1)
+    worth += rules.appeal
+    part = np.multiply(who.control_value[:, None], rules.control)
+    worth += part
+    np.multiply(who.distrust[:, None], rules.exposure, out=part)
+    worth -= part
     staff = who.price_sensitivity * np.log1p(who.staff_cost / who.pain)
-    utility[:, own] -= staff[:, None]
-    utility -= vendor_costs(who, offers, rules)
-    utility[~open_to(who, offers, rules)] = -np.inf
-    return utility
+    worth[:, np.flatnonzero(offers.channel == SELF_HOST)] -= staff[:, None]
+    worth -= vendor_costs(who, offers, rules)
+    can = open_to(who, offers, rules)
+    channels = np.add.reduceat(can, offers.first_of_line, axis=1, dtype=np.intp)
+    bonus = rules.dissimilarity * LOG_CHANNELS[channels]
+    worth -= np.repeat(bonus, np.diff(offers.first_of_line, append=len(offers)), axis=1)
+    worth[~can] = -np.inf
+    return worth
+
+
+def offer_prices(who: Choosers, offers: OfferTable) -> Floats:
+    """Return what each offer costs each chooser [USD/Mtok], shape (rows, offers)."""
+    price = offers.price[who.kind]
+    own = np.flatnonzero(offers.channel == SELF_HOST)
+    price[:, own] = own_price(price[:, own], offers.cluster[own], who.need[:, None])
+    return price
+
+
+def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
+    """Return each offer's utility to each chooser, -inf where it cannot be chosen, shape (rows, offers) (eq. 30)."""
+    bill = bill_disutility(offer_prices(who, offers), who.need[:, None], who.pain[:, None])
+    bill *= who.price_sensitivity[:, None]
+    return offer_worth(who, offers, rules) - bill
 
 
 def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
@@ -146,8 +166,8 @@ def open_to(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Bools:
     by_lab[home, who.lab[home]] = True
     looks = np.take(by_lab, offers.lab, axis=1)
     looks &= rules.sold_in[who.bloc]
-    barred = np.flatnonzero(who.barred)
-    looks[barred] &= ~rules.chinese_api
+    barred = np.flatnonzero(who.barred.any(axis=1))
+    looks[barred] &= np.take(who.barred[barred], rules.lab_bloc, axis=1) < rules.ban_level
     device = np.flatnonzero(offers.channel == ON_DEVICE)
     looks[:, device] &= who.need[:, None] <= rules.device_limit
     return looks
@@ -166,7 +186,7 @@ def outside_utilities(who: Choosers) -> Floats:
 
 
 def choice_probabilities(
-    utility: Floats, keep: Floats, outside: Floats, *, first_of_line: Ints, channels_of_line: Ints, dissimilarity: float
+    utility: Floats, keep: Floats, outside: Floats, *, first_of_line: Ints, dissimilarity: float
 ) -> tuple[Floats, Floats]:
     """Return nested-logit probabilities and the logsum (eq. 35).
 
@@ -178,8 +198,6 @@ def choice_probabilities(
         Utilities of the two options outside the nests.
     first_of_line : array, shape (lines,)
         Column at which each line starts.
-    channels_of_line : array, shape (offers,)
-        Channels of the offer's line; lambda log(channels) is taken off, so that channels add no variety bonus.
     dissimilarity : float
         lambda in (0, 1]; 1 is the plain logit.
 
@@ -190,9 +208,8 @@ def choice_probabilities(
     logsum : array, shape (rows,)
         Expected maximum utility less Euler's constant.
     """
-    utility = utility - dissimilarity * np.log(channels_of_line)
     highest = np.maximum(np.maximum(utility.max(axis=1), keep), outside)
-    utility -= highest[:, None]
+    utility = utility - highest[:, None]
     utility /= dissimilarity
     possible = utility > NEGLIGIBLE
     np.maximum(utility, NEGLIGIBLE, out=utility)

@@ -1,4 +1,4 @@
-"""Stage 10: hub downloads (docs/model.md, section 4.7). The ecosystem stock and the data term come later."""
+"""Stage 10: ecosystem of open lines and hub downloads (docs/model.md, section 4.7)."""
 
 from __future__ import annotations
 
@@ -25,3 +25,20 @@ def downloads(evaluations: Floats, total_params: Floats, *, rate: float, size_ex
     """
     size = np.where(np.isnan(total_params), REFERENCE_SIZE, total_params) / REFERENCE_SIZE
     return np.where(np.isnan(total_params), 0.0, rate * evaluations * size**-size_exponent)
+
+
+def next_ecosystem(stock: Floats, share: Floats, *, decay: float) -> Floats:
+    """Return the ecosystem of each line's open weights [percent-months], shape (lines,) (eq. 110).
+
+    Derivatives, tools and defaults grow with developers' use and become outdated.
+
+    Parameters
+    ----------
+    stock : array, shape (lines,)
+        Last month's.
+    share : array, shape (lines,)
+        Part of developers' workloads that run the line's open weights [percent].
+    decay : float
+        Part of the stock lost in a month.
+    """
+    return (1.0 - decay) * stock + share
