@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import mesa
 
-from sim.market.stages import hosting, pricing, releases
+from sim.market.stages import hosting, releases
 from sim.market.tables import NONE, Floats
 from sim.scenario.schema import BLOCS
 
@@ -58,10 +58,6 @@ class Lab(mesa.Agent):
             for line, capability in sorted(due.items())
             if self.model.lines.lab[line] == self.row
         ]
-
-    def next_list_price(self, previous: float, cost_ratio: float) -> float:
-        """Return the list price of a line's next release [USD/Mtok] under the lab's price rule (eq. 39)."""
-        return pricing.next_list_price(self.price_rule, previous, cost_ratio)
 
     def _was_open(self, line: int) -> bool:
         current = self.model.lines.current[line]

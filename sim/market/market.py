@@ -7,7 +7,7 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import demand, observe, offering, resources, setup, supply
+from sim.market import demand, observe, offering, price_setting, resources, setup, supply
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
 from sim.market.governments import Government, Policy, owner_of
 from sim.market.labs import HostMarket, Lab
@@ -85,6 +85,7 @@ class Market(mesa.Model):
         self.downloads = np.zeros(len(self.lines.lab))
         self.downloads_before = np.zeros(len(self.labs.names))
         self.memory = observation.Memory(rows)
+        self.price_month: price_setting.PriceMonth  # of the last month simulated
         self.accounts: accounts_stage.Accounts  # of the last month simulated
         supply.spin_up(self)
 
@@ -126,6 +127,8 @@ class Market(mesa.Model):
         # 5. serving cost and hosts
         costs = offering.serving_costs(self)
         # 6. prices
+        self.price_month = price_setting.prices_month(self, costs)
+        self.releases.posted, self.releases.wanted = self.price_month.posted, self.price_month.wanted
         prices = offering.prices(self, costs)
         offers = offering.offers(self, prices)
         # 7. awareness
@@ -215,6 +218,7 @@ class Market(mesa.Model):
         before = self.releases.list_price[row]
         self.releases.input_price[row] = change.input_price
         self.releases.output_price[row] = change.output_price
+        self.releases.posted[row] = self.releases.list_price[row]
         self.releases.cost_at_release[row] *= self.releases.list_price[row] / before  # the margin is what is assumed
 
     def follow_compute(self, month: int) -> None:
@@ -240,5 +244,8 @@ class Market(mesa.Model):
             self.handover = supply.hand_over(self)
             self.labs.knowledge = self.handover.knowledge.copy()
             self.lines.offset, self.lines.next_month = supply.line_schedule(self)
+            attached = price_setting.hand_over_prices(self, offering.serving_costs(self))
+            self.releases.wanted, self.releases.wedge = attached.wanted, attached.wedge
+            self.releases.price_over_cost = attached.price_over_cost
         self.month += 1
         self.running = self.month <= self.settings.end  # Mesa's own `run_model` stops here

@@ -70,8 +70,7 @@ def prices(market: Market, costs: Costs) -> Prices:
     is the list price in the month of an open release; own machines pay the accelerators.
     """
     p, table = market.parameters, market.releases
-    value = np.zeros(len(market.labs.names)) if market.replaying else market.labs.adoption_value
-    api = pricing.posted_price(table.list_price, value[table.lab])
+    api = table.posted
     host = np.where(table.is_open, market.hosts.prices(costs.marginal), np.nan)
     output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])

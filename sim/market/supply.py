@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.market.labs import Lab
     from sim.market.market import Market
 
+SMALLEST_EXPONENT = 0.1  # below it size is taken to cost so little that growth would have no bound
 REFERENCE = parse_month("2025-02")  # month of the serving cost disclosure
 
 
@@ -227,20 +228,15 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
     """Return the columns of a new release: size and price follow its predecessor under the lab's price rule."""
     p, table = market.parameters, market.releases
     before = int(market.lines.current[new.line])
-    growth = p["serving.size_growth"] ** years_since(market.month, table.month[before])
+    # A new release is larger or thinks longer than the one before: that takes back a part of the fall in cost.
+    fall = cost_index(market, market.month) / cost_index(market, int(table.month[before]))
+    spent = p["serving.saving_spent.open" if new.is_open else "serving.saving_spent.closed"]
+    ratio, growth = fall ** (1.0 - spent), fall ** (-spent / max(p["serving.size_exponent"], SMALLEST_EXPONENT))
     # Sizes of closed models are not known: one that opens is taken to be of the size of the reference model.
     known = not np.isnan(table.active_params[before])
     active = table.active_params[before] * growth if known else hosting.REFERENCE_PARAMS
     total = table.total_params[before] * growth if known else hosting.REFERENCE_TOTAL_PARAMS
-    ratio = (
-        cost_index(market, market.month)
-        / cost_index(market, int(table.month[before]))
-        * growth ** p["serving.size_exponent"]
-    )
     sold_by_lab = bool(table.has_api[before]) or not new.is_open
-    price = lab.next_list_price(1.0, ratio) if sold_by_lab else ratio  # hosts alone follow cost
-    # A held price buys a larger model: cost follows the price. Otherwise cost follows the index and the size.
-    cost = table.cost_at_release[before] * (price if sold_by_lab else ratio)
     return {
         "line": new.line,
         "lab": lab.row,
@@ -251,9 +247,13 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
         "on_device": bool(table.on_device[before]) and new.is_open,
         "capability": new.capability,
         "degree": (table.degree[before] or releases.DEGREES["open_weights"]) if new.is_open else 0.0,
-        "input_price": table.input_price[before] * price,
-        "output_price": table.output_price[before] * price,
-        "cost_at_release": cost,
+        "input_price": table.input_price[before],
+        "output_price": table.output_price[before],
+        "posted": table.posted[before],
+        "wanted": table.wanted[before],
+        "wedge": table.wedge[before],
+        "price_over_cost": table.price_over_cost[before],
+        "cost_at_release": table.cost_at_release[before] * ratio,
         "full_load_cost": technical_cost(market, active, market.month) if new.is_open else np.nan,
         "active_params": active if new.is_open or known else np.nan,
         "total_params": total if new.is_open or known else np.nan,

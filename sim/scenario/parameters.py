@@ -332,14 +332,23 @@ SERVING = (
         {"triangular": [1.2, 1.6, 2.5]},
         "3-fold a year at constant capability (Gundlach et al.), of which a part is smaller models",
     ),
-    _assumed(
-        "serving.size_growth",
-        "Growth of the active parameters of new open releases after the history",
-        "factor/year",
-        0.2,
-        10,
-        {"triangular": [1.0, 1.2, 1.6]},
-        "DeepSeek went from 21 to 37 billion active in 2024, then stayed; others grew",
+    _sourced(
+        "serving.saving_spent.closed",
+        "Part of the fall in serving cost that a new closed release takes back by size and longer thinking",
+        "share",
+        0,
+        1,
+        {"triangular": [0.4, 0.65, 0.9]},
+        "list prices within a closed line fell by 24 % a year, cost of the same model by about 53 % (releases.csv)",
+    ),
+    _sourced(
+        "serving.saving_spent.open",
+        "The same for a new release with open weights",
+        "share",
+        0,
+        1,
+        {"triangular": [0.2, 0.42, 0.7]},
+        "list prices within an open line fell by 35 % a year, cost of the same model by about 53 % (releases.csv)",
     ),
     _assumed(
         "serving.gpu_price_growth",
@@ -411,31 +420,31 @@ DEMAND = (
     _assumed("demand.bloc.EU", "EU part of all workloads (with France and the United Kingdom)", "parts", 0, 1, 0.20, "no census exists"),
     _assumed("demand.bloc.CN", "Chinese part of all workloads", "parts", 0, 1, 0.18, "no census exists"),
     _assumed("demand.bloc.ROW", "Rest of the world's part of all workloads", "parts", 0, 1, 0.20, "no census exists"),
-    *_by_class("demand.developer.class_mix", "Part of developers' workloads", "parts", 0, 1, (0.45, 0.15, 0.30, 0.10), "router category shares as orientation"),
-    *_by_class("demand.enterprise.class_mix", "Part of enterprises' workloads", "parts", 0, 1, (0.25, 0.45, 0.20, 0.10), "no census exists"),
+    *_by_class("demand.developer.class_mix", "Part of developers' workloads", "parts", 0, 1, (0.45, 0.15, 0.30, 0.09, 0.01), "router category shares as orientation"),
+    *_by_class("demand.enterprise.class_mix", "Part of enterprises' workloads", "parts", 0, 1, (0.25, 0.44, 0.20, 0.09, 0.02), "no census exists"),
     _assumed("demand.developer.volume", "Median need of a developer's workload in January 2025", "Mtok/month", 0.001, 1e6, 5, "with the spread below gives the volume of the market"),
     _assumed("demand.enterprise.volume", "Median need of an enterprise workload in January 2025", "Mtok/month", 0.001, 1e6, 15, "with the spread below gives the volume of the market"),
     _assumed("demand.volume_sd", "Standard deviation of log volume: how heavy the tail is", "1", 0, 4, 2.0, "volumes are heavy-tailed, log sd near 2"),
-    *_by_class("demand.volume_factor", "Volume relative to the median", "factor", 0.001, 1000, (0.5, 1.0, 2.0, 4.0), "agents and code read long contexts"),
-    *_by_class("demand.volume_growth", "Growth of a workload's need", "factor/year", 0.1, 20, (1.4, 1.5, 2.5, 3.5),
+    *_by_class("demand.volume_factor", "Volume relative to the median", "factor", 0.001, 1000, (0.5, 1.0, 2.0, 4.0, 2.0), "agents and code read long contexts; robots stream what they see"),
+    *_by_class("demand.volume_growth", "Growth of a workload's need", "factor/year", 0.1, 20, (1.4, 1.5, 2.5, 3.5, 2.5),
                "prompts quadrupled in two years; coding went from 11 to 50 % of router tokens in 2025"),
     _assumed("demand.volume_growth_fade", "Yearly rate at which that growth fades after the history", "1/year", 0, 3, 0.3, "saturation; no evidence yet"),
-    *_by_class("demand.input_share", "Input tokens as a share of all", "share", 0, 1, (0.75, 0.85, 0.95, 0.95), "prompts above 6 thousand, completions 400 tokens late in 2025"),
-    *_by_class("demand.price_factor", "Price paid over list price after caching and discounts", "factor", 0.01, 1, (0.9, 0.8, 0.45, 0.4),
+    *_by_class("demand.input_share", "Input tokens as a share of all", "share", 0, 1, (0.75, 0.85, 0.95, 0.95, 0.95), "prompts above 6 thousand, completions 400 tokens late in 2025"),
+    *_by_class("demand.price_factor", "Price paid over list price after caching and discounts", "factor", 0.01, 1, (0.9, 0.8, 0.45, 0.4, 0.5),
                "56 % cache hits at DeepSeek; prices paid on the router half of list"),
-    *_by_class("demand.difficulty", "Capability at which half of the work succeeds, in January 2025", "ECI points", 50, 300, (116, 124, 135, 142),
+    *_by_class("demand.difficulty", "Capability at which half of the work succeeds, in January 2025", "ECI points", 50, 300, (116, 124, 135, 142, 145),
                "chat was served by models of ECI 116 in 2023, agents not before 142"),
-    *_by_class("demand.ambition", "Rise of that difficulty for each point the frontier gains", "points/point", 0, 1.5, (0.0, 0.0, 0.7, 0.8), "harder code and longer tasks are tried as models improve"),
+    *_by_class("demand.ambition", "Rise of that difficulty for each point the frontier gains", "points/point", 0, 1.5, (0.0, 0.0, 0.7, 0.8, 0.5), "harder code and longer tasks are tried as models improve"),
     _assumed("demand.difficulty_sd", "Spread of difficulty between workloads of a class", "ECI points", 0, 60, 8, "half a year of frontier progress"),
     _assumed("demand.success_width", "Points over which success rises from 27 to 73 %, halved", "ECI points", 0.1, 50, 4, "about the error of the index"),
-    _assumed("demand.value", "Utility of work that always succeeds", "utils", 0, 100, {"triangular": [5, 7, 9]}, "sets the price of capability; to be calibrated"),
+    _assumed("demand.value", "Utility of work that always succeeds", "utils", 0, 100, {"triangular": [9, 12, 15]}, "sets the price of capability; to be calibrated"),
     _assumed("demand.value_sd", "Spread of that utility between workloads", "utils", 0, 50, 1.5, "a fifth of the mean"),
-    _assumed("demand.developer.price_sensitivity", "Weight of the bill in developers' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.0, 1.5, 2.2]}, "price-shopping population"),
-    _assumed("demand.enterprise.price_sensitivity", "Weight of the bill in enterprises' utility (alpha)", "utils", 0.01, 20, {"triangular": [0.4, 0.8, 1.3]}, "price is rarely named first in surveys"),
+    _assumed("demand.developer.price_sensitivity", "Weight of the bill in developers' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.6, 2.0, 2.6]}, "with the pain below, static prices at the costs that gross margins imply are near the list prices of December 2025 (docs/model.md, 4.6)"),
+    _assumed("demand.enterprise.price_sensitivity", "Weight of the bill in enterprises' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.4, 1.9, 2.5]}, "as for developers; price is rarely named first in surveys"),
     _assumed("demand.price_sensitivity_sd", "Log spread of alpha between workloads", "1", 0, 3, 0.4, "moderate heterogeneity"),
-    _assumed("demand.developer.pain", "Monthly bill at which a developer's workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e6, 30, "price of a subscription or two"),
-    _assumed("demand.enterprise.pain", "Monthly bill at which an enterprise workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e7, 1000, "a tenth of an employee"),
-    _assumed("demand.pain_exponent", "Growth of that bill with volume: 0 the bill decides, 1 the price decides (gamma)", "1", 0, 1, {"uniform": [0.2, 0.7]}, "unknown; estimated later"),
+    _assumed("demand.developer.pain", "Monthly bill at which a developer's workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e6, 3, "so that large bills decide, see price sensitivity"),
+    _assumed("demand.enterprise.pain", "Monthly bill at which an enterprise workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e7, 10, "so that large bills decide, see price sensitivity"),
+    _assumed("demand.pain_exponent", "Growth of that bill with volume: 0 the bill decides, 1 the price decides (gamma)", "1", 0, 1, {"uniform": [0.5, 0.8]}, "unknown; lower values make list prices far below what a static rule asks"),
     _assumed("demand.developer.without_ai_cost", "Cost of the same work without a model, developers", "USD/Mtok-equivalent", 0, 1e5, 20, "own time at the margin"),
     _assumed("demand.enterprise.without_ai_cost", "Cost of the same work without a model, enterprises", "USD/Mtok-equivalent", 0, 1e5, 60, "clerical labour at the margin"),
     _assumed("demand.developer.adoption_cost", "Effort of the first use of any model, developers", "utils", 0, 30, 2.0, "keeps hard work off weak models"),
@@ -492,6 +501,12 @@ AWARENESS = (
     _assumed("awareness.buzz_points", "Leap above the old record at which 63 % of adopters take notice", "ECI points", 0.1, 100, 8, "R1 stood 6.7 points above the open record and was noticed by most"),
 )  # fmt: skip
 
+PRICING = (
+    _assumed("pricing.adjustment", "Part of the way to the price a lab wants that a list price between releases goes in a month", "1/month", 0, 1, {"uniform": [0.0, 0.2]}, "list prices of a release rarely change before its successor (releases.csv)"),
+    _assumed("pricing.wedge_half_life", "Months in which half of the difference (in logs) between list prices of the hand-over and those no lab wants to change fades", "months", 0.5, 1200, {"uniform": [6, 36]}, "prices below what a static rule asks buy customers of a growing market; the motive fades as it matures"),
+    _assumed("pricing.match_points", "Points by which an open model may be behind and still be matched in price", "ECI points", 0, 50, 3, "error of the index of about 3"),
+)  # fmt: skip
+
 ECOSYSTEM = (
     _assumed("ecosystem.decay", "Part of an open line's ecosystem that becomes outdated in a month", "1/month", 0, 1, 0.06, "half-life of a year: tools and derivatives follow model generations"),
 )  # fmt: skip
@@ -507,4 +522,4 @@ OBSERVATION = (
     _assumed("observation.downloads_size_exponent", "Fall of downloads with the size of the model", "1", 0, 2, 0.5, "small models are downloaded most"),
 )  # fmt: skip
 
-PARAMETERS: tuple[Parameter, ...] = COMPUTE + CAPABILITY + SERVING + DEMAND + AWARENESS + ECOSYSTEM + OBSERVATION
+PARAMETERS: tuple[Parameter, ...] = COMPUTE + CAPABILITY + SERVING + PRICING + DEMAND + AWARENESS + ECOSYSTEM + OBSERVATION

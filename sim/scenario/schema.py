@@ -13,7 +13,7 @@ BLOCS = ("US", "EU", "CN", "ROW")
 GROUPS = ("indie", "startup", "ordinary", "regulated", "public")
 DEVELOPER_GROUPS = GROUPS[:2]
 ENTERPRISE_GROUPS = GROUPS[2:]
-CLASSES = ("chat", "knowledge", "coding", "agentic")
+CLASSES = ("chat", "knowledge", "coding", "agentic", "embodied")
 CHANNELS = ("lab_api", "host", "self_host", "on_device")
 
 
