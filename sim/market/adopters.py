@@ -44,7 +44,7 @@ class MonthView:
     releases: ReleaseTable
     lines: LineTable
     offered: Bools  # (releases, channels)
-    served: Bools  # (releases,) still runs on its lab's API
+    runs: Bools  # (releases, channels) can still be used by who uses it
     price: Floats  # (channels, classes, releases) USD/Mtok; own machines at their highest utilisation
     cluster: Floats  # (channels, releases) a workload's part of the smallest own cluster, USD/month
     channel_control: Floats  # (channels,) part of the control value kept
@@ -131,8 +131,7 @@ class Adopters(mesa.Agent):
         release = usage.release[rows]
         uses = release != NONE
         new = ~uses & (table.arrival[rows] == view.month)
-        on_api = usage.channel[rows] == LAB_API
-        switched_off = uses & on_api & ~view.served[release]
+        switched_off = uses & ~view.runs[release, usage.channel[rows]]
         outdated = uses & ~view.offered[release, usage.channel[rows]]
         reviews = choice.looks_again(
             rng.uniform(rng.stream_key(view.seed, "review", view.month), house),
@@ -204,8 +203,7 @@ class Adopters(mesa.Agent):
         """Return price, NaN where there is nothing to keep, capability and fixed utility of what is in use (eq. 33)."""
         release, channel = usage.release[rows], usage.channel[rows]
         kind, bloc = table.kind[rows], table.bloc[rows]
-        runs = view.served[release] | (channel != LAB_API)
-        keeps = uses & ~view.offered[release, channel] & runs
+        keeps = uses & ~view.offered[release, channel] & view.runs[release, channel]
         lab, line = view.releases.lab[release], view.releases.line[release]
         price = paid_price(view.price, view.cluster, channel, kind, release, view.need[rows])
         chinese = view.lab_bloc[lab] == CN

@@ -108,7 +108,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         releases=state,
         lines=market.lines,
         offered=offering.offered(market),
-        served=releases.still_served(state.superseded, market.month, p["capability.deprecation"]),
+        runs=_runs(market),
         price=priced.by_class,
         cluster=priced.cluster,
         channel_control=control,
@@ -141,6 +141,14 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     appeal = weight[:, None, None] * stock[:, None] * by_channel
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
     return appeal
+
+
+def _runs(market: Market) -> Bools:
+    """Return which releases can still be used on each channel by who uses them, (releases, channels) (eq. 18)."""
+    state = market.releases
+    runs = np.repeat(state.is_open[:, None], len(CHANNELS), axis=1)  # published weights are out for good
+    runs[:, LAB_API] = releases.still_served(state.superseded, market.month, market.parameters["capability.deprecation"])
+    return runs
 
 
 def _barred(market: Market) -> NDArray[np.int8]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import mesa
 import numpy as np
 
-from sim.market import demand, observe, offering, price_setting, resources, setup, supply
+from sim.market import demand, observe, offering, price_setting, resources, setup, supply, worlds
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
 from sim.market.governments import Government, Policy, owner_of
 from sim.market.labs import HostMarket, Lab
@@ -29,6 +30,8 @@ class Market(mesa.Model):
         Drawn numbers of one run (`Scenario.draw`); of a scenario, replicate `replicate` is drawn.
     replicate : int
         Which replicate to draw when `settings` is a scenario.
+    twin : {'weights_withheld', 'never_developed'}, optional
+        World without open weights to run beside this one from the hand-over on; it gives `pricing_pressure`.
 
     Attributes
     ----------
@@ -47,7 +50,7 @@ class Market(mesa.Model):
     >>> market.step()
     """
 
-    def __init__(self, settings: Any, replicate: int = 0):
+    def __init__(self, settings: Any, replicate: int = 0, *, twin: str | None = None):
         if hasattr(settings, "draw"):
             settings = settings.draw(replicate)
         super().__init__(rng=0)  # the model draws from sim.rng alone; Mesa's own stream is not used
@@ -65,6 +68,10 @@ class Market(mesa.Model):
         self.compute = resources.first_compute(p)
         self.compute_log: list[np.ndarray] = []
         self.handover: supply.HandOver | None = None
+        self.world: str | None = None  # set in a twin: what is withheld there
+        self.twin_world = twin
+        self.twin: Market | None = None
+        self.scripted: list[supply.Made] = []
         self._make_agents()
         self.workloads = draw_workloads(self.seed, settings.workloads, p, self.labs.names, self.lines.names)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, settings.start)
@@ -123,7 +130,8 @@ class Market(mesa.Model):
         # 3. knowledge and capability
         self.labs.knowledge, self.labs.potential = supply.capability_month(self)
         # 4. releases and openness
-        leaps = self._release(supply.releases_month(self))
+        made = self._coming_out()
+        leaps = self._release(made)
         # 5. serving cost and hosts
         costs = offering.serving_costs(self)
         # 6. prices
@@ -148,8 +156,10 @@ class Market(mesa.Model):
         self.accounts = demand.accounts_month(self, costs, prices)
         self._check_accounts()
         # 12. observation
-        self.memory.push(self.month, *observe.in_use(self))
-        observe.record_month(self, offers, costs, prices)
+        self._step_twin(made)
+        if self.world is None:
+            self.memory.push(self.month, *observe.in_use(self))
+            observe.record_month(self, offers, costs, prices)
         self._end_month()
 
     def run(self) -> Record:
@@ -161,6 +171,8 @@ class Market(mesa.Model):
     def close(self) -> None:
         """Let go of the model: Mesa 3.3 keeps a reference to every model for its agents' numbers."""
         getattr(mesa.Agent, "_ids", {}).pop(self, None)
+        if self.twin is not None:
+            self.twin.close()
 
     def _policy(self) -> Policy:
         policy = self.policy
@@ -181,6 +193,28 @@ class Market(mesa.Model):
             self.usage.surplus[made.rows] = made.surplus
             if isinstance(group, Developers):  # the hub is where developers fetch weights
                 self.evaluations += made.evaluations
+
+    def fork(self, world: str) -> Market:
+        """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""
+        shared = (self.workloads, self.settings, self.record)
+        copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
+        copied.world, copied.twin_world = world, None
+        worlds.close(copied, world)
+        return copied
+
+    def _coming_out(self) -> list[supply.Made]:
+        """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
+        if self.world is None:
+            return supply.releases_month(self)
+        return worlds.withheld(self.scripted if self.world == worlds.WITHHELD else supply.releases_month(self))
+
+    def _step_twin(self, made: list[supply.Made]) -> None:
+        """Simulate the month in the world without open weights."""
+        if self.twin is not None:
+            self.twin.scripted = made
+            self.twin.step()
+            self.violations += [f"{self.twin.world}: {v}" for v in self.twin.violations]
+            self.twin.violations.clear()
 
     def _release(self, made: list[supply.Made]) -> np.ndarray:
         """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 19)."""
@@ -247,5 +281,8 @@ class Market(mesa.Model):
             attached = price_setting.hand_over_prices(self, offering.serving_costs(self))
             self.releases.wanted, self.releases.wedge = attached.wanted, attached.wedge
             self.releases.price_over_cost = attached.price_over_cost
+            if self.twin_world is not None:
+                self.twin = self.fork(self.twin_world)
+                self.twin.month += 1
         self.month += 1
         self.running = self.month <= self.settings.end  # Mesa's own `run_model` stops here

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.market import offering, resources, supply
+from sim.market import offering, resources, supply, worlds
 from sim.market.adopters import CN
 from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, ratio, totals
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
 # What this version cannot fill; NaN in the files and listed in the manifest.
 NOT_FILLED = (
-    "market.pricing_pressure",
     "market.contestable_revenue_share",
     "market.unmet_tokens",
-    "market.equilibrium_status",
-    "market.deviation_gain",
     "labs.serving_load",
 )
 PANELS_NOT_OBSERVED = (
@@ -55,7 +52,7 @@ def record_month(market: Market, offers: OfferTable, costs: offering.Costs, pric
         record.append("panels", month, panel=panel, series=np.array(list(series), object), value=[*series.values()])
 
 
-def _market_row(market: Market, race: observation.Race, offers: OfferTable, listed: Floats) -> dict[str, float]:
+def _market_row(market: Market, race: observation.Race, offers: OfferTable, listed: Floats) -> dict[str, Any]:
     books, state, compute = market.accounts, market.releases, market.compute
     is_open = state.is_open
     chinese_open = is_open & (market.labs.bloc[state.lab] == CN)
@@ -90,6 +87,9 @@ def _market_row(market: Market, race: observation.Race, offers: OfferTable, list
         "spend_hosts": books.spend_hosts,
         "spend_self_host": books.spend_self_host,
         "consumer_surplus": books.surplus,
+        "pricing_pressure": np.nan if market.twin is None else worlds.pricing_pressure(market, market.twin),
+        "equilibrium_status": market.price_month.status or None,
+        "deviation_gain": market.price_month.deviation_gain,
     }
 
 

@@ -21,9 +21,9 @@ from sim.market.tables import HOST, LAB_API, Floats, Ints, OfferTable
 if TYPE_CHECKING:
     from sim.market.market import Market
 
-PANEL_ROWS = 1200  # workloads, present or to come, that stand for all when prices are set
-CHECK_MONTHS = 6  # months between full searches for profitable deviations
-SOLVER = Solver(tolerance=1e-9, most_iterations=100, check=None)
+PANEL_ROWS = 800  # workloads, present or to come, that stand for all when prices are set
+CHECK_MONTHS = 12  # months between full searches for profitable deviations
+SOLVER = Solver(tolerance=1e-7, most_iterations=100, check=None)
 CHECK = DeviationCheck(margins=16, joint_moves=2)
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 

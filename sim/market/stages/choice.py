@@ -118,7 +118,7 @@ def offer_worth(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats
     worth[:, np.flatnonzero(offers.channel == SELF_HOST)] -= staff[:, None]
     worth -= vendor_costs(who, offers, rules)
     can = open_to(who, offers, rules)
-    channels = np.add.reduceat(can, offers.first_of_line, axis=1, dtype=np.intp)
+    channels = np.add.reduceat(can.view(np.int8), offers.first_of_line, axis=1, dtype=np.int8)
     bonus = rules.dissimilarity * LOG_CHANNELS[channels]
     worth -= np.repeat(bonus, np.diff(offers.first_of_line, append=len(offers)), axis=1)
     worth[~can] = -np.inf
