@@ -30,6 +30,7 @@ from sim.market.tables import (
 from sim.scenario.schema import BLOCS
 
 CN = BLOCS.index("CN")
+PANEL_ROWS = 800  # workloads, present or to come, that stand for all when prices are set
 FAMILIES = ("developer", "enterprise")
 
 
@@ -103,6 +104,11 @@ class Adopters(mesa.Agent):
         self.upgrade_hazard_leap: float = parameters["demand.upgrade_hazard_leap"]
         self.leap_points: float = parameters["demand.leap_points"]
         self.review_bump: float = parameters["demand.review_bump"]
+
+    def panel_rows(self, table: WorkloadTable, month: int) -> Ints:
+        """Return the rows that stand for the family when prices are set: every n-th one that is in the market."""
+        rows = np.arange(self.rows.start, self.rows.stop, max(1, len(table) // PANEL_ROWS))
+        return rows[table.arrival[rows] <= month]
 
     def choose(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> Choices:
         """Return what the family's workloads choose this month (eq. 38); who does not look again keeps what it uses."""

@@ -235,6 +235,35 @@ def usage_month(market: Market, view: MonthView) -> tuple[Floats, Floats]:
     return price, tokens
 
 
+def contestable_share(market: Market, view: MonthView) -> float:
+    """Return the part of closed revenue for which a good enough cheaper open offer is known (eq. 116).
+
+    Judged on the workloads that stand for all when prices are set.
+    """
+    table, now, state = market.workloads, market.usage, market.releases
+    whole, part = 0.0, 0.0
+    for group in market.adopters:
+        rows = group.panel_rows(table, market.month)
+        rows = rows[(now.release[rows] != NONE) & (now.channel[rows] == LAB_API)]
+        rows = rows[~state.is_open[now.release[rows]]]
+        if len(rows) == 0:
+            continue
+        who = group.choosers(rows, np.zeros(len(rows), bool), table, now, view)
+        release = now.release[rows]
+        contested = choice.contested(
+            who,
+            view.offers,
+            view.rules[group.number],
+            state.capability[release] + view.strength[state.lab[release], who.kind],
+            now.price[rows],
+            slack=market.parameters["observation.good_enough"],
+        )
+        spend = now.price[rows] * now.tokens[rows] * table.weight[rows]
+        whole += float(spend.sum())
+        part += float(spend[contested].sum())
+    return accounts.ratio(part, whole)
+
+
 def downloads_month(market: Market) -> Floats:
     """Return hub downloads of each line's open weights so far, shape (lines,)."""
     p, lines = market.parameters, market.lines

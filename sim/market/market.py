@@ -159,7 +159,7 @@ class Market(mesa.Model):
         self._step_twin(made)
         if self.world is None:
             self.memory.push(self.month, *observe.in_use(self))
-            observe.record_month(self, offers, costs, prices)
+            observe.record_month(self, view, costs, prices)
         self._end_month()
 
     def run(self) -> Record:

@@ -16,12 +16,11 @@ from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck, deviation_gains
 from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, Solver, solve_prices
-from sim.market.tables import HOST, LAB_API, Floats, Ints, OfferTable
+from sim.market.tables import HOST, LAB_API, Floats, OfferTable
 
 if TYPE_CHECKING:
     from sim.market.market import Market
 
-PANEL_ROWS = 800  # workloads, present or to come, that stand for all when prices are set
 CHECK_MONTHS = 12  # months between full searches for profitable deviations
 SOLVER = Solver(tolerance=1e-7, most_iterations=100, check=None)
 CHECK = DeviationCheck(margins=16, joint_moves=2)
@@ -66,13 +65,6 @@ class PriceProblem:
     host_list: Floats
 
 
-def panel_rows(market: Market, group: Adopters) -> Ints:
-    """Return the rows of a family that stand for it when prices are set: every n-th one that is in the market."""
-    step = max(1, len(market.workloads) // PANEL_ROWS)
-    rows = np.arange(group.rows.start, group.rows.stop, step)
-    return rows[market.workloads.arrival[rows] <= market.month]
-
-
 def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
     """Return the demand that labs face at this month's offers and last month's awareness (eq. 112)."""
     priced = offering.prices(market, costs)
@@ -94,7 +86,7 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, listed: Fl
 def _family_panel(
     market: Market, group: Adopters, offers: OfferTable, view: MonthView, listed: Floats
 ) -> tuple[Floats, ...] | None:
-    rows = panel_rows(market, group)
+    rows = group.panel_rows(market.workloads, market.month)
     if len(rows) == 0:
         return None
     table = market.workloads

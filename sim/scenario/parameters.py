@@ -513,6 +513,7 @@ ECOSYSTEM = (
 
 OBSERVATION = (
     _sourced("observation.tie_tolerance", "Points within which two models count as tied in the published lag", "ECI points", 0, 20, 3, "error of the index of about 3; ties count as caught up (Epoch AI)"),
+    _assumed("observation.good_enough", "Part of the work by which a model may succeed less and still count as good enough", "share", 0, 1, 0.05, "for contestable revenue alone; one task in twenty"),
     _sourced("observation.router.US", "Router's billing weight of the US", "parts", 0, 1, 0.47, "OpenRouter and a16z, State of AI 2025"),
     _assumed("observation.router.EU", "Router's billing weight of the EU", "parts", 0, 1, 0.22, "Germany 7.5 %, rest assumed"),
     _sourced("observation.router.CN", "Router's billing weight of China", "parts", 0, 1, 0.06, "OpenRouter and a16z, State of AI 2025"),
