@@ -114,14 +114,12 @@ def data_month(market: Market, month: int) -> Floats:
 def _embodied_data(market: Market, month: int) -> Floats:
     """Return the data that machines in the world bring to each lab of their bloc [Mtok/month], shape (labs,)."""
     p, labs = market.parameters, market.labs
+    china, america = BLOCS.index("CN"), BLOCS.index("US")
     midpoint = np.full(len(BLOCS), p["capability.embodied.midpoint"])
-    midpoint[BLOCS.index("CN")] -= p["capability.embodied.china_lead"]
-    machines = embodied.deployed(
-        1970 + month / 12.0,
-        np.array([p[f"capability.embodied.ceiling.{bloc.lower()}"] for bloc in BLOCS]),
-        midpoint,
-        p["capability.embodied.spread"],
-    )
+    midpoint[china] -= p["capability.embodied.china_lead"]
+    ceiling = np.full(len(BLOCS), p["capability.embodied.ceiling.elsewhere"])
+    ceiling[china], ceiling[america] = p["capability.embodied.ceiling.cn"], p["capability.embodied.ceiling.us"]
+    machines = embodied.deployed(1970 + month / 12.0, ceiling, midpoint, p["capability.embodied.spread"])
     return labs.compute_share * machines[labs.bloc] * p["capability.embodied.data"]
 
 

@@ -360,9 +360,8 @@ CAPABILITY = (
         )
         for bloc, name, value in (
             ("us", "US", 90),
-            ("eu", "EU", 70),
             ("cn", "China", 150),
-            ("row", "rest of the world", 90),
+            ("elsewhere", "EU and rest of the world, each", 80),
         )
     ),
     _assumed(
