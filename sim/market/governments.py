@@ -16,7 +16,8 @@ class Policy:
     """Rules in force in a month.
 
     `quota` is in chips a year by tier, `leakage`, `allowed` and `cloud_open` are shares, `domestic_growth` a factor
-    a year with the month from which it holds.
+    a year with the month from which it holds. `world_compute` multiplies accelerator additions outside China,
+    `frontier` the slope of the frontier, `closed_leak` the speed at which closed knowledge leaks.
     """
 
     quota: Mapping[str, float]
@@ -24,6 +25,9 @@ class Policy:
     allowed: float
     cloud_open: float
     domestic_growth: tuple[tuple[int, float], ...] = field(default=())
+    world_compute: float = 1.0
+    frontier: float = 1.0
+    closed_leak: float = 1.0
 
 
 class Government(mesa.Agent):

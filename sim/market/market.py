@@ -67,6 +67,10 @@ class Market(mesa.Model):
         self.policy = resources.first_policy(p)
         self.compute = resources.first_compute(p)
         self.compute_log: list[np.ndarray] = []
+        self.revenue = float("nan")  # of all labs, averaged
+        self.slope = p["capability.frontier_slope"]
+        self.ecosystem = np.zeros(len(self.lines.lab))
+        self.open_spillover = True  # False: open releases teach others nothing, for a counterfactual
         self.handover: supply.HandOver | None = None
         self.world: str | None = None  # set in a twin: what is withheld there
         self.twin_world = twin
@@ -126,8 +130,11 @@ class Market(mesa.Model):
         # 1. policy
         self.policy = self._policy()
         # 2. compute
+        self.revenue = resources.revenue_month(self)
         self.follow_compute(self.month)
         # 3. knowledge and capability
+        self.slope = supply.slope_month(self)
+        self.labs.data = supply.data_month(self, self.month)
         self.labs.knowledge, self.labs.potential = supply.capability_month(self)
         # 4. releases and openness
         made = self._coming_out()

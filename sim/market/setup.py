@@ -39,6 +39,7 @@ def lab_table(labs: Mapping[str, Mapping[str, Any]]) -> LabTable:
         initial_awareness=column("initial_awareness"),
         research_compute=np.full(len(names), np.nan),
         knowledge=np.zeros(len(names)),
+        data=np.zeros(len(names)),
         potential=np.full(len(names), np.nan),
     )
 
