@@ -58,13 +58,15 @@ def affinity_month(market: Market) -> Floats:
 
 
 def family_shares(market: Market) -> Floats:
-    """Return each lab's share of each family's workloads last month, (families, labs); equal parts of none."""
+    """Return each lab's share of each family's workloads last month, (families, labs); of none, equal parts of the labs
+    with a release."""
     table, used = market.workloads, market.usage.release != NONE
     labs = len(market.labs.names)
     family = (table.group[used] >= ENTERPRISE).astype(np.int64)
     lab = market.releases.lab[market.usage.release[used]]
     count = accounts.totals(family * labs + lab, table.weight[used], len(FAMILIES) * labs).reshape(-1, labs)
-    return np.where(count.sum(axis=1, keepdims=True) > 0, count, 1.0)
+    appeared = np.isin(np.arange(labs), market.releases.lab).astype(float)
+    return np.where(count.sum(axis=1, keepdims=True) > 0, count, appeared)
 
 
 def ecosystem_month(market: Market) -> Floats:

@@ -7,9 +7,9 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import demand, observe, offering, resources, setup, supply
+from sim.market import demand, entry, observe, offering, resources, setup, supply
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
-from sim.market.governments import Government, Policy, owner_of
+from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
@@ -89,11 +89,12 @@ class Market(mesa.Model):
         supply.spin_up(self)
 
     def _make_agents(self) -> None:
-        self.lab_agents = [Lab(self, row) for row in range(len(self.labs.names))]
-        self.governments = [
-            Government(self, bloc, [event for event in self.settings.events if owner_of(event.lever) == bloc])
-            for bloc in ("US", "CN", "EU")
-        ]
+        events: dict[str, list[Any]] = {owner: [] for owner in (*GOVERNMENTS, WORLD, LABS)}
+        for event in self.settings.events:
+            events[owner_of(event.lever, event.fields)].append(event)
+        self.lab_agents = [Lab(self, row, events[LABS] + events[WORLD]) for row in range(len(self.labs.names))]
+        self.governments = [Government(self, bloc, events[bloc]) for bloc in GOVERNMENTS]
+        self.world = World(self, events[WORLD])
         self.hosts = HostMarket(self, self.parameters["serving.host_margin"])
         developers = developer_rows(self.settings.workloads, self.parameters)
         self.adopters: list[Adopters] = [
@@ -117,12 +118,15 @@ class Market(mesa.Model):
         """Simulate one month."""
         # 1. policy
         self.policy = self._policy()
+        self.labs = entry.labs_month(self)
+        self.lines.offset, self.lines.next_month = entry.schedule(self)
+        self.handover = entry.attached(self)
         # 2. compute
         self.follow_compute(self.month)
         # 3. knowledge and capability
         self.labs.knowledge, self.labs.potential = supply.capability_month(self)
         # 4. releases and openness
-        leaps = self._release(supply.releases_month(self))
+        leaps = self._release([*supply.releases_month(self), *entry.entering(self)])
         # 5. serving cost and hosts
         costs = offering.serving_costs(self)
         # 6. prices
@@ -165,8 +169,8 @@ class Market(mesa.Model):
             policy = resources.replayed_policy(policy, self.month)
         elif self.month == self.settings.history_until + 1:
             policy = resources.policy_after_history(policy, self.parameters)
-        for government in self.governments:
-            policy = government.act(policy, self.month)
+        for actor in (*self.governments, self.world, *self.lab_agents):
+            policy = actor.act(policy, self.month)
         return policy
 
     def _apply_choices(self, choices: list[Any]) -> None:

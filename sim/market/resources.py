@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim import evidence
-from sim.market.governments import Policy
+from sim.market.governments import Policy, research_grants
 from sim.market.stages import capability, compute
 from sim.market.tables import Floats
 from sim.months import parse_month, years_since
@@ -55,13 +55,8 @@ def replayed_policy(policy: Policy, month: int) -> Policy:
 
 def policy_after_history(policy: Policy, p: Mapping[str, Any]) -> Policy:
     """Return the rules that hold from the first month after the history, before the scenario's events."""
-    return Policy(
-        quota={tier: p[f"compute.cn.quota_{tier.lower()}"] for tier in compute.TIERS},
-        leakage=policy.leakage,
-        allowed=p["compute.cn.import_allowed"],
-        cloud_open=policy.cloud_open,
-        domestic_growth=policy.domestic_growth,
-    )
+    quota = {tier: p[f"compute.cn.quota_{tier.lower()}"] for tier in compute.TIERS}
+    return replace(policy, quota=quota, allowed=p["compute.cn.import_allowed"])
 
 
 def first_compute(p: Mapping[str, Any]) -> compute.ComputeState:
@@ -166,6 +161,7 @@ def research_month(market: Market) -> Floats:
     p, labs = market.parameters, market.labs
     stock = np.maximum(bloc_stocks(market)[labs.bloc], 1.0)  # a bloc cut off from everything keeps one accelerator
     now = capability.research_compute(labs.compute_share, stock, p["compute.research_share"])
+    now = now * research_grants(market.policy, labs, market.lines, market.releases)
     now = np.maximum(now, 1e-3)  # a lab with a share of zero stays on the logarithmic scale
     if np.isnan(labs.research_compute[0]):
         return now

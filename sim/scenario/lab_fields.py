@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.scenario.schema import CLASSES, Parameter
+from sim.scenario.schema import CLASSES, OPENNESS_RULES, PRICE_RULES, Parameter
 
 _STRENGTH = "strength beyond the index is an assumption; only Claude's coding share (60 % on the router) speaks of it"
 
 LAB_FIELDS: tuple[Parameter, ...] = (
     Parameter("openness", "How new releases appear after the history: as the line did last, or all open or closed", "1", 0, 0,
-              "as_line", assumption="labs continue what they do", kind="lever", choices=("as_line", "open", "closed")),
+              "as_line", assumption="labs continue what they do", kind="lever", choices=OPENNESS_RULES),
     Parameter("price_rule", "List prices after the history: held from release to release, or cost plus the margin of the hand-over", "1", 0, 0,
               "hold", source="flagship list prices show no secular fall to the end of 2025 (releases.csv)",
-              kind="lever", choices=("hold", "cost_plus")),
+              kind="lever", choices=PRICE_RULES),
     Parameter("adoption_value", "What a token on the lab's own API is worth to it beyond its price", "USD/Mtok", 0, 100, 0.0,
               assumption="no evidence; zero keeps prices at the hand-over where they were", kind="lever"),
     Parameter("cadence_months", "Mean time between releases of a line after the history", "months", 0.5, 60, 4.0,
@@ -31,6 +31,7 @@ LAB_FIELDS: tuple[Parameter, ...] = (
 
 _CADENCE = "mean flagship interval to the end of 2025 (sim/evidence/releases.csv)"
 _STOPPED = "no release in 2025"
+_ABSENT = "its models are not in releases.csv; it enters with an event lab_entry"
 
 
 # Labs whose weights others can host compete with those hosts; Chinese labs compete in a domestic price war besides.
@@ -74,4 +75,5 @@ LABS: dict[str, dict[str, Any]] = {
     "01.AI": _lab("CN", 0.01, 0.05, active={"value": 0, "source": _STOPPED}),
     "TII": _lab("ROW", 0.02, 0.1, active={"value": 0, "source": _STOPPED}),
     "Cohere": _lab("ROW", 0.02, 0.15, active={"value": 0, "source": _STOPPED}),
+    "Tencent": _lab("CN", 0.15, 0.1, price_rule=_FOLLOWS_COST, active={"value": 0, "assumption": _ABSENT}),
 }
