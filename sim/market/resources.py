@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim import evidence
-from sim.market.governments import Policy
+from sim.market.governments import Policy, research_grants
 from sim.market.stages import capability, compute
 from sim.market.tables import Floats
 from sim.months import parse_month, years_since
@@ -215,6 +215,7 @@ def research_month(market: Market) -> Floats:
     p, labs = market.parameters, market.labs
     stock = np.maximum(bloc_stocks(market)[labs.bloc], 1.0)  # a bloc cut off from everything keeps one accelerator
     now = capability.research_compute(labs.compute_share, stock, p["compute.research_share"])
+    now = now * research_grants(market.policy, labs, market.lines, market.releases)
     now = np.maximum(now, 1e-3)  # a lab with a share of zero stays on the logarithmic scale
     if np.isnan(labs.research_compute[0]):
         return now

@@ -262,25 +262,22 @@ def next_release_month(market: Market, line: int) -> float:
 
 def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
     """Return the observed releases of months `since` to `upto`, both included."""
-    rows = []
-    names = market.labs.names
-    for seen in evidence.releases(until=market.settings.history_until):
-        if not since <= seen.month <= upto:
-            continue
-        lab = names.index(seen.lab)
-        line = market.lines.names.index(f"{seen.lab}/{seen.line}")
-        technical = technical_cost(market, seen.active_params_b, seen.month)
-        row = setup.release_row(
-            seen,
-            line,
-            lab,
-            technical=technical,
-            closed_margin=market.parameters["serving.closed_margin"],
-            hosts=market.hosts,
-        )
-        retired = tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires)
-        rows.append(Made(seen.model, row, retired))
-    return rows
+    until = market.settings.history_until
+    return [as_made(market, seen) for seen in evidence.releases(until=until) if since <= seen.month <= upto]
+
+
+def as_made(market: Market, seen: evidence.Release) -> Made:
+    """Return an observed release, or one that an event describes like one, ready to be put on offer."""
+    line = market.lines.names.index(f"{seen.lab}/{seen.line}")
+    row = setup.release_row(
+        seen,
+        line,
+        market.labs.names.index(seen.lab),
+        technical=technical_cost(market, seen.active_params_b, seen.month),
+        closed_margin=market.parameters["serving.closed_margin"],
+        hosts=market.hosts,
+    )
+    return Made(seen.model, row, tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires))
 
 
 def cost_index(market: Market, month: int) -> float:
