@@ -210,6 +210,7 @@ class Market(mesa.Model):
         shared = (self.workloads, self.settings, self.record)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
         copied.counterfactual, copied.twin_world = world, None
+        copied.open_spillover = world != worlds.NEVER
         worlds.close(copied, world)
         return copied
 
