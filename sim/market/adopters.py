@@ -36,7 +36,7 @@ class MonthView:
     """What adopters see when they choose; all of it is last month's state or this month's earlier stages."""
 
     month: int
-    seed: int
+    seed: int  # of the population
     offers: OfferTable
     rules: choice.ChoiceRules
     releases: ReleaseTable

@@ -56,7 +56,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
     home_fit[CN, labs.bloc == CN] = p["demand.language_fit"]
     return MonthView(
         month=market.month,
-        seed=market.seed,
+        seed=market.population_seed,
         offers=offers,
         rules=_rules(market, offers, control, exposure, home_fit),
         releases=market.releases,
