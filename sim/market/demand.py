@@ -104,7 +104,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
     appeal = _appeal(market, exposure)
     return MonthView(
         month=market.month,
-        seed=market.seed,
+        seed=market.population_seed,
         offers=offers,
         rules=tuple(_rules(market, offers, control, exposure, home_fit, one) for one in appeal),
         releases=state,

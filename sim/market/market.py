@@ -57,6 +57,7 @@ class Market(mesa.Model):
         self.settings = settings
         self.parameters = p = settings.parameters
         self.seed = settings.seed
+        self.population_seed = settings.seed if settings.population_seed is None else settings.population_seed
         self.month = settings.start
         self.labs = setup.lab_table(settings.labs)
         self.lines = setup.line_table(self.labs)
@@ -77,7 +78,7 @@ class Market(mesa.Model):
         self.twin: Market | None = None
         self.scripted: list[supply.Made] = []
         self._make_agents()
-        self.workloads = draw_workloads(self.seed, settings.workloads, p, self.labs.names, self.lines.names)
+        self.workloads = draw_workloads(self.population_seed, settings.workloads, p, self.labs.names, self.lines.names)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, settings.start)
         rows = len(self.workloads)
         self.usage = UsageTable(
