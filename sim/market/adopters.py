@@ -42,6 +42,7 @@ class MonthView:
     releases: ReleaseTable
     lines: LineTable
     offered: Bools  # (releases, channels)
+    capability: Floats  # (releases,) as perceived now, ECI points
     served: Bools  # (releases,) still runs on its lab's API
     price: Floats  # (channels, classes, releases) USD/Mtok; own machines at their highest utilisation
     cluster: Floats  # (channels, releases) a workload's part of the smallest own cluster, USD/month
@@ -212,7 +213,7 @@ class Adopters(mesa.Agent):
         staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / table.pain[rows])
         fixed -= staff * (channel == SELF_HOST)
         barred = table.banned[rows] & view.bans_bind & chinese & (channel == LAB_API)
-        capability = view.releases.capability[release] + view.strength[lab, kind]
+        capability = view.capability[release] + view.strength[lab, kind]
         return np.where(keeps & ~barred, price, np.nan), capability, fixed
 
 

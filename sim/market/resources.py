@@ -161,6 +161,12 @@ def bloc_stocks(market: Market) -> Floats:
     return np.array([stocks[bloc] for bloc in BLOCS])
 
 
+def serving_compute(market: Market) -> Floats:
+    """Return the accelerators of each lab that serve users [H100e], shape (labs,) (eq. 86)."""
+    p, labs = market.parameters, market.labs
+    return labs.compute_share * bloc_stocks(market)[labs.bloc] * (1.0 - p["compute.research_share"])
+
+
 def research_month(market: Market) -> Floats:
     """Return smoothed research compute of each lab [H100e], shape (labs,)."""
     p, labs = market.parameters, market.labs

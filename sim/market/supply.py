@@ -13,7 +13,7 @@ import numpy as np
 from sim import evidence
 from sim.market import resources, setup
 from sim.market.stages import capability, hosting, releases
-from sim.market.tables import NONE, Floats
+from sim.market.tables import NONE, Bools, Floats
 from sim.months import parse_month, years_since
 
 if TYPE_CHECKING:
@@ -173,8 +173,10 @@ def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
             line,
             lab,
             technical=technical,
+            inflation=float(market.labs.inflation[lab]),
             closed_margin=market.parameters["serving.closed_margin"],
             hosts=market.hosts,
+            of_line=int(market.lines.hosts[line]),
         )
         retired = tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires)
         rows.append(Made(seen.model, row, retired))
@@ -228,6 +230,7 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
     p, table = market.parameters, market.releases
     before = int(market.lines.current[new.line])
     growth = p["serving.size_growth"] ** years_since(market.month, table.month[before])
+    opens = new.is_open or new.opens_at is not None
     # Sizes of closed models are not known: one that opens is taken to be of the size of the reference model.
     known = not np.isnan(table.active_params[before])
     active = table.active_params[before] * growth if known else hosting.REFERENCE_PARAMS
@@ -247,14 +250,60 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
         "month": market.month,
         "superseded": table.FAR,
         "is_open": new.is_open,
+        "opens_at": table.FAR if new.opens_at is None else new.opens_at,
         "has_api": sold_by_lab,
-        "on_device": bool(table.on_device[before]) and new.is_open,
+        "on_device": bool(table.on_device[before]) and opens,
         "capability": new.capability,
-        "degree": (table.degree[before] or releases.DEGREES["open_weights"]) if new.is_open else 0.0,
+        "inflation": market.labs.inflation[lab.row],
+        "degree": lab.new_degree(float(table.degree[before])) if new.is_open else 0.0,
         "input_price": table.input_price[before] * price,
         "output_price": table.output_price[before] * price,
         "cost_at_release": cost,
-        "full_load_cost": technical_cost(market, active, market.month) if new.is_open else np.nan,
-        "active_params": active if new.is_open or known else np.nan,
-        "total_params": total if new.is_open or known else np.nan,
+        "full_load_cost": technical_cost(market, active, market.month) if opens else np.nan,
+        "active_params": active if opens or known else np.nan,
+        "total_params": total if opens or known else np.nan,
     }
+
+
+def late_weights(market: Market) -> list[tuple[int, float]]:
+    """Return the closed releases whose weights are published this month, with their degree (eq. 82).
+
+    A lab that has stopped publishes nothing any more.
+    """
+    table, lines = market.releases, market.lines
+    due = np.flatnonzero(~table.is_open & (table.opens_at <= market.month) & market.labs.active[table.lab])
+    found = []
+    for row in due:
+        last = lines.current_open[table.line[row]]
+        lab = market.lab_agents[table.lab[row]]
+        found.append((int(row), lab.new_degree(0.0 if last == NONE else float(table.degree[last]))))
+    return found
+
+
+def openings(market: Market, made: list[Made], late: list[tuple[int, float]]) -> list[int]:
+    """Return the labs that open a line this month that was closed (eq. 81), each once, ascending."""
+    table, lines = market.releases, market.lines
+    labs = [int(table.lab[row]) for row, _ in late if lines.current_open[table.line[row]] == NONE]
+    for new in made:
+        last = lines.current[new.columns["line"]]
+        if new.columns["is_open"] and last != NONE and not table.is_open[last]:
+            labs.append(int(new.columns["lab"]))
+    return sorted(dict.fromkeys(labs))
+
+
+def following(market: Market, opened: list[int]) -> Bools:
+    """Return which labs will answer a rival's opening with their next release, (labs,) (eq. 81).
+
+    An opening of its own ends a lab's answer; nobody answers during the history.
+    """
+    labs, chance = market.labs, market.parameters["openness.follow"]
+    follows = labs.follows.copy()
+    follows[opened] = False
+    if market.replaying:
+        return follows
+    for opener in opened:
+        for row, name in enumerate(labs.names):
+            rival = row != opener and labs.bloc[row] == labs.bloc[opener] and labs.openness[row] == "as_line"
+            if rival and releases.answers(market.seed, labs.names[opener], name, market.month, chance):
+                follows[row] = True
+    return follows

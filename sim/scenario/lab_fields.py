@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.scenario.schema import CLASSES, Parameter
+from sim.scenario.schema import CLASSES, DEGREES, OPENNESS_RULES, Parameter
 
 _STRENGTH = "strength beyond the index is an assumption; only Claude's coding share (60 % on the router) speaks of it"
 
 LAB_FIELDS: tuple[Parameter, ...] = (
-    Parameter("openness", "How new releases appear after the history: as the line did last, or all open or closed", "1", 0, 0,
-              "as_line", assumption="labs continue what they do", kind="lever", choices=("as_line", "open", "closed")),
+    Parameter("openness", "Whether new releases after the history have open weights: as the line did last, all, none, those far enough behind, "
+              "while the lab is short of serving compute, or some months after the release", "1", 0, 0,
+              "as_line", assumption="labs continue what they do", kind="lever", choices=OPENNESS_RULES),
+    Parameter("openness_points", "Under open_if_behind: points below the best closed offer of others from which a release is open", "ECI points", 0, 100,
+              5.0, assumption="about four months of frontier progress: what is behind that far earns little behind an API", kind="lever"),
+    Parameter("openness_delay_months", "Under delayed: months from the closed release until its weights are published", "months", 1, 60,
+              6, assumption="about the time until the line's next release has taken over its sales", kind="lever", integer=True),
+    Parameter("degree", "What the licence of new open releases allows: as the line's last one did, or one degree for all", "1", 0, 0,
+              "as_line", assumption="labs continue what they do", kind="lever", choices=DEGREES),
+    Parameter("benchmark_inflation", "Points by which the lab's releases score better on public tests than in use", "ECI points", 0, 30,
+              {"uniform": [0, 3]}, assumption="claims of followers are to be read with caution, tests are easily tuned to (article 000); size unknown, up to the index's error"),
     Parameter("price_rule", "List prices after the history: held from release to release, or cost plus the margin of the hand-over", "1", 0, 0,
               "hold", source="flagship list prices show no secular fall to the end of 2025 (releases.csv)",
               kind="lever", choices=("hold", "cost_plus")),
@@ -29,6 +38,8 @@ LAB_FIELDS: tuple[Parameter, ...] = (
     ),
 )  # fmt: skip
 
+# Their models are those that tests are written around, and lead in use as they do on tests.
+_LITTLE_INFLATION = {"uniform": [0, 1], "assumption": "closed US labs lead in use about as they do on tests (article 000)"}
 _CADENCE = "mean flagship interval to the end of 2025 (sim/evidence/releases.csv)"
 _STOPPED = "no release in 2025"
 
@@ -45,22 +56,23 @@ def _lab(bloc: str, compute: float, awareness: float, cadence: float | None = No
 
 
 LABS: dict[str, dict[str, Any]] = {
-    "OpenAI": _lab("US", 0.16, 0.95, 4.1),
+    "OpenAI": _lab("US", 0.16, 0.95, 4.1, benchmark_inflation=_LITTLE_INFLATION),
     "Anthropic": _lab(
         "US",
         0.11,
         0.4,
         3.2,
         price_rule="hold",
+        benchmark_inflation=_LITTLE_INFLATION,
         strength_coding=5.0,
         strength_agentic=5.0,
         strength_knowledge=1.0,
     ),
-    "Google": _lab("US", 0.25, 0.6, 3.9),
-    "xAI": _lab("US", 0.06, 0.2, 5.2),
+    "Google": _lab("US", 0.25, 0.6, 3.9, benchmark_inflation=_LITTLE_INFLATION),
+    "xAI": _lab("US", 0.06, 0.2, 5.2, benchmark_inflation=_LITTLE_INFLATION),
     "Meta": _lab("US", 0.15, 0.6, 5.1, price_rule=_FOLLOWS_COST),
     "Microsoft": _lab("US", 0.05, 0.3, price_rule=_FOLLOWS_COST),
-    "Amazon": _lab("US", 0.05, 0.3),
+    "Amazon": _lab("US", 0.05, 0.3, benchmark_inflation=_LITTLE_INFLATION),
     "Databricks": _lab("US", 0.005, 0.2, active={"value": 0, "source": _STOPPED}),
     "Mistral": _lab("EU", 0.10, 0.2, price_rule=_FOLLOWS_COST),
     "Alibaba": _lab("CN", 0.20, 0.15, 3.0, price_rule=_FOLLOWS_COST),

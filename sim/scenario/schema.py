@@ -15,6 +15,8 @@ DEVELOPER_GROUPS = GROUPS[:2]
 ENTERPRISE_GROUPS = GROUPS[2:]
 CLASSES = ("chat", "knowledge", "coding", "agentic")
 CHANNELS = ("lab_api", "host", "self_host", "on_device")
+OPENNESS_RULES = ("as_line", "open", "closed", "open_if_behind", "open_if_short", "delayed")
+DEGREES = ("as_line", "open_source", "open_weights", "restricted_weights")  # of new open releases
 
 
 @dataclass(frozen=True)
