@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import mesa
 import numpy as np
@@ -13,9 +13,6 @@ from sim.scenario.schema import BLOCS
 
 if TYPE_CHECKING:
     from sim.market.market import Market
-
-
-Numbers = TypeVar("Numbers", float, Floats)
 
 
 class Column:
@@ -115,10 +112,10 @@ class HostMarket(mesa.Agent):
         self.transport, self.licence = transport, licence
         self.fixed_cost, self.growth = fixed_cost, growth
 
-    def price(self, cost: Numbers, hosts: Ints | int, restricted: Bools | bool) -> Numbers:
-        """Return what hosts ask for serving weights at a cost [USD/Mtok], shape of `cost` (eq. 23)."""
-        paid_on = 1.0 - self.licence * np.asarray(restricted)
-        return cost * (1.0 + host_entry.host_markup(self.transport, hosts)) / paid_on
+    def price_over_cost(self, hosts: Ints | int, restricted: Bools | bool) -> Floats:
+        """Return what hosts ask for serving weights, over the cost of serving them, shape of `hosts` (eq. 23)."""
+        kept = 1.0 - self.licence * np.asarray(restricted, np.float64)
+        return (1.0 + host_entry.host_markup(self.transport, hosts)) / kept
 
     def entering(self, cost: Floats, tokens: Floats, years: float) -> Ints:
         """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 85).

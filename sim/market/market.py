@@ -201,12 +201,8 @@ class Market(mesa.Model):
         records = supply.records(self)
         late = supply.late_weights(self)
         opened = supply.openings(self, made, late)
-        for row, degree in late:
-            self.publish_weights(row, degree)
-            lab = self.releases.lab[row]
-            leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[True])
-        for new in made:
-            row = self.put_on_offer(new)
+        rows = [self.publish_weights(*weights) for weights in late] + [self.put_on_offer(new) for new in made]
+        for row in rows:
             lab, kind = self.releases.lab[row], int(self.releases.is_open[row])
             leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[kind])
         self.labs.follows = supply.following(self, opened)
@@ -230,11 +226,12 @@ class Market(mesa.Model):
             self.lines.next_month[line] = supply.next_release_month(self, line)
         return row
 
-    def publish_weights(self, row: int, degree: float) -> None:
-        """Open the weights of a release that came out closed (eq. 82)."""
+    def publish_weights(self, row: int, degree: float) -> int:
+        """Open the weights of a release that came out closed (eq. 82); return its row."""
         self.releases.is_open[row] = True
         self.releases.degree[row] = degree
         self.lines.current_open[self.releases.line[row]] = row
+        return row
 
     def change_price(self, change: Any) -> None:
         """Replay a change of the list price of a release that is on offer."""

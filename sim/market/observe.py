@@ -135,7 +135,7 @@ def _lab_rows(market: Market) -> dict[str, np.ndarray]:
 def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) -> dict[str, np.ndarray]:
     """Return offers that are listed or still in use."""
     books, state = market.accounts, market.releases
-    release, channel = np.nonzero(offering.offered(market) | (books.workloads > 0))
+    release, channel = np.nonzero(offering.offered(market) | (books.workloads > 0) | (books.tokens > 0))
     names = np.array([name.split("/", 1)[1] for name in market.lines.names], object)
     return {
         "lab": np.array(market.labs.names, object)[state.lab[release]],

@@ -41,8 +41,8 @@ class Prices:
 
     `by_class` has shape (channels, classes, releases); own machines stand at their highest utilisation, devices at
     zero. `cluster` is a workload's part of the smallest own cluster [USD/month], shape (channels, releases), zero but
-    for own machines. `api_list` and `host_list` are list blends, shape (releases,). `mix` is what a class pays and costs
-    over the list blend, shape (classes, releases).
+    for own machines. `api_list` and `host_list` are list blends, shape (releases,). `mix` is what a class pays, and
+    costs, over the list blend, shape (classes, releases).
     """
 
     by_class: Floats
@@ -81,8 +81,8 @@ def prices(market: Market, costs: Costs) -> Prices:
     value = np.zeros(len(market.labs.names)) if market.replaying else market.labs.adoption_value
     api = pricing.posted_price(table.list_price, value[table.lab])
     restricted = table.degree == releases.DEGREES["restricted_weights"]
-    hosted = market.hosts.price(costs.marginal, market.lines.hosts[table.line], restricted)
-    host = np.where(table.is_open, hosted, np.nan)
+    over_cost = market.hosts.price_over_cost(market.lines.hosts[table.line], restricted)
+    host = np.where(table.is_open, costs.marginal * over_cost, np.nan)
     output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
     factor = np.array([p[f"demand.price_factor.{c}"] for c in CLASSES])

@@ -105,7 +105,7 @@ def release_row(
         the seller's cost follows from its price and its margin, which for open releases is the hosts' markup.
     """
     input_price, output_price = release.input_price, release.output_price
-    over_cost = hosts.price(1.0, of_line, release.degree == "restricted_weights")
+    over_cost = float(hosts.price_over_cost(of_line, release.degree == "restricted_weights"))
     if np.isnan(input_price):
         input_price, output_price = hosting.split_price(technical * over_cost, OUTPUT_RATIO)
     blend = (3.0 * input_price + output_price) / 4.0

@@ -27,7 +27,7 @@ LAB_FIELDS: tuple[Parameter, ...] = (
               assumption="no evidence; zero keeps prices at the hand-over where they were", kind="lever"),
     Parameter("cadence_months", "Mean time between releases of a line after the history", "months", 0.5, 60, 4.0,
               assumption="middle of the labs observed", kind="uncertainty"),
-    Parameter("active", "1: the lab releases after the history; 0: it has stopped", "1", 0, 1, 1, integer=True,
+    Parameter("active", "1: the lab releases and sells after the history; 0: it has stopped, its API is closed and its published weights stay", "1", 0, 1, 1, integer=True,
               assumption="a release in 2025 shows activity", kind="lever"),
     Parameter("compute_share", "The lab's part of its bloc's accelerators", "share", 0, 1, 0.02, assumption="no disclosure; by capital spending"),
     Parameter("initial_awareness", "Share of adopters who know the lab when it first appears", "share", 0, 1, 0.1, assumption="fame at first release"),
@@ -39,7 +39,10 @@ LAB_FIELDS: tuple[Parameter, ...] = (
 )  # fmt: skip
 
 # Their models are those that tests are written around, and lead in use as they do on tests.
-_LITTLE_INFLATION = {"uniform": [0, 1], "assumption": "closed US labs lead in use about as they do on tests (article 000)"}
+_LITTLE_INFLATION = {
+    "uniform": [0, 1],
+    "assumption": "closed US labs lead in use about as they do on tests (article 000)",
+}
 _CADENCE = "mean flagship interval to the end of 2025 (sim/evidence/releases.csv)"
 _STOPPED = "no release in 2025"
 

@@ -31,7 +31,7 @@ def api_capacity(usual: float, compute: Floats, needed: Floats) -> Floats:
 
 
 def served_share(needed: Floats, capacity: Floats) -> Floats:
-    """Return the part of the wanted tokens that each lab's API serves (eq. 88): all of them, or what capacity allows."""
+    """Return the part of the wanted tokens that each lab's API serves (eq. 88): all, or what capacity allows."""
     return np.divide(capacity, needed, out=np.ones_like(needed), where=needed > capacity)
 
 
