@@ -153,7 +153,7 @@ def test_parameters_push_the_way_their_meaning_says(small_settings, path, factor
 
 
 def test_twice_the_workloads_in_the_world_is_twice_of_everything_counted_and_the_same_shares(world):
-    world = changed(world, {"capability.data_effect": 0.0})  # more use is more data: the size of the world matters there
+    world = changed(world, {"capability.data_effect": 0.0})  # beside other corpora the size of the world counts
     plain = outcomes(world)
     doubled = outcomes(changed(world, {"demand.workloads_2025": 2.0 * world.parameters["demand.workloads_2025"]}))
     for column in ("total_tokens", "total_spend", "consumer_surplus", "spend_hosts"):
