@@ -215,8 +215,9 @@ COMPUTE = (
         "H100e/chip",
         0,
         10,
-        {"triangular": [0.4, 0.6, 0.75]},
-        "a 910C does about 0.6 of an H100 at inference (evidence note, low confidence)",
+        {"triangular": [0.5, 0.6, 0.75]},
+        "a 910C does about 0.6 of an H100 at inference (low confidence); as memory counts more, seldom less than in "
+        "training",
     ),
     _assumed(
         "compute.perf_infer.h20",
