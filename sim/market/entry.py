@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.market.labs import Lab
     from sim.market.market import Market
 
+
 def labs_month(market: Market) -> LabTable:
     """Return the table of labs after the labs' events of the month (eq. 107); the same table if there are none."""
     changed: dict[str, Any] = {}
