@@ -23,6 +23,14 @@ WORTH_A_WORD = 0.2  # hours from which a run says beforehand how long it takes
 @click.option("--workloads", type=int, help="Simulated workloads in a run.  [default: the scenario's]")
 @click.option("--until", metavar="YYYY-MM", help="Last month.  [default: the scenario's]")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Replace a value; may be repeated.")
+@click.option(
+    "--twin",
+    metavar="WORLD",
+    default="weights_withheld",
+    show_default=True,
+    help="World without open weights to compare prices with, or never_developed.",
+)
+@click.option("--no-twin", is_flag=True, help="Leave pricing_pressure empty: takes half the time.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to use.  [default: all cores]")
 @click.option("--force", is_flag=True, help="Replace an existing result folder; start however costly.")
 @click.option("--csv", is_flag=True, help="Also write the tables as CSV.")
@@ -33,6 +41,8 @@ def run(
     scenario: str,
     out: Path | None,
     overrides: tuple[str, ...],
+    twin: str,
+    no_twin: bool,
     jobs: int | None,
     force: bool,
     csv: bool,
@@ -49,8 +59,9 @@ def run(
         for warning in loaded.warnings:
             click.echo(warning, err=True)
     from sim.experiment.executors import usable_cores
-    from sim.experiment.run import affordable_jobs, check_cost, estimated_hours, run_options
+    from sim.experiment.run import affordable_jobs, check_cost, estimated_hours, run_options, twin_world
 
+    world = twin_world(False if no_twin else twin)
     folder = out or Path("outputs") / loaded.name
     jobs = jobs or affordable_jobs(loaded, usable_cores())
     if not force:
@@ -59,7 +70,8 @@ def run(
     from sim.result_folder import check_replaceable, same_run
     from sim.storage import hold
 
-    key = run_key(loaded, seed=loaded.seed, runs=loaded.runs, workloads=loaded.workloads, options=run_options(loaded))
+    options = run_options(loaded, world)
+    key = run_key(loaded, seed=loaded.seed, runs=loaded.runs, workloads=loaded.workloads, options=options)
     if not force and same_run(folder, key):
         _report_existing(folder, csv=csv, quiet=quiet, as_json=as_json)
         return
@@ -68,11 +80,11 @@ def run(
     if hours > WORTH_A_WORD and not quiet:
         click.echo(f"{loaded.runs:,} runs take about {hours:.1f} hours on {jobs} processes; Ctrl-C stops.", err=True)
     with hold(folder):  # for the whole run: a second one learns at once, and a full or closed disk is found now
-        results = _compute(loaded, jobs, overrides, quiet or as_json)
+        results = _compute(loaded, world, jobs, overrides, quiet or as_json)
         _save_and_show(results, folder, force=force, csv=csv, quiet=quiet, as_json=as_json)
 
 
-def _compute(loaded: Any, jobs: int, overrides: tuple[str, ...], silent: bool) -> Any:
+def _compute(loaded: Any, world: str | None, jobs: int, overrides: tuple[str, ...], silent: bool) -> Any:
     from tqdm import tqdm
 
     from sim.experiment.run import run as run_ensemble
@@ -88,7 +100,12 @@ def _compute(loaded: Any, jobs: int, overrides: tuple[str, ...], silent: bool) -
     )
     with bar:
         return run_ensemble(
-            loaded, jobs=jobs, command=["sim", *sys.argv[1:]], overrides=overrides, progress=lambda _: bar.update()
+            loaded,
+            twin=world or False,
+            jobs=jobs,
+            command=["sim", *sys.argv[1:]],
+            overrides=overrides,
+            progress=lambda _: bar.update(),
         )
 
 

@@ -26,11 +26,11 @@ CHECKED_EACH_MONTH = (
 )
 
 
-def simulate(scenario: Scenario, replicate: int) -> tuple[dict[str, Any], list[str]]:
+def simulate(scenario: Scenario, twin: str | None, replicate: int) -> tuple[dict[str, Any], list[str]]:
     """Return the tables of one replicate and the identities that failed in it."""
     from sim.market.market import Market
 
-    market = Market(scenario.draw(replicate))
+    market = Market(scenario.draw(replicate), twin=twin)
     try:
         tables = market.run().tables()
     finally:
@@ -46,6 +46,7 @@ def run(
     workloads: int | None = None,
     population: str | None = None,
     until: str | None = None,
+    twin: bool | str = True,
     jobs: int = 1,
     command: Sequence[str] = (),
     overrides: Sequence[str] = (),
@@ -59,6 +60,9 @@ def run(
         A loaded scenario, a file, or the name of a packaged one.
     runs, seed, workloads, population, until
         Replace what the scenario says; see `Scenario.replace`.
+    twin : bool or str
+        World without open weights to run beside, which gives `pricing_pressure`: True for `weights_withheld`, or
+        `never_developed`; False leaves the column empty and takes half the time.
     jobs : int
         Worker processes; 1 computes in this one. The content does not depend on it.
     command, overrides : sequence of str
@@ -92,7 +96,8 @@ def run(
     started, clock = datetime.now(UTC), time.monotonic()
     finished: dict[int, dict[str, Any]] = {}
     broken: dict[int, list[str]] = {}
-    for replicate, (tables, violations) in _computed(loaded, min(jobs, loaded.runs)):
+    world = twin_world(twin)
+    for replicate, (tables, violations) in _computed(loaded, world, min(jobs, loaded.runs)):
         finished[replicate], broken[replicate] = tables, violations
         if progress:
             progress(len(finished))
@@ -104,7 +109,7 @@ def run(
         seed=loaded.seed,
         runs=loaded.runs,
         workloads=loaded.workloads,
-        options=run_options(loaded),
+        options=run_options(loaded, world),
         started=started,
         seconds=time.monotonic() - clock,
         command=command,
@@ -118,20 +123,38 @@ def run(
     return Results(tables, manifest, loaded.resolved(), loaded.resolved_text())
 
 
-def run_options(scenario: Scenario) -> Mapping[str, Any]:
+def twin_world(twin: bool | str) -> str | None:
+    """Return the name of the world without open weights, None for no such world.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown.
+    """
+    from sim.market.worlds import WITHHELD, WORLDS
+
+    if isinstance(twin, bool):
+        return WITHHELD if twin else None
+    world = twin
+    if world not in WORLDS:
+        raise UsageError(f"twin: '{world}' is unknown; allowed are {', '.join(WORLDS)}, or none")
+    return world
+
+
+def run_options(scenario: Scenario, world: str | None) -> Mapping[str, Any]:
     """Return the choices beside the scenario that change the content."""
-    return {"population": scenario.population}
+    return {"population": scenario.population, "twin": world or "none"}
 
 
-def _computed(scenario: Scenario, workers: int):
+def _computed(scenario: Scenario, world: str | None, workers: int):
     if workers == 1:
         for replicate in range(scenario.runs):
-            yield replicate, simulate(scenario, replicate)
+            yield replicate, simulate(scenario, world, replicate)
         return
     from sim.experiment.executors import completed, local_pool
 
     with local_pool(workers) as pool:
-        yield from completed(pool, partial(simulate, scenario), range(scenario.runs), workers=workers)
+        yield from completed(pool, partial(simulate, scenario, world), range(scenario.runs), workers=workers)
 
 
 def estimated_hours(scenario: Scenario, workers: int) -> float:

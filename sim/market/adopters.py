@@ -30,6 +30,7 @@ from sim.market.tables import (
 from sim.scenario.schema import BLOCS
 
 CN = BLOCS.index("CN")
+PANEL_ROWS = 800  # workloads, present or to come, that stand for all when prices are set
 FAMILIES = ("developer", "enterprise")
 
 
@@ -38,13 +39,13 @@ class MonthView:
     """What adopters see when they choose; all of it is last month's state or this month's earlier stages."""
 
     month: int
-    seed: int
+    seed: int  # of the population
     offers: OfferTable
     rules: tuple[choice.ChoiceRules, ...]  # (families,)
     releases: ReleaseTable
     lines: LineTable
     offered: Bools  # (releases, channels)
-    served: Bools  # (releases,) still runs on its lab's API
+    runs: Bools  # (releases, channels) can still be used by who uses it
     price: Floats  # (channels, classes, releases) USD/Mtok; own machines at their highest utilisation
     cluster: Floats  # (channels, releases) a workload's part of the smallest own cluster, USD/month
     channel_control: Floats  # (channels,) part of the control value kept
@@ -104,6 +105,11 @@ class Adopters(mesa.Agent):
         self.leap_points: float = parameters["demand.leap_points"]
         self.review_bump: float = parameters["demand.review_bump"]
 
+    def panel_rows(self, table: WorkloadTable, month: int) -> Ints:
+        """Return the rows that stand for the family when prices are set: every n-th one that is in the market."""
+        rows = np.arange(self.rows.start, self.rows.stop, max(1, len(table) // PANEL_ROWS))
+        return rows[table.arrival[rows] <= month]
+
     def choose(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> Choices:
         """Return what the family's workloads choose this month (eq. 38); who does not look again keeps what it uses."""
         rows, at_home = self._who_looks(table, usage, view)
@@ -131,8 +137,7 @@ class Adopters(mesa.Agent):
         release = usage.release[rows]
         uses = release != NONE
         new = ~uses & (table.arrival[rows] == view.month)
-        on_api = usage.channel[rows] == LAB_API
-        switched_off = uses & on_api & ~view.served[release]
+        switched_off = uses & ~view.runs[release, usage.channel[rows]]
         outdated = uses & ~view.offered[release, usage.channel[rows]]
         reviews = choice.looks_again(
             rng.uniform(rng.stream_key(view.seed, "review", view.month), house),
@@ -204,8 +209,7 @@ class Adopters(mesa.Agent):
         """Return price, NaN where there is nothing to keep, capability and fixed utility of what is in use (eq. 33)."""
         release, channel = usage.release[rows], usage.channel[rows]
         kind, bloc = table.kind[rows], table.bloc[rows]
-        runs = view.served[release] | (channel != LAB_API)
-        keeps = uses & ~view.offered[release, channel] & runs
+        keeps = uses & ~view.offered[release, channel] & view.runs[release, channel]
         lab, line = view.releases.lab[release], view.releases.line[release]
         price = paid_price(view.price, view.cluster, channel, kind, release, view.need[rows])
         chinese = view.lab_bloc[lab] == CN

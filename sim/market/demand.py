@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import evidence, rng
-from sim.market import offering
+from sim.market import governments, offering
 from sim.market.adopters import CN, FAMILIES, MonthView, paid_price
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, releases, usage
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, OfferTable
@@ -104,13 +104,13 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
     appeal = _appeal(market, exposure)
     return MonthView(
         month=market.month,
-        seed=market.seed,
+        seed=market.population_seed,
         offers=offers,
         rules=tuple(_rules(market, offers, control, exposure, home_fit, one) for one in appeal),
         releases=state,
         lines=market.lines,
         offered=offering.offered(market),
-        served=releases.still_served(state.superseded, market.month, p["capability.deprecation"]),
+        runs=_runs(market),
         price=priced.by_class,
         cluster=priced.cluster,
         channel_control=control,
@@ -142,14 +142,25 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
     appeal = weight[:, None, None] * stock[:, None] * by_channel
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
+    lost = governments.trust_penalty(market.policy, market.month)
+    chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
+    appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
     return appeal
 
 
+def _runs(market: Market) -> Bools:
+    """Return which releases can still be used on each channel by who uses them, (releases, channels) (eq. 18)."""
+    state = market.releases
+    runs = np.repeat(state.is_open[:, None], len(CHANNELS), axis=1)  # published weights are out for good
+    runs[:, LAB_API] = releases.still_served(state.superseded, market.month, market.parameters["capability.deprecation"])
+    return runs
+
+
 def _barred(market: Market) -> NDArray[np.int8]:
-    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs): 0 none, 1 a lab's API."""
-    barred = np.zeros((len(market.workloads), len(BLOCS)), np.int8)
+    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs) (eq. 100)."""
+    barred = governments.barred(market.policy, market.workloads, market.seed)
     if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
-        barred[:, CN] = market.workloads.banned
+        barred[:, CN] = np.maximum(barred[:, CN], market.workloads.banned)
     return barred
 
 
@@ -227,6 +238,35 @@ def usage_month(market: Market, view: MonthView) -> tuple[Floats, Floats]:
     )
     tokens[uses] = usage.tokens_bought(price[uses], view.need[uses], table.pain[uses])
     return price, tokens
+
+
+def contestable_share(market: Market, view: MonthView) -> float:
+    """Return the part of closed revenue for which a good enough cheaper open offer is known (eq. 116).
+
+    Judged on the workloads that stand for all when prices are set.
+    """
+    table, now, state = market.workloads, market.usage, market.releases
+    whole, part = 0.0, 0.0
+    for group in market.adopters:
+        rows = group.panel_rows(table, market.month)
+        rows = rows[(now.release[rows] != NONE) & (now.channel[rows] == LAB_API)]
+        rows = rows[~state.is_open[now.release[rows]]]
+        if len(rows) == 0:
+            continue
+        who = group.choosers(rows, np.zeros(len(rows), bool), table, now, view)
+        release = now.release[rows]
+        contested = choice.contested(
+            who,
+            view.offers,
+            view.rules[group.number],
+            state.capability[release] + view.strength[state.lab[release], who.kind],
+            now.price[rows],
+            slack=market.parameters["observation.good_enough"],
+        )
+        spend = now.price[rows] * now.tokens[rows] * table.weight[rows]
+        whole += float(spend.sum())
+        part += float(spend[contested].sum())
+    return accounts.ratio(part, whole)
 
 
 def downloads_month(market: Market) -> Floats:

@@ -15,7 +15,7 @@ from sim import evidence
 from sim.market import governments, setup, supply
 from sim.market.stages import hosting
 from sim.market.tables import Floats, LabTable
-from sim.months import format_month, years_since
+from sim.months import format_month
 
 if TYPE_CHECKING:
     from sim.market.labs import Lab
@@ -96,14 +96,13 @@ def _capability(market: Market, values: Mapping[str, Any]) -> float:
 def _first_release(market: Market, lab: Lab, values: Mapping[str, Any]) -> evidence.Release:
     """Return the release with which a lab enters, on the line of its newest release, as if it had been observed.
 
-    Its price is split as usual lists are, and its size is that of the reference model, grown as models grow.
+    Its price is split as usual lists are, and its size is that of the reference model.
     """
     capability = _capability(market, values)
     is_open = values["weights"] == "open" and governments.may_publish(
         market.policy, int(market.labs.bloc[lab.row]), capability
     )
     line = _line(market, lab)
-    growth = market.parameters["serving.size_growth"] ** years_since(market.month, supply.REFERENCE)
     input_price, output_price = hosting.split_price(values["price"], setup.OUTPUT_RATIO)
     name = market.lines.names[line]
     return evidence.Release(
@@ -117,8 +116,8 @@ def _first_release(market: Market, lab: Lab, values: Mapping[str, Any]) -> evide
         open=is_open,
         degree="open_weights" if is_open else "closed",
         licence="",
-        total_params_b=hosting.REFERENCE_TOTAL_PARAMS * growth if is_open else np.nan,
-        active_params_b=hosting.REFERENCE_PARAMS * growth if is_open else np.nan,
+        total_params_b=hosting.REFERENCE_TOTAL_PARAMS if is_open else np.nan,
+        active_params_b=hosting.REFERENCE_PARAMS if is_open else np.nan,
         capability=capability,
         capability_basis="event",
         capability_sd=0.0,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mesa
 
 from sim.market.governments import Actor, Policy, Promotion, given, may_publish
-from sim.market.stages import hosting, pricing, releases
+from sim.market.stages import hosting, releases
 from sim.market.tables import NONE, Floats
 from sim.scenario.levers import EVERYONE
 from sim.scenario.schema import BLOCS
@@ -109,10 +109,6 @@ class Lab(Actor):
             for line, capability in sorted(due.items())
             if self.model.lines.lab[line] == self.row
         ]
-
-    def next_list_price(self, previous: float, cost_ratio: float) -> float:
-        """Return the list price of a line's next release [USD/Mtok] under the lab's price rule (eq. 39)."""
-        return pricing.next_list_price(self.price_rule, previous, cost_ratio)
 
     def _may_publish(self, capability: float) -> bool:
         return may_publish(self.model.policy, int(self.model.labs.bloc[self.row]), capability)

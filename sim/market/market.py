@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import mesa
 import numpy as np
 
-from sim.market import demand, entry, observe, offering, resources, setup, supply
+from sim.market import demand, entry, observe, offering, price_setting, resources, setup, supply, worlds
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
@@ -29,6 +30,8 @@ class Market(mesa.Model):
         Drawn numbers of one run (`Scenario.draw`); of a scenario, replicate `replicate` is drawn.
     replicate : int
         Which replicate to draw when `settings` is a scenario.
+    twin : {'weights_withheld', 'never_developed'}, optional
+        World without open weights to run beside this one from the hand-over on; it gives `pricing_pressure`.
 
     Attributes
     ----------
@@ -47,13 +50,14 @@ class Market(mesa.Model):
     >>> market.step()
     """
 
-    def __init__(self, settings: Any, replicate: int = 0):
+    def __init__(self, settings: Any, replicate: int = 0, *, twin: str | None = None):
         if hasattr(settings, "draw"):
             settings = settings.draw(replicate)
         super().__init__(rng=0)  # the model draws from sim.rng alone; Mesa's own stream is not used
         self.settings = settings
         self.parameters = p = settings.parameters
         self.seed = settings.seed
+        self.population_seed = settings.seed if settings.population_seed is None else settings.population_seed
         self.month = settings.start
         self.labs = setup.lab_table(settings.labs)
         self.lines = setup.line_table(self.labs)
@@ -64,9 +68,17 @@ class Market(mesa.Model):
         self.policy = resources.first_policy(p)
         self.compute = resources.first_compute(p)
         self.compute_log: list[np.ndarray] = []
+        self.revenue = float("nan")  # of all labs, averaged
+        self.slope = p["capability.frontier_slope"]
+        self.ecosystem = np.zeros(len(self.lines.lab))
+        self.open_spillover = True  # False: open releases teach others nothing, for a counterfactual
         self.handover: supply.HandOver | None = None
+        self.counterfactual: str | None = None  # set in a twin: what is withheld there
+        self.twin_world = twin
+        self.twin: Market | None = None
+        self.scripted: list[supply.Made] = []
         self._make_agents()
-        self.workloads = draw_workloads(self.seed, settings.workloads, p, self.labs.names, self.lines.names)
+        self.workloads = draw_workloads(self.population_seed, settings.workloads, p, self.labs.names, self.lines.names)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, settings.start)
         rows = len(self.workloads)
         self.usage = UsageTable(
@@ -85,6 +97,7 @@ class Market(mesa.Model):
         self.downloads = np.zeros(len(self.lines.lab))
         self.downloads_before = np.zeros(len(self.labs.names))
         self.memory = observation.Memory(rows)
+        self.price_month: price_setting.PriceMonth  # of the last month simulated
         self.accounts: accounts_stage.Accounts  # of the last month simulated
         supply.spin_up(self)
 
@@ -122,14 +135,20 @@ class Market(mesa.Model):
         self.lines.offset, self.lines.next_month = entry.schedule(self)
         self.handover = entry.attached(self)
         # 2. compute
+        self.revenue = resources.revenue_month(self)
         self.follow_compute(self.month)
         # 3. knowledge and capability
+        self.slope = supply.slope_month(self)
+        self.labs.data = supply.data_month(self, self.month)
         self.labs.knowledge, self.labs.potential = supply.capability_month(self)
         # 4. releases and openness
-        leaps = self._release([*supply.releases_month(self), *entry.entering(self)])
+        made = self._coming_out()
+        leaps = self._release(made)
         # 5. serving cost and hosts
         costs = offering.serving_costs(self)
         # 6. prices
+        self.price_month = price_setting.prices_month(self, costs)
+        self.releases.posted, self.releases.wanted = self.price_month.posted, self.price_month.wanted
         prices = offering.prices(self, costs)
         offers = offering.offers(self, prices)
         # 7. awareness
@@ -149,8 +168,10 @@ class Market(mesa.Model):
         self.accounts = demand.accounts_month(self, costs, prices)
         self._check_accounts()
         # 12. observation
-        self.memory.push(self.month, *observe.in_use(self))
-        observe.record_month(self, offers, costs, prices)
+        self._step_twin(made)
+        if self.counterfactual is None:
+            self.memory.push(self.month, *observe.in_use(self))
+            observe.record_month(self, view, costs, prices)
         self._end_month()
 
     def run(self) -> Record:
@@ -162,6 +183,8 @@ class Market(mesa.Model):
     def close(self) -> None:
         """Let go of the model: Mesa 3.3 keeps a reference to every model for its agents' numbers."""
         getattr(mesa.Agent, "_ids", {}).pop(self, None)
+        if self.twin is not None:
+            self.twin.close()
 
     def _policy(self) -> Policy:
         policy = self.policy
@@ -182,6 +205,30 @@ class Market(mesa.Model):
             self.usage.surplus[made.rows] = made.surplus
             if isinstance(group, Developers):  # the hub is where developers fetch weights
                 self.evaluations += made.evaluations
+
+    def fork(self, world: str) -> Market:
+        """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""
+        shared = (self.workloads, self.settings, self.record)
+        copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
+        copied.counterfactual, copied.twin_world = world, None
+        copied.open_spillover = world != worlds.NEVER
+        worlds.close(copied, world)
+        return copied
+
+    def _coming_out(self) -> list[supply.Made]:
+        """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
+        if self.counterfactual == worlds.WITHHELD:
+            return worlds.withheld(self.scripted)
+        made = [*supply.releases_month(self), *entry.entering(self)]
+        return made if self.counterfactual is None else worlds.withheld(made)
+
+    def _step_twin(self, made: list[supply.Made]) -> None:
+        """Simulate the month in the world without open weights."""
+        if self.twin is not None:
+            self.twin.scripted = made
+            self.twin.step()
+            self.violations += [f"{self.twin.counterfactual}: {v}" for v in self.twin.violations]
+            self.twin.violations.clear()
 
     def _release(self, made: list[supply.Made]) -> np.ndarray:
         """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 19)."""
@@ -219,6 +266,7 @@ class Market(mesa.Model):
         before = self.releases.list_price[row]
         self.releases.input_price[row] = change.input_price
         self.releases.output_price[row] = change.output_price
+        self.releases.posted[row] = self.releases.list_price[row]
         self.releases.cost_at_release[row] *= self.releases.list_price[row] / before  # the margin is what is assumed
 
     def follow_compute(self, month: int) -> None:
@@ -244,5 +292,11 @@ class Market(mesa.Model):
             self.handover = supply.hand_over(self)
             self.labs.knowledge = self.handover.knowledge.copy()
             self.lines.offset, self.lines.next_month = supply.line_schedule(self)
+            attached = price_setting.hand_over_prices(self, offering.serving_costs(self))
+            self.releases.wanted, self.releases.wedge = attached.wanted, attached.wedge
+            self.releases.price_over_cost = attached.price_over_cost
+            if self.twin_world is not None:
+                self.twin = self.fork(self.twin_world)
+                self.twin.month += 1
         self.month += 1
         self.running = self.month <= self.settings.end  # Mesa's own `run_model` stops here

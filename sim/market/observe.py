@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.market import offering, resources, supply
-from sim.market.adopters import CN
+from sim.market import demand, offering, resources, supply, worlds
+from sim.market.adopters import CN, MonthView
 from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, ratio, totals
-from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints
 from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
 
 if TYPE_CHECKING:
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 # What this version cannot fill; NaN in the files and listed in the manifest.
 NOT_FILLED = (
-    "market.pricing_pressure",
-    "market.contestable_revenue_share",
     "market.unmet_tokens",
-    "market.equilibrium_status",
-    "market.deviation_gain",
     "labs.serving_load",
 )
 PANELS_NOT_OBSERVED = (
@@ -34,9 +30,9 @@ REFERENCE_SELF_HOST = (70.0, 1000.0)  # billions of active parameters and Mtok/m
 US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
 
 
-def record_month(market: Market, offers: OfferTable, costs: offering.Costs, priced: offering.Prices) -> None:
+def record_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> None:
     """Write one month into the market's record."""
-    month, record = market.month, market.record
+    month, record, offers = market.month, market.record, view.offers
     state = market.releases
     race = observation.race(
         state.month,
@@ -47,7 +43,7 @@ def record_month(market: Market, offers: OfferTable, costs: offering.Costs, pric
         tolerance=market.parameters["observation.tie_tolerance"],
     )
     listed = offering.list_prices(offers.release, offers.channel, costs, priced)
-    record.write_market(month, **_market_row(market, race, offers, listed))
+    record.write_market(month, **_market_row(market, race, view, listed))
     record.append("labs", month, **_lab_rows(market))
     record.append("offers", month, **_offer_rows(market, costs, priced))
     record.append("segments", month, **_segment_rows(market))
@@ -55,9 +51,9 @@ def record_month(market: Market, offers: OfferTable, costs: offering.Costs, pric
         record.append("panels", month, panel=panel, series=np.array(list(series), object), value=[*series.values()])
 
 
-def _market_row(market: Market, race: observation.Race, offers: OfferTable, listed: Floats) -> dict[str, float]:
+def _market_row(market: Market, race: observation.Race, view: MonthView, listed: Floats) -> dict[str, Any]:
     books, state, compute = market.accounts, market.releases, market.compute
-    is_open = state.is_open
+    is_open, offers = state.is_open, view.offers
     chinese_open = is_open & (market.labs.bloc[state.lab] == CN)
     tokens, spend, workloads = books.tokens, books.spend, books.workloads
     api = spend[~is_open, LAB_API].sum()
@@ -90,6 +86,10 @@ def _market_row(market: Market, race: observation.Race, offers: OfferTable, list
         "spend_hosts": books.spend_hosts,
         "spend_self_host": books.spend_self_host,
         "consumer_surplus": books.surplus,
+        "pricing_pressure": np.nan if market.twin is None else worlds.pricing_pressure(market, market.twin),
+        "contestable_revenue_share": demand.contestable_share(market, view),
+        "equilibrium_status": market.price_month.status or None,
+        "deviation_gain": market.price_month.deviation_gain,
     }
 
 

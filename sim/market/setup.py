@@ -39,6 +39,7 @@ def lab_table(labs: Mapping[str, Mapping[str, Any]]) -> LabTable:
         initial_awareness=column("initial_awareness"),
         research_compute=np.full(len(names), np.nan),
         knowledge=np.zeros(len(names)),
+        data=np.zeros(len(names)),
         potential=np.full(len(names), np.nan),
     )
 
@@ -102,6 +103,10 @@ def release_row(
         "degree": DEGREES[release.degree],
         "input_price": input_price,
         "output_price": output_price,
+        "posted": blend,
+        "wanted": blend,
+        "wedge": 0.0,
+        "price_over_cost": 1.0 / (1.0 - (hosts.margin if release.open else closed_margin)),
         "cost_at_release": blend * (1.0 - (hosts.margin if release.open else closed_margin)),
         "full_load_cost": technical if release.open else np.nan,
         "active_params": release.active_params_b,

@@ -34,6 +34,7 @@ class LabTable:
     initial_awareness: Floats  # share
     research_compute: Floats  # H100e, smoothed
     knowledge: Floats  # ECI points relative to the frontier at the hand-over
+    data: Floats  # Mtok of use that the lab has seen and not outlived
     potential: Floats  # ECI points; NaN before the lab's first release
 
 
@@ -66,6 +67,10 @@ class ReleaseTable:
     degree: Floats = field(default_factory=lambda: np.empty(0))  # openness of the licence, 0..1
     input_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
     output_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
+    posted: Floats = field(default_factory=lambda: np.empty(0))  # list price on the lab's API now, USD/Mtok
+    wanted: Floats = field(default_factory=lambda: np.empty(0))  # list price that its lab would not want to change
+    wedge: Floats = field(default_factory=lambda: np.empty(0))  # log of list price over wanted price at the hand-over
+    price_over_cost: Floats = field(default_factory=lambda: np.empty(0))  # at the hand-over
     cost_at_release: Floats = field(default_factory=lambda: np.empty(0))  # sellers', USD/Mtok at the list blend
     full_load_cost: Floats = field(default_factory=lambda: np.empty(0))  # accelerators alone at release, USD/Mtok
     active_params: Floats = field(default_factory=lambda: np.empty(0))  # billions, NaN for closed models

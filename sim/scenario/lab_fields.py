@@ -11,8 +11,8 @@ _STRENGTH = "strength beyond the index is an assumption; only Claude's coding sh
 LAB_FIELDS: tuple[Parameter, ...] = (
     Parameter("openness", "How new releases appear after the history: as the line did last, or all open or closed", "1", 0, 0,
               "as_line", assumption="labs continue what they do", kind="lever", choices=OPENNESS_RULES),
-    Parameter("price_rule", "List prices after the history: held from release to release, or cost plus the margin of the hand-over", "1", 0, 0,
-              "hold", source="flagship list prices show no secular fall to the end of 2025 (releases.csv)",
+    Parameter("price_rule", "List prices after the history: those no lab wants to change (bertrand), the ratio to cost of the hand-over (cost_plus), the price of a nearly as good open model (match_open), cost (penetration), or unchanged (hold)", "1", 0, 0,
+              "bertrand", assumption="textbook price competition; the others are for structural uncertainty",
               kind="lever", choices=PRICE_RULES),
     Parameter("adoption_value", "What a token on the lab's own API is worth to it beyond its price", "USD/Mtok", 0, 100, 0.0,
               assumption="no evidence; zero keeps prices at the hand-over where they were", kind="lever"),
@@ -34,10 +34,6 @@ _STOPPED = "no release in 2025"
 _ABSENT = "its models are not in releases.csv; it enters with an event lab_entry"
 
 
-# Labs whose weights others can host compete with those hosts; Chinese labs compete in a domestic price war besides.
-_FOLLOWS_COST = {"value": "cost_plus", "assumption": "price competition of hosts and of the Chinese market"}
-
-
 def _lab(bloc: str, compute: float, awareness: float, cadence: float | None = None, **fields: Any) -> dict[str, Any]:
     entry: dict[str, Any] = {"bloc": bloc, "compute_share": compute, "initial_awareness": awareness}
     if cadence is not None:
@@ -52,28 +48,27 @@ LABS: dict[str, dict[str, Any]] = {
         0.11,
         0.4,
         3.2,
-        price_rule="hold",
         strength_coding=5.0,
         strength_agentic=5.0,
         strength_knowledge=1.0,
     ),
     "Google": _lab("US", 0.25, 0.6, 3.9),
     "xAI": _lab("US", 0.06, 0.2, 5.2),
-    "Meta": _lab("US", 0.15, 0.6, 5.1, price_rule=_FOLLOWS_COST),
-    "Microsoft": _lab("US", 0.05, 0.3, price_rule=_FOLLOWS_COST),
+    "Meta": _lab("US", 0.15, 0.6, 5.1),
+    "Microsoft": _lab("US", 0.05, 0.3),
     "Amazon": _lab("US", 0.05, 0.3),
     "Databricks": _lab("US", 0.005, 0.2, active={"value": 0, "source": _STOPPED}),
-    "Mistral": _lab("EU", 0.10, 0.2, price_rule=_FOLLOWS_COST),
-    "Alibaba": _lab("CN", 0.20, 0.15, 3.0, price_rule=_FOLLOWS_COST),
-    "DeepSeek": _lab("CN", 0.06, 0.05, 2.7, price_rule=_FOLLOWS_COST),
-    "Moonshot": _lab("CN", 0.03, 0.05, 1.9, price_rule=_FOLLOWS_COST),
-    "Zhipu": _lab("CN", 0.03, 0.05, 2.4, price_rule=_FOLLOWS_COST),
-    "MiniMax": _lab("CN", 0.03, 0.05, 3.1, price_rule=_FOLLOWS_COST),
-    "Baidu": _lab("CN", 0.10, 0.1, price_rule=_FOLLOWS_COST),
-    "ByteDance": _lab("CN", 0.25, 0.1, price_rule=_FOLLOWS_COST),
-    "Xiaomi": _lab("CN", 0.03, 0.05, price_rule=_FOLLOWS_COST),
+    "Mistral": _lab("EU", 0.10, 0.2),
+    "Alibaba": _lab("CN", 0.20, 0.15, 3.0),
+    "DeepSeek": _lab("CN", 0.06, 0.05, 2.7),
+    "Moonshot": _lab("CN", 0.03, 0.05, 1.9),
+    "Zhipu": _lab("CN", 0.03, 0.05, 2.4),
+    "MiniMax": _lab("CN", 0.03, 0.05, 3.1),
+    "Baidu": _lab("CN", 0.10, 0.1),
+    "ByteDance": _lab("CN", 0.25, 0.1),
+    "Xiaomi": _lab("CN", 0.03, 0.05),
     "01.AI": _lab("CN", 0.01, 0.05, active={"value": 0, "source": _STOPPED}),
     "TII": _lab("ROW", 0.02, 0.1, active={"value": 0, "source": _STOPPED}),
     "Cohere": _lab("ROW", 0.02, 0.15, active={"value": 0, "source": _STOPPED}),
-    "Tencent": _lab("CN", 0.15, 0.1, price_rule=_FOLLOWS_COST, active={"value": 0, "assumption": _ABSENT}),
+    "Tencent": _lab("CN", 0.15, 0.1, active={"value": 0, "assumption": _ABSENT}),
 }

@@ -13,11 +13,11 @@ BLOCS = ("US", "EU", "CN", "ROW")
 GROUPS = ("indie", "startup", "ordinary", "regulated", "public")
 DEVELOPER_GROUPS = GROUPS[:2]
 ENTERPRISE_GROUPS = GROUPS[2:]
-CLASSES = ("chat", "knowledge", "coding", "agentic")
+CLASSES = ("chat", "knowledge", "coding", "agentic", "embodied")
 CHANNELS = ("lab_api", "host", "self_host", "on_device")
 OPENNESS_RULES = ("as_line", "open", "closed")
 DEGREES = ("as_line", "open_source", "open_weights", "restricted_weights")  # of new open releases
-PRICE_RULES = ("hold", "cost_plus")
+PRICE_RULES = ("bertrand", "cost_plus", "match_open", "penetration", "hold")
 ANY_LAB = "<lab>"  # stands among the choices of a word for the name of any lab of the scenario
 
 

@@ -118,7 +118,7 @@ def offer_worth(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats
     worth[:, np.flatnonzero(offers.channel == SELF_HOST)] -= staff[:, None]
     worth -= vendor_costs(who, offers, rules)
     can = open_to(who, offers, rules)
-    channels = np.add.reduceat(can, offers.first_of_line, axis=1, dtype=np.intp)
+    channels = np.add.reduceat(can.view(np.int8), offers.first_of_line, axis=1, dtype=np.int8)
     bonus = rules.dissimilarity * LOG_CHANNELS[channels]
     worth -= np.repeat(bonus, np.diff(offers.first_of_line, append=len(offers)), axis=1)
     worth[~can] = -np.inf
@@ -178,6 +178,28 @@ def keep_utilities(who: Choosers, rules: ChoiceRules) -> Floats:
     gain = who.value * success(who.keep_capability, who.difficulty, rules.success_width)
     bill = who.price_sensitivity * bill_disutility(who.keep_price, who.need, who.pain)
     return np.where(np.isnan(who.keep_price), -np.inf, gain - bill + who.keep_fixed)
+
+
+def contested(
+    who: Choosers, offers: OfferTable, rules: ChoiceRules, capability: Floats, price: Floats, *, slack: float
+) -> Bools:
+    """Return who knows an open offer that costs less than its model and succeeds nearly as often, (rows,) (eq. 116).
+
+    Parameters
+    ----------
+    who : Choosers
+        Workloads that use a closed model.
+    capability, price : array, shape (rows,)
+        Of the model in use, with its lab's strength in the class [ECI points], and what is paid for it [USD/Mtok].
+    slack : float
+        Part of the work by which the open model may succeed less.
+    """
+    columns = np.flatnonzero(offers.is_open)
+    can = open_to(who, offers, rules)[:, columns] & (offer_prices(who, offers)[:, columns] < price[:, None])
+    able = (offers.capability + rules.strength)[who.kind][:, columns]
+    hard = who.difficulty[:, None]
+    enough = success(able, hard, rules.success_width) >= success(capability[:, None], hard, rules.success_width) - slack
+    return (can & enough).any(axis=1)
 
 
 def outside_utilities(who: Choosers) -> Floats:

@@ -1,0 +1,200 @@
+"""List prices of a month: the demand that labs face, the prices that no lab wants to change, what is posted.
+
+Each function reads the market and returns what changes; `market.py` alone assigns it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.market import demand, offering
+from sim.market.adopters import Adopters, MonthView
+from sim.market.stages import choice, pricing
+from sim.market.stages.demand_panel import DemandPanel
+from sim.market.stages.deviations import DeviationCheck, deviation_gains
+from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, Solver, solve_prices
+from sim.market.tables import HOST, LAB_API, Floats, OfferTable
+
+if TYPE_CHECKING:
+    from sim.market.market import Market
+
+CHECK_MONTHS = 12  # months between full searches for profitable deviations
+SOLVER = Solver(tolerance=1e-7, most_iterations=100, check=None)
+CHECK = DeviationCheck(margins=16, joint_moves=2)
+NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
+
+
+@dataclass(frozen=True)
+class PriceMonth:
+    """List prices posted on labs' APIs [USD/Mtok], (releases,), those wanted, and how far the latter can be trusted.
+
+    `status` is empty while prices are replayed or no lab solves. The gains are the largest of one lab from leaving the
+    prices wanted and the prices posted, relative to its profit; NaN where none was searched.
+    """
+
+    posted: Floats
+    wanted: Floats
+    status: str = ""
+    deviation_gain: float = float("nan")
+    posted_gain: float = float("nan")
+
+
+@dataclass(frozen=True)
+class HandOverPrices:
+    """What price rules attach to at the end of the history; shapes (releases,).
+
+    `wanted` are list prices that no lab would want to change at serving costs [USD/Mtok], `wedge` the log of list
+    prices over them, `price_over_cost` what the rule `cost_plus` keeps.
+    """
+
+    wanted: Floats
+    wedge: Floats
+    price_over_cost: Floats
+
+
+@dataclass(frozen=True)
+class PriceProblem:
+    """What labs know when they set prices: offers, the panel of demand, list prices now; shapes (offers,)."""
+
+    offers: OfferTable
+    panel: DemandPanel
+    listed: Floats
+    host_list: Floats
+
+
+def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
+    """Return the demand that labs face at this month's offers and last month's awareness (eq. 112)."""
+    priced = offering.prices(market, costs)
+    offers = offering.offers(market, priced)
+    view = demand.month_view(market, offers, priced, np.zeros(len(market.labs.names)))
+    api = offers.channel == LAB_API
+    listed = np.where(api, market.releases.posted[offers.release], 0.0)
+    panel = demand_panel(market, offers, view, listed)
+    return PriceProblem(offers, panel, listed, priced.host_list[offers.release])
+
+
+def demand_panel(market: Market, offers: OfferTable, view: MonthView, listed: Floats) -> DemandPanel:
+    """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 112)."""
+    parts = [_family_panel(market, group, offers, view, listed) for group in market.adopters]
+    columns = [np.concatenate(column) for column in zip(*(part for part in parts if part is not None), strict=True)]
+    return DemandPanel(*columns, nest=offers.line, dissimilarity=view.rules[0].dissimilarity)
+
+
+def _family_panel(
+    market: Market, group: Adopters, offers: OfferTable, view: MonthView, listed: Floats
+) -> tuple[Floats, ...] | None:
+    rows = group.panel_rows(market.workloads, market.month)
+    if len(rows) == 0:
+        return None
+    table = market.workloads
+    present = table.arrival[group.rows] <= market.month
+    weight = table.weight[rows] * (table.weight[group.rows][present].sum() / table.weight[rows].sum())
+    who = group.choosers(rows, np.zeros(len(rows), bool), table, market.usage, view)
+    rules = view.rules[group.number]
+    price = choice.offer_prices(who, offers)
+    loading = np.divide(price, listed, out=np.zeros_like(price), where=listed > 0.0)
+    return (
+        weight,
+        choice.offer_worth(who, offers, rules),
+        choice.keep_utilities(who, rules),
+        choice.outside_utilities(who),
+        who.price_sensitivity,
+        who.need,
+        who.pain,
+        loading,
+        np.where(listed > 0.0, 0.0, price),
+    )
+
+
+def prices_month(market: Market, costs: offering.Costs) -> PriceMonth:
+    """Return this month's list prices: replayed ones to the end of the history, those of each lab's rule after it."""
+    posted = market.releases.posted
+    if market.replaying:
+        return PriceMonth(posted, posted)
+    problem = price_problem(market, costs)
+    return _posted(market, costs, problem, _by_rule(market, costs, problem))
+
+
+def _by_rule(market: Market, costs: offering.Costs, problem: PriceProblem) -> Floats:
+    """Return the target of every release under its lab's rule; under `bertrand` and `hold` the price it has."""
+    table, labs, offers = market.releases, market.labs, problem.offers
+    value = labs.adoption_value[table.lab]
+    hosted = (offers.channel == HOST) & offers.is_open
+    capability = np.full(len(table.names), np.inf)
+    capability[offers.release] = offers.capability
+    targets = {
+        "cost_plus": pricing.cost_plus_price(costs.marginal, table.price_over_cost, value),
+        "penetration": pricing.penetration_price(costs.marginal, value),
+        "match_open": pricing.matching_price(
+            table.posted,
+            costs.marginal,
+            capability,
+            problem.host_list[hosted],
+            offers.capability[hosted],
+            slack=market.parameters["pricing.match_points"],
+        ),
+    }
+    rule = np.array(labs.price_rule, object)[table.lab]
+    target = table.posted.copy()
+    for name, prices in targets.items():
+        target[rule == name] = prices[rule == name]
+    return target
+
+
+def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target: Floats) -> PriceMonth:
+    table, offers, labs = market.releases, problem.offers, market.labs
+    fresh = table.month == market.month
+    adjustment = market.parameters["pricing.adjustment"]
+    solves = np.array([rule == "bertrand" for rule in labs.price_rule])
+    free = solves[offers.lab] & problem.panel.priced
+    if not free.any():
+        return PriceMonth(pricing.next_posted(table.posted, target, fresh, adjustment), table.wanted)
+    cost, value = costs.marginal[offers.release], labs.adoption_value[offers.lab]
+    by_rule = pricing.next_posted(table.posted, target, fresh, adjustment)
+    start = np.where(free, table.wanted[offers.release], by_rule[offers.release])
+    start = np.where(problem.panel.priced, start, 0.0)
+    found = solve_prices(problem.panel, offers.lab, cost, value, start, free=free, solver=SOLVER)
+    solved = offers.release[free]
+    wanted = table.wanted.copy()
+    wanted[solved] = found.prices[free]
+    target = target.copy()
+    target[solved] = wanted[solved] * np.exp(wedge_left(market) * table.wedge[solved])
+    posted = pricing.next_posted(table.posted, target, fresh, adjustment)
+    status = NOT_CHECKED if found.status == LOCAL_ONLY else found.status
+    if (market.month - market.settings.history_until) % CHECK_MONTHS != 1:
+        return PriceMonth(posted, wanted, status)
+    now = np.where(problem.panel.priced, posted[offers.release], 0.0)
+    gain, at_posted = (
+        float(deviation_gains(problem.panel, offers.lab, prices, cost, value, free=free, check=CHECK).max())
+        for prices in (found.prices, now)
+    )
+    if status == NOT_CHECKED:
+        status = LOCAL_ONLY if gain > GAIN else NASH
+    return PriceMonth(posted, wanted, status, gain, at_posted)
+
+
+def wedge_left(market: Market) -> float:
+    """Return the part of the hand-over's wedge that is left this month (eq. 114)."""
+    months = market.month - market.settings.history_until
+    return 0.5 ** (months / market.parameters["pricing.wedge_half_life"])
+
+
+def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
+    """Return what the price rules attach to, so that no price jumps (eq. 114).
+
+    A release that nobody can buy at the hand-over has no wedge.
+    """
+    problem = price_problem(market, costs)
+    offers, table = problem.offers, market.releases
+    free = problem.panel.priced
+    found = solve_prices(
+        problem.panel, offers.lab, costs.marginal[offers.release], np.zeros(len(offers)), problem.listed, solver=SOLVER
+    )
+    wanted, wedge = table.posted.copy(), np.zeros(len(table.names))
+    positive = free & (found.prices > 0.0)
+    wanted[offers.release[free]] = found.prices[free]
+    wedge[offers.release[positive]] = np.log(problem.listed[positive] / found.prices[positive])
+    return HandOverPrices(wanted, wedge, table.posted / costs.marginal)
