@@ -31,9 +31,7 @@ def columns_set(lever: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if lever == "price_rule":
         return {"price_rule": values["rule"]}
     if lever == "openness_change":
-        return {
-            column: values[name] for name, column in _OPENNESS_COLUMNS.items() if given(values[name])
-        }
+        return {column: values[name] for name, column in _OPENNESS_COLUMNS.items() if given(values[name])}
     return {"lab_exit": {"active": False}, "lab_entry": {"active": True}}.get(lever, {})
 
 
