@@ -39,7 +39,7 @@ class MonthView:
     """What adopters see when they choose; all of it is last month's state or this month's earlier stages."""
 
     month: int
-    seed: int
+    seed: int  # of the population
     offers: OfferTable
     rules: tuple[choice.ChoiceRules, ...]  # (families,)
     releases: ReleaseTable

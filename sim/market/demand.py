@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import evidence, rng
-from sim.market import offering
+from sim.market import governments, offering
 from sim.market.adopters import CN, FAMILIES, MonthView, paid_price
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, releases, usage
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, OfferTable
@@ -58,13 +58,15 @@ def affinity_month(market: Market) -> Floats:
 
 
 def family_shares(market: Market) -> Floats:
-    """Return each lab's share of each family's workloads last month, (families, labs); equal parts of none."""
+    """Return each lab's share of each family's workloads last month, (families, labs); of none, equal parts of the labs
+    with a release."""
     table, used = market.workloads, market.usage.release != NONE
     labs = len(market.labs.names)
     family = (table.group[used] >= ENTERPRISE).astype(np.int64)
     lab = market.releases.lab[market.usage.release[used]]
     count = accounts.totals(family * labs + lab, table.weight[used], len(FAMILIES) * labs).reshape(-1, labs)
-    return np.where(count.sum(axis=1, keepdims=True) > 0, count, 1.0)
+    appeared = np.isin(np.arange(labs), market.releases.lab).astype(float)
+    return np.where(count.sum(axis=1, keepdims=True) > 0, count, appeared)
 
 
 def ecosystem_month(market: Market) -> Floats:
@@ -102,7 +104,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
     appeal = _appeal(market, exposure)
     return MonthView(
         month=market.month,
-        seed=market.seed,
+        seed=market.population_seed,
         offers=offers,
         rules=tuple(_rules(market, offers, control, exposure, home_fit, one) for one in appeal),
         releases=state,
@@ -140,6 +142,9 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
     appeal = weight[:, None, None] * stock[:, None] * by_channel
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
+    lost = governments.trust_penalty(market.policy, market.month)
+    chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
+    appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
     return appeal
 
 
@@ -152,10 +157,10 @@ def _runs(market: Market) -> Bools:
 
 
 def _barred(market: Market) -> NDArray[np.int8]:
-    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs): 0 none, 1 a lab's API."""
-    barred = np.zeros((len(market.workloads), len(BLOCS)), np.int8)
+    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs) (eq. 100)."""
+    barred = governments.barred(market.policy, market.workloads, market.seed)
     if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
-        barred[:, CN] = market.workloads.banned
+        barred[:, CN] = np.maximum(barred[:, CN], market.workloads.banned)
     return barred
 
 

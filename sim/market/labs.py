@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import mesa
 
+from sim.market.governments import Actor, Policy, Promotion, given, may_publish
 from sim.market.stages import hosting, releases
 from sim.market.tables import NONE, Floats
+from sim.scenario.levers import EVERYONE
 from sim.scenario.schema import BLOCS
 
 if TYPE_CHECKING:
     from sim.market.market import Market
+
+_OPENNESS_COLUMNS = {
+    "openness": "openness",
+    "degree": "degree",
+    "points": "openness_points",
+    "delay_months": "openness_delay",
+}
+
+
+def columns_set(lever: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of the lab table that an event sets for a lab it concerns, with their values."""
+    if lever == "price_rule":
+        return {"price_rule": values["rule"]}
+    if lever == "openness_change":
+        return {
+            column: values[name] for name, column in _OPENNESS_COLUMNS.items() if given(values[name])
+        }
+    return {"lab_exit": {"active": False}, "lab_entry": {"active": True}}.get(lever, {})
 
 
 class Column:
@@ -28,7 +50,7 @@ class Column:
         raise AttributeError(f"{self.column} is a column of the market's lab table; only the market writes it")
 
 
-class Lab(mesa.Agent):
+class Lab(Actor):
     """A lab that decides when to release, whether weights are open, and its list prices."""
 
     potential = Column("potential")
@@ -39,11 +61,40 @@ class Lab(mesa.Agent):
 
     model: Market  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def __init__(self, model: Market, row: int):
-        super().__init__(model)
+    def __init__(self, model: Market, row: int, events: Sequence[Any]):
         self.row = row
         self.name = model.labs.names[row]
         self.bloc = BLOCS[model.labs.bloc[row]]
+        super().__init__(model, [event for event in events if self._meant(event)])
+
+    def _meant(self, event: Any) -> str:
+        """Return the word by which an event means this lab, or an empty text."""
+        word = event.fields.get("who", event.fields.get("lab"))
+        return word if word in (EVERYONE, self.bloc, self.name) else ""
+
+    def due(self, month: int) -> list[Any]:
+        """Return the lab's events of a month; what is said of its bloc goes over what is said of all labs, and what is
+        said of the lab goes over both."""
+        words = (EVERYONE, self.bloc, self.name)
+        return sorted(super().due(month), key=lambda event: words.index(self._meant(event)))
+
+    def act(self, policy: Policy, month: int) -> Policy:
+        """Return the policy with the promotions that the lab starts in `month` (eq. 105)."""
+        new = [
+            Promotion(self.row, event.fields["discount"], month, event.fields["months"])
+            for event in self.due(month)
+            if event.lever == "promotion"
+        ]
+        return replace(policy, promotions=(*policy.promotions, *new)) if new else policy
+
+    def decisions(self, month: int) -> dict[str, Any]:
+        """Return the lab's new entries in columns of the lab table after its events of `month` (eqs. 106, 107)."""
+        changed: dict[str, Any] = {}
+        for event in self.due(month):
+            changed |= columns_set(event.lever, event.fields)
+            if event.lever == "frontier_shock":
+                changed["knowledge"] = changed.get("knowledge", self.knowledge) + event.fields["points"]
+        return changed
 
     def decide_releases(self, due: dict[int, float]) -> list[releases.NewRelease]:
         """Return this month's releases of the lab's lines (eq. 17).
@@ -54,10 +105,15 @@ class Lab(mesa.Agent):
             Line row number to the capability ready for release, for lines whose interval has passed.
         """
         return [
-            releases.NewRelease(line, capability, releases.opens(self.openness, self._was_open(line)))
+            releases.NewRelease(
+                line, capability, releases.opens(self.openness, self._was_open(line)) and self._may_publish(capability)
+            )
             for line, capability in sorted(due.items())
             if self.model.lines.lab[line] == self.row
         ]
+
+    def _may_publish(self, capability: float) -> bool:
+        return may_publish(self.model.policy, int(self.model.labs.bloc[self.row]), capability)
 
     def _was_open(self, line: int) -> bool:
         current = self.model.lines.current[line]

@@ -8,9 +8,9 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import demand, observe, offering, price_setting, resources, setup, supply, worlds
+from sim.market import demand, entry, observe, offering, price_setting, resources, setup, supply, worlds
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
-from sim.market.governments import Government, Policy, owner_of
+from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
@@ -57,6 +57,7 @@ class Market(mesa.Model):
         self.settings = settings
         self.parameters = p = settings.parameters
         self.seed = settings.seed
+        self.population_seed = settings.seed if settings.population_seed is None else settings.population_seed
         self.month = settings.start
         self.labs = setup.lab_table(settings.labs)
         self.lines = setup.line_table(self.labs)
@@ -67,13 +68,17 @@ class Market(mesa.Model):
         self.policy = resources.first_policy(p)
         self.compute = resources.first_compute(p)
         self.compute_log: list[np.ndarray] = []
+        self.revenue = float("nan")  # of all labs, averaged
+        self.slope = p["capability.frontier_slope"]
+        self.ecosystem = np.zeros(len(self.lines.lab))
+        self.open_spillover = True  # False: open releases teach others nothing, for a counterfactual
         self.handover: supply.HandOver | None = None
-        self.world: str | None = None  # set in a twin: what is withheld there
+        self.counterfactual: str | None = None  # set in a twin: what is withheld there
         self.twin_world = twin
         self.twin: Market | None = None
         self.scripted: list[supply.Made] = []
         self._make_agents()
-        self.workloads = draw_workloads(self.seed, settings.workloads, p, self.labs.names, self.lines.names)
+        self.workloads = draw_workloads(self.population_seed, settings.workloads, p, self.labs.names, self.lines.names)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, settings.start)
         rows = len(self.workloads)
         self.usage = UsageTable(
@@ -97,11 +102,12 @@ class Market(mesa.Model):
         supply.spin_up(self)
 
     def _make_agents(self) -> None:
-        self.lab_agents = [Lab(self, row) for row in range(len(self.labs.names))]
-        self.governments = [
-            Government(self, bloc, [event for event in self.settings.events if owner_of(event.lever) == bloc])
-            for bloc in ("US", "CN", "EU")
-        ]
+        events: dict[str, list[Any]] = {owner: [] for owner in (*GOVERNMENTS, WORLD, LABS)}
+        for event in self.settings.events:
+            events[owner_of(event.lever, event.fields)].append(event)
+        self.lab_agents = [Lab(self, row, events[LABS] + events[WORLD]) for row in range(len(self.labs.names))]
+        self.governments = [Government(self, bloc, events[bloc]) for bloc in GOVERNMENTS]
+        self.world = World(self, events[WORLD])
         self.hosts = HostMarket(self, self.parameters["serving.host_margin"])
         developers = developer_rows(self.settings.workloads, self.parameters)
         self.adopters: list[Adopters] = [
@@ -125,9 +131,15 @@ class Market(mesa.Model):
         """Simulate one month."""
         # 1. policy
         self.policy = self._policy()
+        self.labs = entry.labs_month(self)
+        self.lines.offset, self.lines.next_month = entry.schedule(self)
+        self.handover = entry.attached(self)
         # 2. compute
+        self.revenue = resources.revenue_month(self)
         self.follow_compute(self.month)
         # 3. knowledge and capability
+        self.slope = supply.slope_month(self)
+        self.labs.data = supply.data_month(self, self.month)
         self.labs.knowledge, self.labs.potential = supply.capability_month(self)
         # 4. releases and openness
         made = self._coming_out()
@@ -157,7 +169,7 @@ class Market(mesa.Model):
         self._check_accounts()
         # 12. observation
         self._step_twin(made)
-        if self.world is None:
+        if self.counterfactual is None:
             self.memory.push(self.month, *observe.in_use(self))
             observe.record_month(self, view, costs, prices)
         self._end_month()
@@ -180,8 +192,8 @@ class Market(mesa.Model):
             policy = resources.replayed_policy(policy, self.month)
         elif self.month == self.settings.history_until + 1:
             policy = resources.policy_after_history(policy, self.parameters)
-        for government in self.governments:
-            policy = government.act(policy, self.month)
+        for actor in (*self.governments, self.world, *self.lab_agents):
+            policy = actor.act(policy, self.month)
         return policy
 
     def _apply_choices(self, choices: list[Any]) -> None:
@@ -198,22 +210,24 @@ class Market(mesa.Model):
         """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""
         shared = (self.workloads, self.settings, self.record)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
-        copied.world, copied.twin_world = world, None
+        copied.counterfactual, copied.twin_world = world, None
+        copied.open_spillover = world != worlds.NEVER
         worlds.close(copied, world)
         return copied
 
     def _coming_out(self) -> list[supply.Made]:
         """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
-        if self.world is None:
-            return supply.releases_month(self)
-        return worlds.withheld(self.scripted if self.world == worlds.WITHHELD else supply.releases_month(self))
+        if self.counterfactual == worlds.WITHHELD:
+            return worlds.withheld(self.scripted)
+        made = [*supply.releases_month(self), *entry.entering(self)]
+        return made if self.counterfactual is None else worlds.withheld(made)
 
     def _step_twin(self, made: list[supply.Made]) -> None:
         """Simulate the month in the world without open weights."""
         if self.twin is not None:
             self.twin.scripted = made
             self.twin.step()
-            self.violations += [f"{self.twin.world}: {v}" for v in self.twin.violations]
+            self.violations += [f"{self.twin.counterfactual}: {v}" for v in self.twin.violations]
             self.twin.violations.clear()
 
     def _release(self, made: list[supply.Made]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.market import supply
+from sim.market import governments, supply
 from sim.market.stages import hosting, pricing
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
 from sim.scenario.schema import CHANNELS, CLASSES
@@ -70,7 +70,9 @@ def prices(market: Market, costs: Costs) -> Prices:
     is the list price in the month of an open release; own machines pay the accelerators.
     """
     p, table = market.parameters, market.releases
-    api = table.posted
+    discount = governments.discounts(market.policy, market.month, market.labs)
+    paid_for = governments.subsidies(market.policy, market.labs.bloc[table.lab], table.is_open)
+    api = table.posted * (1.0 - discount[table.lab])
     host = np.where(table.is_open, market.hosts.prices(costs.marginal), np.nan)
     output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
@@ -79,9 +81,10 @@ def prices(market: Market, costs: Costs) -> Prices:
     for channel, blend in ((LAB_API, api), (HOST, host)):
         split = hosting.split_price(blend, output_ratio)
         by_class[channel] = pricing.class_price(*split, input_share, factor)
-    by_class[SELF_HOST] = costs.own
+    by_class[HOST] *= 1.0 - paid_for
+    by_class[SELF_HOST] = costs.own * (1.0 - paid_for)
     cluster = np.zeros((len(CHANNELS), len(table.names)))
-    cluster[SELF_HOST] = costs.cluster
+    cluster[SELF_HOST] = costs.cluster * (1.0 - paid_for)
     return Prices(by_class=by_class, cluster=cluster, api_list=api, host_list=host)
 
 

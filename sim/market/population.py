@@ -91,7 +91,7 @@ def draw_workloads(
     Parameters
     ----------
     seed : int
-        Seed of the run.
+        Seed of the population.
     count : int
         Rows to draw.
     parameters : mapping of str to float

@@ -27,7 +27,7 @@ def lab_table(labs: Mapping[str, Mapping[str, Any]]) -> LabTable:
 
     return LabTable(
         names=names,
-        bloc=np.array([BLOCS.index(LABS[lab]["bloc"]) for lab in names]),
+        bloc=np.array([BLOCS.index(labs[lab]["bloc"] if "bloc" in labs[lab] else LABS[lab]["bloc"]) for lab in names]),
         openness=tuple(labs[lab]["openness"] for lab in names),
         price_rule=tuple(labs[lab]["price_rule"] for lab in names),
         active=column("active") > 0,
@@ -39,13 +39,18 @@ def lab_table(labs: Mapping[str, Mapping[str, Any]]) -> LabTable:
         initial_awareness=column("initial_awareness"),
         research_compute=np.full(len(names), np.nan),
         knowledge=np.zeros(len(names)),
+        data=np.zeros(len(names)),
         potential=np.full(len(names), np.nan),
     )
 
 
 def line_table(labs: LabTable) -> LineTable:
-    """Return the table of all lines of the evidence, empty of releases, sorted by lab and name."""
-    pairs = sorted({(labs.names.index(r.lab), r.line) for r in evidence.releases()})
+    """Return the table of all lines of the evidence, empty of releases, sorted by lab and name.
+
+    A lab without a line there has one, `main`, for its entry.
+    """
+    seen = {(labs.names.index(r.lab), r.line) for r in evidence.releases()}
+    pairs = sorted(seen | {(lab, "main") for lab in range(len(labs.names)) if lab not in {own for own, _ in seen}})
     count = len(pairs)
     return LineTable(
         names=tuple(f"{labs.names[lab]}/{line}" for lab, line in pairs),
@@ -101,7 +106,7 @@ def release_row(
         "posted": blend,
         "wanted": blend,
         "wedge": 0.0,
-        "price_over_cost": 1.0,
+        "price_over_cost": 1.0 / (1.0 - (hosts.margin if release.open else closed_margin)),
         "cost_at_release": blend * (1.0 - (hosts.margin if release.open else closed_margin)),
         "full_load_cost": technical if release.open else np.nan,
         "active_params": release.active_params_b,

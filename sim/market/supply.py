@@ -12,9 +12,11 @@ import numpy as np
 
 from sim import evidence
 from sim.market import resources, setup
-from sim.market.stages import capability, hosting, releases
-from sim.market.tables import NONE, Floats
+from sim.market.stages import capability, embodied, hosting, knowledge, releases
+from sim.market.stages.accounts import totals
+from sim.market.tables import LAB_API, NONE, Floats
 from sim.months import parse_month, years_since
+from sim.scenario.schema import BLOCS
 
 if TYPE_CHECKING:
     from sim.market.labs import Lab
@@ -28,14 +30,19 @@ REFERENCE = parse_month("2025-02")  # month of the serving cost disclosure
 class HandOver:
     """State at the end of the replayed history, to which the rules attach so that nothing jumps.
 
-    `level` is the capability of each lab's best release, NaN for labs without one; `growth` the common growth of
-    knowledge [points/month]; `added_abroad` the accelerators added outside China in the last twelve months [H100e].
+    `level` is the capability of each lab's best release, NaN for labs without one; `front` the lab with the best of
+    all; `received` what that lab gains a month beside its own work, from compute, data and others [points/month];
+    `revenue` that of all labs, averaged [USD/month]; `added_abroad` the accelerators added outside China in the last
+    twelve months [H100e].
     """
 
     level: Floats
     research_compute: Floats
+    data: Floats
     knowledge: Floats
-    growth: float
+    front: int
+    received: float
+    revenue: float
     added_abroad: float
 
 
@@ -81,44 +88,138 @@ def records(market: Market) -> tuple[float, float]:
     return float(closed), float(open_)
 
 
+def slope_month(market: Market) -> float:
+    """Return the slope of the frontier [ECI points/year]: the parameter until the hand-over, then by regime."""
+    p = market.parameters
+    if market.handover is None:
+        return p["capability.frontier_slope"]
+    return knowledge.next_slope(
+        market.slope,
+        p["capability.frontier_slope"],
+        market.month,
+        market.seed,
+        hazard=p["capability.regime_hazard"],
+        sd=p["capability.regime_sd"],
+    )
+
+
+def data_month(market: Market, month: int) -> Floats:
+    """Return each lab's stock of data in a month, with the use it saw the month before [Mtok], shape (labs,)."""
+    labs, p = market.labs, market.parameters
+    seen = _embodied_data(market, month)
+    if month > market.settings.start:
+        seen = seen + totals(market.releases.lab, market.accounts.tokens[:, LAB_API], len(labs.names))
+    return capability.next_data(labs.data, seen, decay=p["capability.data_decay"])
+
+
+def _embodied_data(market: Market, month: int) -> Floats:
+    """Return the data that machines in the world bring to each lab of their bloc [Mtok/month], shape (labs,)."""
+    p, labs = market.parameters, market.labs
+    china, america = BLOCS.index("CN"), BLOCS.index("US")
+    midpoint = np.full(len(BLOCS), p["capability.embodied.midpoint"])
+    midpoint[china] -= p["capability.embodied.china_lead"]
+    ceiling = np.full(len(BLOCS), p["capability.embodied.ceiling.elsewhere"])
+    ceiling[china], ceiling[america] = p["capability.embodied.ceiling.cn"], p["capability.embodied.ceiling.us"]
+    machines = embodied.deployed(1970 + month / 12.0, ceiling, midpoint, p["capability.embodied.spread"])
+    return labs.compute_share * machines[labs.bloc] * p["capability.embodied.data"]
+
+
 def capability_month(market: Market) -> tuple[Floats, Floats]:
     """Return knowledge and potential of each lab; during the history potential is its best release so far."""
-    labs, p = market.labs, market.parameters
+    labs, p, policy = market.labs, market.parameters, market.policy
     if market.handover is None:
         return labs.knowledge, best_of_labs(market)
     start = market.attached
-    knowledge = capability.next_knowledge(labs.knowledge, growth=start.growth, catch_up=p["capability.catch_up"])
+    pace = knowledge.own_pace(market.slope * policy.frontier, start.received)
+    added = knowledge.own_growth(pace, labs.research_compute, start.front, p["capability.research_returns"])
+    taught = float("-inf")
+    if market.open_spillover:
+        added = added + _gifts(market, _novelty(market, market.month - 1))
+        taught = knowledge.open_level(labs.knowledge, best_of_labs(market), best_of_labs(market, only_open=True))
+    known = knowledge.next_knowledge(
+        labs.knowledge,
+        added=added,
+        open_level=taught,
+        catch_up_open=p["capability.catch_up_open"],
+        catch_up_closed=p["capability.catch_up_closed"] * policy.closed_leak,
+    )
     potential = capability.potential(
         start.level,
         p["capability.compute_effect"],
         labs.research_compute / start.research_compute,
-        knowledge - start.knowledge,
+        _data_gain(market, labs.data, start.data),
+        known - start.knowledge,
     )
-    return knowledge, potential
+    return known, potential
 
 
-def best_of_labs(market: Market) -> Floats:
-    """Return the capability of each lab's best release so far [ECI points], NaN for none."""
+def _data_gain(market: Market, data: Floats, reference: Floats) -> Floats:
+    p = market.parameters
+    return capability.data_gain(data, reference, effect=p["capability.data_effect"], floor=p["capability.data_floor"])
+
+
+def _novelty(market: Market, month: int) -> Floats:
+    table = market.releases
+    return knowledge.novelty(
+        month,
+        len(market.labs.names),
+        when=table.month,
+        lab=table.lab,
+        capability=table.capability,
+        is_open=table.is_open,
+    )
+
+
+def _gifts(market: Market, novelty: Floats) -> Floats:
+    """Return what others' open releases and outside developers add to each lab [points/month], shape (labs,)."""
+    p, lines = market.parameters, market.lines
+    on_offer = lines.current != NONE
+    is_open = np.zeros(len(lines.lab), bool)
+    is_open[on_offer] = market.releases.is_open[lines.current[on_offer]]
+    use = totals(lines.lab, np.where(is_open, market.ecosystem, 0.0), len(market.labs.names))
+    return p["capability.novelty_effect"] * novelty + knowledge.outside_work(use, p["capability.outside_effect"])
+
+
+def best_of_labs(market: Market, *, only_open: bool = False) -> Floats:
+    """Return the capability of each lab's best release so far, or best open one [ECI points], NaN for none."""
     best = np.full(len(market.labs.names), np.nan)
     table = market.releases
-    if len(table.names):
-        np.fmax.at(best, table.lab, table.capability)
+    rows = table.is_open if only_open else np.ones(len(table.names), bool)
+    np.fmax.at(best, table.lab[rows], table.capability[rows])
     return best
 
 
 def hand_over(market: Market) -> HandOver:
-    """Return what the rules attach to (eq. 14): potentials are the best releases, each gap stands still on trend."""
-    p, labs = market.parameters, market.labs
+    """Return what the rules attach to: potentials are the best releases, each gap stands still on trend (eqs. 14, 15).
+
+    What the frontier lab receives is its compute trend, next month's data, and the gifts of a month with the novelty
+    usual in the window of the trend. A counterfactual without spill-over starts from the same state.
+    """
+    p, labs, until = market.parameters, market.labs, market.settings.history_until
     level = best_of_labs(market)
-    trends = capability.trend(np.array(market.compute_log), int(p["capability.trend_months"]))
-    front = int(np.nanargmax(level))
-    effect = p["capability.compute_effect"]
-    until = market.settings.history_until
+    front, window = int(np.nanargmax(level)), int(p["capability.trend_months"])
+    usual = np.mean([_novelty(market, until - back) for back in range(window)], axis=0)
+    received = (
+        p["capability.compute_effect"] * capability.trend(np.array(market.compute_log), window)
+        + _data_gain(market, data_month(market, until + 1), labs.data)
+        + _gifts(market, usual)
+    )
+    pace = knowledge.own_pace(market.slope * market.policy.frontier, float(received[front]))
+    own = knowledge.own_growth(pace, labs.research_compute, front, p["capability.research_returns"])
     return HandOver(
         level=level,
         research_compute=labs.research_compute.copy(),
-        knowledge=capability.stationary_knowledge(effect, p["capability.catch_up"], trends, front),
-        growth=p["capability.frontier_slope"] / 12.0 - effect * float(trends[front]),
+        data=labs.data.copy(),
+        knowledge=knowledge.stationary_knowledge(
+            (received[front] + own[front]) - (received + own),
+            level,
+            best_of_labs(market, only_open=True),
+            catch_up_open=p["capability.catch_up_open"],
+            catch_up_closed=p["capability.catch_up_closed"],
+        ),
+        front=front,
+        received=float(received[front]),
+        revenue=resources.averaged_revenue(market),
         added_abroad=resources.observed_abroad(until) - resources.observed_abroad(until - 12),
     )
 
@@ -161,25 +262,22 @@ def next_release_month(market: Market, line: int) -> float:
 
 def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
     """Return the observed releases of months `since` to `upto`, both included."""
-    rows = []
-    names = market.labs.names
-    for seen in evidence.releases(until=market.settings.history_until):
-        if not since <= seen.month <= upto:
-            continue
-        lab = names.index(seen.lab)
-        line = market.lines.names.index(f"{seen.lab}/{seen.line}")
-        technical = technical_cost(market, seen.active_params_b, seen.month)
-        row = setup.release_row(
-            seen,
-            line,
-            lab,
-            technical=technical,
-            closed_margin=market.parameters["serving.closed_margin"],
-            hosts=market.hosts,
-        )
-        retired = tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires)
-        rows.append(Made(seen.model, row, retired))
-    return rows
+    until = market.settings.history_until
+    return [as_made(market, seen) for seen in evidence.releases(until=until) if since <= seen.month <= upto]
+
+
+def as_made(market: Market, seen: evidence.Release) -> Made:
+    """Return an observed release, or one that an event describes like one, ready to be put on offer."""
+    line = market.lines.names.index(f"{seen.lab}/{seen.line}")
+    row = setup.release_row(
+        seen,
+        line,
+        market.labs.names.index(seen.lab),
+        technical=technical_cost(market, seen.active_params_b, seen.month),
+        closed_margin=market.parameters["serving.closed_margin"],
+        hosts=market.hosts,
+    )
+    return Made(seen.model, row, tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires))
 
 
 def cost_index(market: Market, month: int) -> float:

@@ -34,6 +34,7 @@ class LabTable:
     initial_awareness: Floats  # share
     research_compute: Floats  # H100e, smoothed
     knowledge: Floats  # ECI points relative to the frontier at the hand-over
+    data: Floats  # Mtok of use that the lab has seen and not outlived
     potential: Floats  # ECI points; NaN before the lab's first release
 
 

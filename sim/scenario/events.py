@@ -107,7 +107,7 @@ def read_event(name: str, item: Mapping, register: Register, problems: Problems)
             message = f"unknown field of {lever.name}; allowed are {', '.join(specs)}"
             problems.add(key.where, f"{path}.{key.text}", message, word=key.text, names=(*specs, *OWN_KEYS))
     fields: dict[str, Value] = {}
-    for spec in lever.fields:
+    for spec in map(register.named, lever.fields):
         node = item.get(spec.path)
         if node is None and spec.default is None:
             problems.add(item.where, path, f"{spec.path} is missing; allowed is {allowed(spec)}")
@@ -152,12 +152,16 @@ def _date(path: str, item: Mapping, problems: Problems) -> int | None:
     return read_month(node, f"{path}.date", problems, FIRST, LAST)
 
 
-def check_same_effect(events: tuple[Event, ...], places: dict[str, Where], problems: Problems) -> None:
-    """Note events that pull the same lever in the same month for the same words, so that order would decide."""
+def check_same_effect(
+    events: tuple[Event, ...], register: Register, places: dict[str, Where], problems: Problems
+) -> None:
+    """Note events that pull the same lever in the same month on the same target, so that order would decide."""
     seen: dict[tuple, str] = {}
     for event in events:
-        words = tuple((n, v.value) for n, v in event.fields.items() if isinstance(v.value, str))
-        key = (event.date, event.lever, words)
+        target = tuple(event.fields[name].value for name in register.levers[event.lever].target)
+        if not all(isinstance(word, str) for word in target):
+            continue  # a word that is drawn in each run
+        key = (event.date, event.lever, target)
         if key in seen:
             message = (
                 f"does the same as {seen[key]!r} in the same month, so one would undo the other; "

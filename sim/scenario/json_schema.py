@@ -13,8 +13,8 @@ from sim.scenario.distributions import ARGUMENTS, MAX_SAMPLES
 from sim.scenario.files import NAME
 from sim.scenario.layer import LAST_END, LAST_HISTORY, MAX_TITLE, START
 from sim.scenario.nodes import number_text
-from sim.scenario.register import ENSEMBLE, TEXT_FIELDS, Register
-from sim.scenario.schema import Lever, Parameter
+from sim.scenario.register import BLOC, ENSEMBLE, TEXT_FIELDS, Register
+from sim.scenario.schema import ANY_LAB, Lever, Parameter
 from sim.scenario.units import QUANTITY_PATTERN
 from sim.scenario.values import allowed
 from sim.scenario.yaml_io import MAX_TEXT
@@ -43,6 +43,7 @@ def json_schema(of: Register) -> dict[str, Any]:
         definitions[f"group.{group}" if group else "parameters"] = _map(members)
     lab = {name: shapes.leaf(spec) for name, spec in of.lab_fields.items()}
     definitions["lab"] = _map(lab | _REASONS)
+    definitions["added-lab"] = _map({BLOC.path: shapes.leaf(BLOC)} | lab | _REASONS)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": ID,
@@ -58,7 +59,8 @@ def json_schema(of: Register) -> dict[str, Any]:
             "horizon": _horizon(),
             "ensemble": _ensemble(),
             "parameters": {"$ref": "#/definitions/parameters"},
-            "labs": _map({name: {"$ref": "#/definitions/lab"} for name in of.labs}),
+            "labs": _map({name: {"$ref": "#/definitions/lab"} for name in of.labs})
+            | {"additionalProperties": {"$ref": "#/definitions/added-lab"}},
             "events": {"type": ["array", "null"], "items": _event(of, shapes)},
             "correlations": _correlations(),
             "sources": {"type": ["array", "null"], "items": _TEXT},
@@ -85,7 +87,7 @@ class _Shapes:
         self.definitions: dict[str, Any] = {}
 
     def leaf(self, spec: Parameter) -> dict[str, Any]:
-        key = "value-" + ("-or-".join(spec.choices) or f"{number_text(spec.low)}-to-{number_text(spec.high)}")
+        key = "value-" + ("-or-".join(word.strip("<>") for word in spec.choices) or f"{number_text(spec.low)}-to-{number_text(spec.high)}")
         if key not in self.definitions:
             self.definitions[key] = _words(spec) if spec.choices else self._numbers(spec)
         reason = f"Source: {spec.source}" if spec.source else f"Assumption: {spec.assumption}"
@@ -118,7 +120,8 @@ def _value_map(single: dict[str, Any], kinds: dict[str, Any], bounds: dict[str, 
 
 
 def _words(spec: Parameter) -> dict[str, Any]:
-    word = {"enum": list(spec.choices)}
+    others = [word for word in spec.choices if word != ANY_LAB]
+    word = {"enum": others} if len(others) == len(spec.choices) else {"type": "string"}
     weighted = {"type": "object", "minProperties": 1, "propertyNames": word, "additionalProperties": _weight()}
     return {"anyOf": [word, _value_map(word, {"choice": {"anyOf": [_list(word, 1, MAX_SAMPLES), weighted]}}, None)]}
 

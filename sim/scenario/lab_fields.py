@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.scenario.schema import CLASSES, Parameter
+from sim.scenario.schema import CLASSES, OPENNESS_RULES, PRICE_RULES, Parameter
 
 _STRENGTH = "strength beyond the index is an assumption; only Claude's coding share (60 % on the router) speaks of it"
 
 LAB_FIELDS: tuple[Parameter, ...] = (
     Parameter("openness", "How new releases appear after the history: as the line did last, or all open or closed", "1", 0, 0,
-              "as_line", assumption="labs continue what they do", kind="lever", choices=("as_line", "open", "closed")),
+              "as_line", assumption="labs continue what they do", kind="lever", choices=OPENNESS_RULES),
     Parameter("price_rule", "List prices after the history: those no lab wants to change (bertrand), the ratio to cost of the hand-over (cost_plus), the price of a nearly as good open model (match_open), cost (penetration), or unchanged (hold)", "1", 0, 0,
               "bertrand", assumption="textbook price competition; the others are for structural uncertainty",
-              kind="lever", choices=("bertrand", "cost_plus", "match_open", "penetration", "hold")),
+              kind="lever", choices=PRICE_RULES),
     Parameter("adoption_value", "What a token on the lab's own API is worth to it beyond its price", "USD/Mtok", 0, 100, 0.0,
               assumption="no evidence; zero keeps prices at the hand-over where they were", kind="lever"),
     Parameter("cadence_months", "Mean time between releases of a line after the history", "months", 0.5, 60, 4.0,
@@ -31,6 +31,7 @@ LAB_FIELDS: tuple[Parameter, ...] = (
 
 _CADENCE = "mean flagship interval to the end of 2025 (sim/evidence/releases.csv)"
 _STOPPED = "no release in 2025"
+_ABSENT = "its models are not in releases.csv; it enters with an event lab_entry"
 
 
 def _lab(bloc: str, compute: float, awareness: float, cadence: float | None = None, **fields: Any) -> dict[str, Any]:
@@ -69,4 +70,5 @@ LABS: dict[str, dict[str, Any]] = {
     "01.AI": _lab("CN", 0.01, 0.05, active={"value": 0, "source": _STOPPED}),
     "TII": _lab("ROW", 0.02, 0.1, active={"value": 0, "source": _STOPPED}),
     "Cohere": _lab("ROW", 0.02, 0.15, active={"value": 0, "source": _STOPPED}),
+    "Tencent": _lab("CN", 0.15, 0.1, active={"value": 0, "assumption": _ABSENT}),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,10 @@ from sim.scenario.events import REMOVED, read_event_list
 from sim.scenario.files import name_fault
 from sim.scenario.nodes import Mapping, Node, Scalar, Sequence, is_null, kind
 from sim.scenario.problems import Problems, Where, shown
-from sim.scenario.register import ENSEMBLE, HORIZON, TEXT_FIELDS, Register
-from sim.scenario.values import Value, read_number, read_text, read_value
+from sim.scenario.levers import EVERYONE, NOBODY
+from sim.scenario.register import BLOC, ENSEMBLE, HORIZON, TEXT_FIELDS, Register
+from sim.scenario.schema import BLOCS
+from sim.scenario.values import Value, allowed, read_number, read_text, read_value
 from sim.scenario.yaml_io import check_word_key
 
 SECTIONS = (
@@ -19,6 +22,8 @@ SECTIONS = (
     "correlations", "sources",
 )  # fmt: skip
 MAX_TITLE = 200
+LAB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}\Z")
+LAB_NAME_RULE = "1 to 40 letters, digits, . and -, the first a letter or digit"
 START, LAST_HISTORY, LAST_END = parse_month("2023-07"), parse_month("2025-12"), parse_month("2040-12")
 _MONTHS = {"start": (START, LAST_HISTORY), "history_until": (START, LAST_HISTORY), "end": (START, LAST_END)}
 
@@ -201,25 +206,52 @@ def _labs(layer: Layer, node: Node, register: Register, problems: Problems) -> N
         if not check_word_key(key, path, problems):
             continue
         if key.text not in register.labs:
-            message = f"unknown lab; allowed are {', '.join(register.labs)}"
+            message = f"unknown lab; allowed are {', '.join(register.labs)}, or a new one with a bloc"
             problems.add(key.where, path, message, word=key.text, names=register.labs)
+        elif key.text in register.added and (fault := _lab_fault(key.text, register)):
+            problems.add(key.where, path, fault)
         elif not is_null(child) and (fields := _section(child, path, problems)) is not None:
             _lab(layer, fields, path, register, problems)
 
 
+def added_labs(roots: list[Mapping], register: Register) -> list[str]:
+    """Return the labs that files add: names under `labs:` that the register does not know and that get a bloc."""
+    sections = [section for root in roots if isinstance(section := root.get("labs"), Mapping)]
+    names = [
+        key.text
+        for section in sections
+        for key, child in section
+        if key.text not in register.labs and isinstance(child, Mapping) and child.get("bloc") is not None
+    ]
+    return list(dict.fromkeys(names))
+
+
+def _lab_fault(name: str, register: Register) -> str:
+    """Return why a new lab cannot have a name, or an empty text."""
+    known = [lab for lab in register.labs if lab not in register.added]
+    if not LAB_NAME.match(name):
+        return f"cannot be the name of a lab; allowed are {LAB_NAME_RULE}"
+    if name.lower() in [word.lower() for word in (*BLOCS, EVERYONE, NOBODY, *known)]:
+        return "cannot be the name of a new lab: a lab or a group of labs is called so"
+    return ""
+
+
 def _lab(layer: Layer, node: Mapping, lab: str, register: Register, problems: Problems) -> None:
-    names = (*register.lab_fields, *TEXT_FIELDS)
+    specs = register.fields_of(lab.removeprefix("labs."))
+    names = (*specs, *TEXT_FIELDS)
     reasons = {n: read_text(c, f"{lab}.{n}", problems) for n in TEXT_FIELDS if (c := node.get(n)) is not None}
     for key, child in node:
         path = f"{lab}.{key.text}"
-        if key.text in register.lab_fields:
-            value = read_value(child, register.lab_fields[key.text], path, problems)
+        if key.text in specs:
+            value = read_value(child, specs[key.text], path, problems)
+            if key.text == BLOC.path and value is not None and not isinstance(value.value, str):
+                problems.add(child.where, path, f"must be certain; allowed is {allowed(BLOC)}")
             if value is not None and not (value.source or value.assumption):
                 value = Value(value.value, **({"note": value.note} | reasons))
             _keep(layer, path, key, value, problems)
         elif key.text not in TEXT_FIELDS and check_word_key(key, path, problems):
-            message = f"unknown field; allowed are {', '.join(register.lab_fields)}"
-            problems.add(key.where, path, message, word=key.text, names=names)
+            fixed = "is fixed for a known lab" if key.text == BLOC.path else "unknown field"
+            problems.add(key.where, path, f"{fixed}; allowed are {', '.join(specs)}", word=key.text, names=names)
 
 
 def _events(layer: Layer, node: Node, _: Register, problems: Problems) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,11 +12,12 @@ from sim.months import format_month, parse_month
 from sim.scenario.correlations import read_correlations
 from sim.scenario.events import REMOVED, Event, check_same_effect, read_event
 from sim.scenario.files import SourceFile, name_fault, read_chain
-from sim.scenario.layer import Layer, read_layer
+from sim.scenario.layer import Layer, added_labs, read_layer
 from sim.scenario.nodes import Mapping, Node, Scalar, node_of
 from sim.scenario.problems import Problems, Where, shown
 from sim.scenario.register import ENSEMBLE, HORIZON, Register, register
 from sim.scenario.scenario import Scenario
+from sim.scenario.schema import Parameter
 from sim.scenario.values import Value, read_value
 from sim.scenario.yaml_io import parse
 
@@ -48,9 +49,10 @@ def load_scenario(
     ScenarioError
         With every problem found, one line each: ``file:line: path: what is wrong, what is allowed``.
     """
-    names = of or register()
     problems = Problems()
     chain = read_chain(path_or_name, problems)
+    known = of or register()
+    names = known.with_labs(added_labs([file.root for file in reversed(chain)], known))
     layers = [read_layer(file.root, names, problems) for file in chain]
     merged = Layer(events={})
     for layer in reversed(layers):
@@ -58,7 +60,7 @@ def load_scenario(
     merged.settings |= {key: layers[0].settings.get(key, "") for key in ("name", "title", "story")}
     for number, text in enumerate(overrides, 1):
         _merge(merged, _read_override(number, text, merged, names, problems), problems)
-    scenario = _assemble(merged, chain, names, problems)
+    scenario = _assemble(merged, chain, names, defaults(known) | _of_labs(names, names.added), problems)
     return scenario.replace(**settings) if settings else scenario
 
 
@@ -72,13 +74,26 @@ def defaults(of: Register) -> dict[str, Value]:
         If an entry of the register does not keep its own bounds or has not exactly one reason: a defect of the
         program.
     """
+    found = _checked([(path, spec, spec.default) for path, spec in of.parameters.items()])
+    return found | _of_labs(of, of.labs)
+
+
+def _of_labs(of: Register, labs: Iterable[str]) -> dict[str, Value]:
+    """Return the register's own values of some labs."""
+    problems = Problems()
+    for lab in labs:
+        for name in of.labs[lab]:
+            if name not in of.lab_fields and name not in ("bloc", "country"):
+                problems.add(Where("register", 0), f"labs.{lab}.{name}", "unknown field")
+    problems.check()
+    return _checked(
+        [(f"labs.{lab}.{n}", spec, of.lab_default(lab, n)) for lab in labs for n, spec in of.lab_fields.items()]
+    )
+
+
+def _checked(entries: Sequence[tuple[str, Parameter, Any]]) -> dict[str, Value]:
+    """Return the values of entries of the register, each path with its specification and default."""
     problems, found = Problems(), {}
-    entries = [(path, spec, spec.default) for path, spec in of.parameters.items()]
-    entries += [
-        (f"labs.{lab}.{name}", spec, of.lab_default(lab, name))
-        for lab in of.labs
-        for name, spec in of.lab_fields.items()
-    ]
     for path, spec, default in entries:
         where = Where("register", 0)
         value = read_value(node_of(default, where), spec, path, problems)
@@ -87,10 +102,6 @@ def defaults(of: Register) -> dict[str, Value]:
         if value is not None:
             reason = (value.source, value.assumption) if value.source or value.assumption else ()
             found[path] = Value(value.value, *(reason or (spec.source, spec.assumption)), note=value.note)
-    for lab in of.labs:
-        for name in of.labs[lab]:
-            if name not in of.lab_fields and name not in ("bloc", "country"):
-                problems.add(Where("register", 0), f"labs.{lab}.{name}", "unknown field")
     problems.check()
     return found
 
@@ -170,18 +181,19 @@ def _event_override(where: Where, rest: str, node: Node, merged: Layer, problems
     return Layer()
 
 
-def _assemble(merged: Layer, chain: list[SourceFile], names: Register, problems: Problems) -> Scenario:
-    """Check everything across files and return the scenario."""
+def _assemble(
+    merged: Layer, chain: list[SourceFile], names: Register, base: dict[str, Value], problems: Problems
+) -> Scenario:
+    """Check everything across files and return the scenario; `base` holds what no file sets."""
     file = chain[0]
-    base = defaults(names)
-    values = {path: merged.values.get(path, value) for path, value in base.items()}
+    values = base | merged.values
     horizon = _horizon(merged, problems)
     name = merged.settings["name"] or _name_of_file(file, problems)
     found = [read_event(key, item, names, problems) for key, item in merged.events.items() if isinstance(item, Mapping)]
     events = tuple(sorted((e for e in found if e), key=lambda e: (e.date, e.id)))
     warnings: list[str] = []
     _check_dates(events, merged, horizon, problems, warnings)
-    check_same_effect(events, merged.places, problems)
+    check_same_effect(events, names, merged.places, problems)
     _check_parts(values, names, merged, problems)
     everything = values | {f"events.{e.id}.{n}": v for e in events for n, v in e.fields.items()}
     pairs = read_correlations(merged.correlations, everything, merged.places, problems, warnings)
@@ -195,7 +207,7 @@ def _assemble(merged: Layer, chain: list[SourceFile], names: Register, problems:
         **horizon,
         **{key: merged.settings.get(f"ensemble.{key}", int(spec.default)) for key, spec in ENSEMBLE.items()},
         parameters={path: values[path] for path in names.parameters},
-        labs={lab: {n: values[f"labs.{lab}.{n}"] for n in names.lab_fields} for lab in names.labs},
+        labs={lab: {n: values[f"labs.{lab}.{n}"] for n in names.fields_of(lab)} for lab in names.labs},
         events=events,
         correlations=pairs,
         sources=merged.settings.get("sources", ()),

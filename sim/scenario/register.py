@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from sim.scenario.schema import Lever, Parameter
+from sim.scenario.schema import ANY_LAB, BLOCS, Lever, Parameter
 
 HORIZON = ("start", "history_until", "end")
 TEXT_FIELDS = ("source", "assumption", "note")
+BLOC = Parameter("bloc", "Bloc of a lab that the scenario adds", "1", 0, 0, None, kind="setting", choices=BLOCS)
+# A lab that a scenario adds is known by its `bloc:`; what it does not say of it are the defaults of the fields, but that
+# the lab waits for its entry.
+ADDED = {"active": {"value": 0, "assumption": "a lab that a scenario adds enters with an event lab_entry"}}
 ENSEMBLE = {
     "runs": Parameter(
         "ensemble.runs", "Number of runs of the ensemble", "runs", 1, 10_000, 32, kind="setting", integer=True
@@ -45,12 +49,15 @@ class Register:
         By lab: ``bloc``, ``country`` and the defaults of that lab that differ from the field's.
     levers : dict of Lever
         By name.
+    added : tuple of str
+        Labs among `labs` that the scenario adds.
     """
 
     parameters: Mapping[str, Parameter]
     lab_fields: Mapping[str, Parameter]
     labs: Mapping[str, Mapping[str, Any]]
     levers: Mapping[str, Lever]
+    added: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +85,22 @@ class Register:
             labs,
             {lever.name: lever for lever in levers},
         )
+
+    def with_labs(self, names: Sequence[str]) -> Register:
+        """Return the register with labs that a scenario adds; they come last."""
+        if not names:
+            return self
+        return replace(self, labs={**self.labs, **dict.fromkeys(names, ADDED)}, added=(*self.added, *names))
+
+    def fields_of(self, lab: str) -> Mapping[str, Parameter]:
+        """Return the fields of a lab: those of all, and the bloc of one that the scenario adds."""
+        return {"bloc": BLOC, **self.lab_fields} if lab in self.added else self.lab_fields
+
+    def named(self, spec: Parameter) -> Parameter:
+        """Return a field with the names of the labs among its choices where it allows any lab."""
+        if ANY_LAB not in spec.choices:
+            return spec
+        return replace(spec, choices=(*self.labs, *(word for word in spec.choices if word != ANY_LAB)))
 
     def lab_default(self, lab: str, name: str) -> Any:
         """Return the default of a field for a lab, as a scenario file would write it."""

@@ -43,6 +43,9 @@ class Settings:
         Number of simulated workloads.
     replicate : int
         Number of the run in the ensemble, from 0.
+    population_seed : int, optional
+        Seed of who the workloads are and of their luck; that of the run if left out. With a seed of its own another
+        population of any size meets the same releases, intervals and regimes.
     """
 
     parameters: Mapping[str, float | str]
@@ -54,6 +57,7 @@ class Settings:
     seed: int
     workloads: int
     replicate: int
+    population_seed: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ DEVELOPER_GROUPS = GROUPS[:2]
 ENTERPRISE_GROUPS = GROUPS[2:]
 CLASSES = ("chat", "knowledge", "coding", "agentic", "embodied")
 CHANNELS = ("lab_api", "host", "self_host", "on_device")
+OPENNESS_RULES = ("as_line", "open", "closed")
+DEGREES = ("as_line", "open_source", "open_weights", "restricted_weights")  # of new open releases
+PRICE_RULES = ("bertrand", "cost_plus", "match_open", "penetration", "hold")
+ANY_LAB = "<lab>"  # stands among the choices of a word for the name of any lab of the scenario
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Parameter:
     integer : bool
         Whole numbers only.
     choices : tuple of str
-        Allowed words for a value that is a word and not a number.
+        Allowed words for a value that is a word and not a number; `ANY_LAB` among them allows every lab.
     """
 
     path: str
@@ -68,9 +72,14 @@ class Lever:
     meaning : str
         What happens from the event's date on.
     fields : tuple of Parameter
-        The event's own fields; `Parameter.path` is the bare field name. A default of None makes the field required.
+        The event's own fields; `Parameter.path` is the bare field name. A default of None makes the field required,
+        one of NaN leaves a field that is left out as it is.
+    target : tuple of str
+        Fields that say on what the lever acts; the others say how. Two events of a month with one target would undo
+        each other.
     """
 
     name: str
     meaning: str
     fields: tuple[Parameter, ...]
+    target: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sim.months import format_month
 from sim.scenario.nodes import Scalar, number_text, plain_value
 from sim.scenario.problems import Where
-from sim.scenario.register import Register
+from sim.scenario.register import BLOC, Register
 from sim.scenario.schema import Parameter
 from sim.scenario.values import allowed
 
@@ -52,10 +52,11 @@ def resolved_text(scenario: Scenario, of: Register) -> str:
     for path, value in document["parameters"].items():
         lines.append(_line("  ", path, value, of.parameters[path].unit, origins[path]))
     lines.append("labs:")
+    specs = {BLOC.path: BLOC, **of.lab_fields}
     for lab, fields in document["labs"].items():
         lines.append(f"  {_text(lab)}:")
         for name, value in fields.items():
-            lines.append(_line("    ", name, value, of.lab_fields[name].unit, origins[f"labs.{lab}.{name}"]))
+            lines.append(_line("    ", name, value, specs[name].unit, origins[f"labs.{lab}.{name}"]))
     lines += _events(scenario, of)
     for key in ("correlations", "sources"):
         if key in document:
@@ -152,6 +153,6 @@ def _new_events(parent: Scenario, of: Register) -> list[str]:
         for spec in lever.fields:
             lines.append(f"  ##   {spec.path}: {spec.meaning}. Allowed: {allowed(spec)}.")
             if spec.default is None:
-                fields[spec.path] = spec.choices[0] if spec.choices else spec.low
+                fields[spec.path] = of.named(spec).choices[0] if spec.choices else spec.low
         lines.append(f"  # - {flow(fields | {'assumption': 'why, and why then'})}")
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -84,6 +85,7 @@ def rows() -> Iterable[Benchmark]:
     yield Benchmark(
         "price equals cost as tastes vanish", "Bertrand 1883; Anderson and others 1992", _competitive_residual(), 1e-8
     )
+    yield Benchmark("a copy in the nest moves no price", "McFadden 1978", _copy_residual(), 1e-10)
     stored = stored_pyblp_prices()
     worst = max(_relative(solve(case).prices, np.array(stored[name])) for name, case in pyblp_cases().items())
     yield Benchmark("prices of another program, stored", "PyBLP, Conlon and Gortmaker 2020", worst, 1e-10)
@@ -96,6 +98,17 @@ def _monopoly_residual() -> float:
     strength = np.exp(case.panel.fixed[0] - 1.3 * case.cost - 1.0).sum()
     markup = (1.0 + float(np.real(lambertw(strength)))) / 1.3
     return _relative(solve(case).prices - case.cost, np.full(6, markup))
+
+
+def _copy_residual() -> float:
+    """Return how far a copy of an offer in its nest, the bonus for variety taken off, moves prices."""
+    case = one_type(15, 3)
+    nested = replace(case, panel=replace(case.panel, dissimilarity=0.6))
+    columns = np.array([0, 0, 1, 2])
+    quality = case.panel.fixed[:, columns] - 0.6 * np.log(2.0) * (columns == 0)
+    copied = logit_case(quality, np.array([1.3]), np.ones(1), case.cost[columns], owner=columns)
+    copied = replace(copied, panel=replace(copied.panel, nest=columns, dissimilarity=0.6))
+    return _relative(solve(copied).prices, solve(nested).prices[columns])
 
 
 def _symmetric_rows() -> Iterable[Benchmark]:

@@ -26,6 +26,7 @@ def rows() -> Iterable[Benchmark]:
     yield Benchmark("elasticity between hosts, -p n / t", "Salop 1979", _elasticity_residual(), 1e-8)
     yield Benchmark("free entry: n hosts earn, n + 1 would lose", "Salop 1979", _entry_residual(), 0.0)
     yield Benchmark("awareness without imitation, 1 - exp(-p t)", "Bass 1969", _innovation_residual(), 1e-12)
+    yield Benchmark("awareness without innovation, the logistic curve", "Bass 1969", _imitation_residual(), 1e-6)
     yield Benchmark("awareness in small steps, Bass's closed form", "Bass 1969", _bass_residual(), 1e-6)
 
 
@@ -77,8 +78,8 @@ def _entry_residual() -> float:
     return float(max(inside.max(), np.maximum(0.0, profit(hosts + 1)).max(initial=0.0)))
 
 
-def _path(steps: int, innovation: float, imitation: float) -> float:
-    aware = np.zeros((1, 1))
+def _path(steps: int, innovation: float, imitation: float, start: float = 0.0) -> float:
+    aware = np.full((1, 1), start)
     length = YEARS / steps
     for _ in range(steps):
         aware = next_awareness(aware, aware, innovation=innovation * length, imitation=imitation * length)
@@ -87,6 +88,12 @@ def _path(steps: int, innovation: float, imitation: float) -> float:
 
 def _innovation_residual() -> float:
     return abs(_path(120, BASS_P, 0.0) / -np.expm1(-BASS_P * YEARS) - 1.0)
+
+
+def _imitation_residual() -> float:
+    odds = 0.02 / 0.98 * np.exp(BASS_Q * YEARS)
+    coarse, fine = (_path(steps, 0.0, BASS_Q, 0.02) for steps in (2000, 4000))
+    return abs(2.0 * fine - coarse - odds / (1.0 + odds))
 
 
 def _bass_residual() -> float:

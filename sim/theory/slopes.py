@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from sim.market.stages.choice import choice_probabilities
 from sim.market.stages.demand_panel import consumer_surplus, demand, prepare, price_derivatives
 from sim.market.stages.markups import markups, profits
 from sim.market.stages.newton import gradient_derivatives
+from sim.market.stages.price_terms import LINEAR
 from sim.market.tables import Floats
 from sim.theory.benchmarks import Benchmark
 from sim.theory.panels import Case, full_case
@@ -67,6 +69,21 @@ def rows() -> Iterable[Benchmark]:
         _scaled(-worth, paid),
         1e-7,
     )
+    yield Benchmark("customers lost to a price go somewhere", "adding-up", _diversion_residual(case), 1e-12)
+
+
+def _diversion_residual(case: Case) -> float:
+    """Return how far the diversion ratios of an offer, outside options included, are from one in sum.
+
+    With a linear price and one token a workload, tokens count customers.
+    """
+    ones = np.ones(len(case.panel.weight))
+    panel = replace(case.panel, term=LINEAR, need=ones, pain=ones)
+    offers, prices = np.flatnonzero(panel.priced), 1.7 * case.cost
+    now, matrix = demand(panel, prices), price_derivatives(panel, prices)
+    response = (panel.weight * panel.price_sensitivity * (now.outside + now.keep))[:, None] * panel.loading
+    gained = matrix.sum(axis=0) + (response * now.probability).sum(axis=0)
+    return float(np.abs(gained[offers] / np.diag(matrix)[offers]).max())
 
 
 def _scaled(found: Floats, right: Floats) -> float:

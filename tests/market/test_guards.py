@@ -304,14 +304,14 @@ def _(world):
     assert capability.trend(np.array([[5.0]]), 24).tolist() == [0.0]
 
 
-@binds("stages/capability.py", "np.maximum(0.0, compute_effect * (trends[front] - trends) / catch_up)")
+@binds("stages/compute.py", "max(1.0 / REVENUE_BAND, revenue / reference / trend_growth)")
 def _(world):
-    assert capability.stationary_knowledge(7.0, 0.1, np.array([0.01, 0.02]), 0).tolist() == [0.0, 0.0]
+    assert compute.revenue_response(1.0, 100.0, 1.0, 1.0) == 0.25
 
 
-@binds("stages/capability.py", "np.maximum(0.0, knowledge.max() - knowledge)")
+@binds("stages/compute.py", "min(REVENUE_BAND, relative)")
 def _(world):
-    assert capability.next_knowledge(np.array([3.0, 3.0]), growth=0.0, catch_up=0.5).tolist() == [3.0, 3.0]
+    assert compute.revenue_response(100.0, 1.0, 1.0, 0.5) == 2.0
 
 
 @binds("stages/releases.py", "max(float(gammaincc(shape, elapsed * shape / mean)), SMALLEST_TAIL)")

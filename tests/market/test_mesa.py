@@ -35,6 +35,7 @@ def test_mesa_lists_agents_by_type(small_market):
     assert {type(agent).__name__ for agent in small_market.agents} == {
         "Lab",
         "Government",
+        "World",
         "HostMarket",
         "Developers",
         "Enterprises",

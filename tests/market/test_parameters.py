@@ -16,15 +16,19 @@ BESIDE = {
     "compute.perf.h20": {"compute.cn.quota_h20": 400_000.0},
     "compute.perf.b200": {"compute.cn.quota_b200": 40_000.0},
     "compute.perf.h200": {"compute.cn.quota_h200": 100_000.0},
+    "compute.perf_infer.h200": {"compute.cn.quota_h200": 100_000.0},
+    "compute.perf_infer.b200": {"compute.cn.quota_b200": 40_000.0},
     "demand.ban.start": {"demand.enterprise.distrust": 0.0, "demand.ban.public": 1.0, "demand.ban.regulated": 1.0},
     "demand.ban.public": {"demand.enterprise.distrust": 0.0, "demand.mix.public": 0.5},
     "demand.ban.regulated": {"demand.enterprise.distrust": 0.0},
     "capability.deprecation": {"demand.upgrade_hazard": 0.0, "demand.enterprise.review_hazard": 0.0},
     "demand.distrust_relief": {"demand.enterprise.distrust": 2.0},
     "serving.on_device_limit": {"demand.developer.volume": 1.0},
+    "capability.regime_sd": {"capability.regime_hazard": 1.0},
 }
 # Values far enough from the default to be felt in a market of 250 workloads over a year.
 FAR = {
+    "capability.regime_hazard": 1.0,
     "capability.dormant_months": 3.0,
     "capability.deprecation": 1.0,
     "capability.minimum_step": 6.0,
@@ -95,7 +99,18 @@ FUTURE = [
     "compute.cn.domestic_growth",
     "capability.frontier_slope",
     "capability.compute_effect",
-    "capability.catch_up",
+    "capability.catch_up_open",
+    "capability.catch_up_closed",
+    "capability.research_returns",
+    "capability.novelty_effect",
+    "capability.outside_effect",
+    "capability.data_effect",
+    "capability.data_floor",
+    "capability.data_decay",
+    "capability.embodied.ceiling.cn",
+    "capability.embodied.data",
+    "capability.regime_hazard",
+    "compute.revenue_elasticity",
     "capability.trend_months",
     "capability.release_noise",
     "capability.release_spread",
@@ -137,7 +152,9 @@ def test_parameters_push_the_way_their_meaning_says(small_settings, path, factor
     assert sign * (right.mean() - left.mean()) > 0
 
 
-def test_twice_the_workloads_in_the_world_is_twice_of_everything_counted_and_the_same_shares(world, plain):
+def test_twice_the_workloads_in_the_world_is_twice_of_everything_counted_and_the_same_shares(world):
+    world = changed(world, {"capability.data_effect": 0.0})  # more use is more data: the size of the world matters there
+    plain = outcomes(world)
     doubled = outcomes(changed(world, {"demand.workloads_2025": 2.0 * world.parameters["demand.workloads_2025"]}))
     for column in ("total_tokens", "total_spend", "consumer_surplus", "spend_hosts"):
         assert doubled["market"][column].tolist() == (2.0 * plain["market"][column]).tolist()

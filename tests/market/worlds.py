@@ -10,6 +10,7 @@ import numpy as np
 from sim.market.market import Market
 from sim.months import parse_month
 from sim.scenario.events import Event
+from sim.scenario.register import register
 from sim.scenario.scenario import Settings
 
 
@@ -38,10 +39,10 @@ def between(settings: Settings, start: str, end: str, history_until: str = "2025
 
 
 def event(date: str, lever: str, **fields: Any) -> Event:
-    """Return a dated event for China, as the settings of a run hold it."""
-    if lever == "export_control":
-        fields = {"leakage": float("nan")} | fields
-    return Event(f"{lever}-{date}", parse_month(date), lever, {"bloc": "CN"} | fields)
+    """Return a dated event, as the settings of a run hold it: a bloc that is left out is China."""
+    optional = {spec.path: spec.default for spec in register().levers[lever].fields if spec.default is not None}
+    bloc = {"bloc": "CN"} if any(spec.path == "bloc" for spec in register().levers[lever].fields) else {}
+    return Event(f"{lever}-{date}", parse_month(date), lever, bloc | optional | fields)
 
 
 def simulated(settings: Settings, months: int | None = None) -> Market:

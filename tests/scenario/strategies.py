@@ -65,12 +65,12 @@ def _events(draw: st.DrawFn, first: int, last: int) -> list[dict[str, Any]]:
         lever = draw(st.sampled_from(list(register().levers.values())))
         date = draw(st.integers(first, last))
         event: dict[str, Any] = {"id": f"event-{place}", "date": format_month(date), "lever": lever.name}
-        for spec in lever.fields:
+        for spec in map(register().named, lever.fields):
             if spec.choices:
                 event[spec.path] = draw(st.sampled_from(spec.choices))
             elif spec.default is None or draw(st.booleans()):
                 event[spec.path] = draw(values(spec))
-        effect = (date, lever.name, *(str(event.get(s.path)) for s in lever.fields if s.choices))
+        effect = (date, lever.name, *(event[name] for name in lever.target))
         if effect not in seen:
             seen.add(effect)
             events.append(event)

@@ -83,7 +83,8 @@ def test_at_least_95_percent_of_typos_in_sections_settings_labs_and_fields_get_t
 def test_at_least_95_percent_of_typos_in_levers_and_their_fields_get_the_right_hint(write):
     right = total = 0
     for lever in register().levers.values():
-        fields = {spec.path: spec.choices[0] if spec.choices else spec.low for spec in lever.fields}
+        specs = [register().named(spec) for spec in lever.fields]
+        fields = {spec.path: spec.choices[0] if spec.choices else spec.low for spec in specs}
         base = {"id": "a", "date": "2026-01", "lever": lever.name}
         cases = [(typo, lever.name, base | {"lever": typo}) for typo in one_letter_typos(lever.name)[::4]]
         cases += [

@@ -1,13 +1,7 @@
-"""Stage 3: knowledge and capability (docs/model.md, section 4.2). All capabilities in ECI points.
+"""Stage 3: potential capability (docs/model.md, section 4.2). All capabilities in ECI points.
 
-A simple rule in this version. Measured in points, knowledge of lab l moves by
-
-    k_l' = g + phi [k_front - k_l]+          g = slope / 12 - kappa_C trend_front
-
-and potential is its level at the hand-over plus what compute and knowledge have added since. `g` is what the frontier
-slope leaves after the compute trend, so one number does not serve both. At the hand-over each lab's knowledge gap is
-the one at which its distance to the frontier would stand still that month under the compute trends of the last two
-years: the observed gap is a sawtooth without trend while China's compute fell behind.
+Potential is a lab's level at the hand-over plus what research compute, data and knowledge have added since; how
+knowledge moves is in `knowledge.py`.
 """
 
 from __future__ import annotations
@@ -33,17 +27,30 @@ def trend(history: Floats, months: int) -> Floats:
     return (np.log10(window[-1]) - np.log10(window[0])) / max(1, len(window) - 1)
 
 
-def stationary_knowledge(compute_effect: float, catch_up: float, trends: Floats, front: int) -> Floats:
-    """Return knowledge at the hand-over relative to the frontier lab [points, <= 0], shape (labs,) (eq. 15)."""
-    return -np.maximum(0.0, compute_effect * (trends[front] - trends) / catch_up)
+def next_data(data: Floats, seen: Floats, *, decay: float) -> Floats:
+    """Return what a lab has seen of use and not outlived [Mtok], shape (labs,) (eq. 68).
+
+    Parameters
+    ----------
+    data, seen : array, shape (labs,)
+        Stock of last month and what came in [Mtok, Mtok/month].
+    decay : float
+        Share of the stock that loses its worth in a month.
+    """
+    return (1.0 - decay) * data + seen
 
 
-def next_knowledge(knowledge: Floats, *, growth: float, catch_up: float) -> Floats:
-    """Return next month's knowledge [points], (labs,) (eq. 13): common growth plus a share of the gap to the best."""
-    return knowledge + growth + catch_up * np.maximum(0.0, knowledge.max() - knowledge)
+def data_gain(data: Floats, reference: Floats, *, effect: float, floor: float) -> Floats:
+    """Return points gained from data since a reference stock [points], shape (labs,) (eq. 69); 0 at the reference.
+
+    `effect` is for ten times the data; stocks far below `floor` [Mtok] are worth nothing yet.
+    """
+    return effect * np.log10((data + floor) / (reference + floor))
 
 
-def potential(level: Floats, compute_effect: float, compute_ratio: Floats, knowledge_gain: Floats) -> Floats:
+def potential(
+    level: Floats, compute_effect: float, compute_ratio: Floats, data: Floats, knowledge_gain: Floats
+) -> Floats:
     """Return each lab's potential capability [points] (eq. 12).
 
     Parameters
@@ -54,10 +61,10 @@ def potential(level: Floats, compute_effect: float, compute_ratio: Floats, knowl
         Points for ten times the research compute (kappa_C).
     compute_ratio : array, shape (labs,)
         Research compute over that of the hand-over.
-    knowledge_gain : array, shape (labs,)
-        Knowledge gained since the hand-over [points].
+    data, knowledge_gain : array, shape (labs,)
+        What data and knowledge have added since the hand-over [points].
     """
-    return level + compute_effect * np.log10(compute_ratio) + knowledge_gain
+    return level + compute_effect * np.log10(compute_ratio) + data + knowledge_gain
 
 
 def difficulty_rise(ambition: Floats, frontier: float, reference: float) -> Floats:

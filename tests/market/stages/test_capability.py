@@ -1,4 +1,4 @@
-"""Knowledge, capability and lags: gaps that stand still, followers that catch up, known answers."""
+"""Capability, data and lags: known answers."""
 
 from __future__ import annotations
 
@@ -7,53 +7,8 @@ import pytest
 
 from sim.market.stages import capability
 
-EFFECT, CATCH_UP, SLOPE = 7.0, 0.06, 15.0
-
-
-def gap_paths(months=120):
-    """Return potential of four labs month by month while compute keeps its trends, and the trends."""
-    monthly = np.array([0.030, 0.030, 0.012, 0.001])  # log10 growth of research compute a month
-    level = np.array([150.0, 146.0, 141.0, 139.0])
-    start = capability.stationary_knowledge(EFFECT, CATCH_UP, monthly, front=0)
-    knowledge, found = start, [level]
-    for month in range(1, months + 1):
-        knowledge = capability.next_knowledge(knowledge, growth=SLOPE / 12.0 - EFFECT * monthly[0], catch_up=CATCH_UP)
-        found.append(capability.potential(level, EFFECT, 10 ** (monthly * month), knowledge - start))
-    return np.array(found), monthly
-
-
-def test_on_trend_the_frontier_keeps_its_slope():
-    found, _ = gap_paths()
-    assert np.diff(found[:, 0]) == pytest.approx(SLOPE / 12.0)
-
-
-def test_at_the_hand_over_every_distance_to_the_frontier_stands_still():
-    """The knowledge gap is the one at which compute lost and knowledge caught up cancel."""
-    found, _ = gap_paths()
-    assert np.diff(found[:2], axis=0)[0] == pytest.approx(SLOPE / 12.0)
-
-
-def test_later_a_slower_lab_falls_behind_by_the_compute_it_lacks_less_the_knowledge_it_caught_up():
-    """Knowledge can be caught up once: n months on, kappa (trend_front - trend) (n - (1 - (1 - phi)^n) / phi)."""
-    found, monthly = gap_paths()
-    n = np.arange(len(found))[:, None]
-    lost = EFFECT * (monthly[0] - monthly) * (n - (1 - (1 - CATCH_UP) ** n) / CATCH_UP)
-    assert found[:, :1] - found == pytest.approx(found[0, 0] - found[0] + lost, abs=1e-9)
-
-
-def test_the_frontier_and_faster_labs_start_without_a_knowledge_gap():
-    start = capability.stationary_knowledge(EFFECT, CATCH_UP, np.array([0.02, 0.03, 0.01]), front=0)
-    assert start[:2].tolist() == [0.0, 0.0]
-    assert start[2] == pytest.approx(-EFFECT * 0.01 / CATCH_UP)
-
-
-def test_knowledge_gaps_close_by_the_stated_share():
-    knowledge = capability.next_knowledge(np.array([0.0, -10.0, -1.0]), growth=0.5, catch_up=0.2)
-    assert knowledge.tolist() == pytest.approx([0.5, -7.5, -0.3])
-
-
 def test_compute_cut_by_half_costs_a_known_number_of_points():
-    found = capability.potential(np.array([140.0]), 7.0, np.array([0.5]), np.array([0.0]))
+    found = capability.potential(np.array([140.0]), 7.0, np.array([0.5]), np.zeros(1), np.zeros(1))
     assert found[0] == pytest.approx(140.0 - 7.0 * np.log10(2))
 
 
@@ -110,3 +65,25 @@ def test_months_behind_does_not_depend_on_the_order_of_releases():
 
 def test_a_follower_without_a_model_has_no_lag():
     assert np.isnan(capability.months_behind(MONTHS, LEVELS, np.nan, now=120))
+
+
+def test_data_is_kept_for_the_memory_and_use_adds_to_it():
+    data = np.array([0.0, 50.0])
+    for _ in range(400):
+        data = capability.next_data(data, np.array([3.0, 3.0]), decay=0.1)
+    assert data == pytest.approx(30.0)  # use over decay
+
+
+def test_ten_times_the_data_gain_the_effect_and_the_reference_nothing():
+    floor = 1e3
+    assert capability.data_gain(np.array([9e9, 9e9]), np.array([9e8, 9e9]), effect=1.5, floor=floor) == pytest.approx(
+        [1.5, 0.0], abs=1e-5
+    )
+
+
+def test_data_have_diminishing_returns_and_count_for_nothing_far_below_the_floor():
+    stocks = np.linspace(0.0, 1e8, 50)
+    gains = capability.data_gain(stocks, np.zeros(50), effect=1.0, floor=1e7)
+    assert (np.diff(gains) > 0).all()
+    assert (np.diff(gains, 2) < 0).all()
+    assert capability.data_gain(np.array([1e3]), np.zeros(1), effect=1.0, floor=1e7)[0] < 1e-4

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sim import rng
 from sim.market.stages import compute
-from sim.market.stages.compute import TIERS, ComputeState, legal_imports, monthly_quota, next_compute
+from sim.market.stages.compute import TIERS, ComputeState, Serving, legal_imports, monthly_quota, next_compute
 from sim.months import parse_month
 
 JANUARY = parse_month("2027-01")
@@ -133,6 +135,38 @@ def test_a_tier_without_compute_is_not_bought():
     assert bought == pytest.approx(100.0, abs=0.15)
 
 
+def test_with_demand_fixed_and_a_cap_on_each_tier_total_imports_rise_with_the_cap():
+    """In whole units of one tier: its own cap up, the flow up or equal, from no flow at 0 to no policy at infinity."""
+    demand = 5_000.3
+    for tier in TIERS:
+        flows = [
+            legal_imports(
+                demand, JANUARY, quota=dict.fromkeys(TIERS, 0.0) | {tier: 12.0 * cap}, perf=PERF, allowed=1.0
+            )[1]
+            for cap in (0, 1, 10, 100, 1000, 10_000, 1e15)
+        ]
+        assert flows == sorted(flows)
+        assert flows[0] == 0.0
+        assert flows[-1] == np.floor(demand / PERF[tier]) * PERF[tier]
+
+
+def test_units_are_worth_what_their_weights_say():
+    assert compute.worth({"B200": 1, "H200": 2, "H20": 10}, {"B200": 2.5, "H200": 1.0, "H20": 0.15}) == 6.0
+
+
+def test_revenue_on_trend_or_without_effect_leaves_investment_alone():
+    assert compute.revenue_response(6.0, 3.0, 2.0, 0.4) == 1.0
+    assert compute.revenue_response(123.4, 3.0, 2.0, 0.0) == 1.0
+    assert compute.revenue_response(5.0, 0.0, 2.0, 0.4) == 1.0  # no revenue at the hand-over, no trend of it
+    assert compute.revenue_response(12.0, 3.0, 2.0, 0.5) == pytest.approx(2**0.5)
+
+
+def test_more_revenue_never_means_less_investment():
+    found = [compute.revenue_response(r, 1.0, 1.5, 0.3) for r in np.geomspace(1e-3, 1e3, 60)]
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (0.25**0.3, 4.0**0.3)
+
+
 def test_additions_abroad_start_at_a_twelfth_of_the_year_and_grow_at_the_stated_rate():
     assert compute.additions_abroad(1200.0, 2.0, 0.0, 0.0) == pytest.approx(100.0)
     assert compute.additions_abroad(1200.0, 2.0, 0.0, 3.0) == pytest.approx(800.0)
@@ -146,14 +180,23 @@ def test_growth_that_fades_ends_at_a_level():
 
 
 STATE = ComputeState(
-    abroad=1000.0, abroad_total=1500.0, legal=200.0, legal_total=300.0, diverted=50.0, domestic=80.0, rented=10.0
+    abroad=1000.0,
+    abroad_total=1500.0,
+    legal=200.0,
+    legal_total=300.0,
+    diverted=50.0,
+    domestic=80.0,
+    rented=10.0,
+    serving=Serving(abroad=1000.0, legal=500.0, diverted=50.0, domestic=100.0, rented=10.0),
 )
 FLOWS = {
     "added_abroad": 100.0,
     "added_legal": 7.0,
+    "added_legal_serving": 21.0,
     "unlicensed": 40.0,
     "domestic_units": 20.0,
     "domestic_perf": 0.5,
+    "domestic_perf_serving": 0.6,
     "leakage": 0.25,
     "rented_share": 0.01,
     "cloud_open": 1.0,
@@ -178,6 +221,22 @@ def test_stocks_grow_by_what_comes_in():
     )
 
 
+def test_serving_stocks_grow_by_the_same_units_at_serving_weights():
+    found = after().serving
+    assert found == Serving(abroad=1100.0, legal=521.0, diverted=60.0, domestic=112.0, rented=11.0)
+    assert found.china == 521.0 + 60.0 + 112.0 + 11.0
+    assert after().added_serving == Serving(abroad=100.0, legal=21.0, diverted=10.0, domestic=12.0)
+
+
+def test_at_equal_weights_both_uses_have_the_same_stocks():
+    same = Serving(STATE.abroad, STATE.legal, STATE.diverted, STATE.domestic, STATE.rented)
+    state = replace(STATE, serving=same)
+    for _ in range(24):
+        state = next_compute(state, **(FLOWS | {"added_legal_serving": 7.0, "domestic_perf_serving": 0.5, "retirement": 0.2}))
+    for name in (*compute.STOCKS, "rented", "china"):
+        assert getattr(state.serving, name) == getattr(state, name)
+
+
 def test_the_parts_of_chinas_compute_add_up():
     found = after(retirement=0.3)
     assert found.china == found.legal + found.diverted + found.domestic + found.rented
@@ -186,10 +245,11 @@ def test_the_parts_of_chinas_compute_add_up():
 def test_a_year_of_retirement_takes_the_yearly_share():
     state = STATE
     for _ in range(12):
-        nothing = {"added_abroad": 0.0, "added_legal": 0.0, "unlicensed": 0.0, "domestic_units": 0.0}
+        nothing = {"added_abroad": 0.0, "added_legal": 0.0, "added_legal_serving": 0.0, "unlicensed": 0.0, "domestic_units": 0.0}
         state = next_compute(state, **(FLOWS | nothing | {"retirement": 0.36}))
-    for part in ("abroad", "legal", "diverted", "domestic"):
+    for part in compute.STOCKS:
         assert getattr(state, part) == pytest.approx(0.64 * getattr(STATE, part))
+        assert getattr(state.serving, part) == pytest.approx(0.64 * getattr(STATE.serving, part))
     assert state.abroad_total == STATE.abroad_total
     assert state.legal_total == STATE.legal_total
 
