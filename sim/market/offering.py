@@ -37,10 +37,12 @@ class Prices:
 
     `by_class` has shape (channels, classes, releases); own machines stand at their highest utilisation, devices at
     zero. `cluster` is a workload's part of the smallest own cluster [USD/month], shape (channels, releases), zero but
-    for own machines. `api_list` and `host_list` are list blends, shape (releases,).
+    for own machines. `api_list` and `host_list` are list blends, shape (releases,). `mix` is what a class pays, and
+    costs, over the list blend, shape (classes, releases).
     """
 
     by_class: Floats
+    mix: Floats
     cluster: Floats
     api_list: Floats
     host_list: Floats
@@ -78,14 +80,14 @@ def prices(market: Market, costs: Costs) -> Prices:
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
     factor = np.array([p[f"demand.price_factor.{c}"] for c in CLASSES])
     by_class = np.zeros((len(CHANNELS), len(CLASSES), len(table.names)))
-    for channel, blend in ((LAB_API, api), (HOST, host)):
-        split = hosting.split_price(blend, output_ratio)
-        by_class[channel] = pricing.class_price(*split, input_share, factor)
-    by_class[HOST] *= 1.0 - paid_for
+    split = hosting.split_price(np.ones(len(table.names)), output_ratio)
+    mix = pricing.class_price(*split, input_share, factor)
+    by_class[LAB_API] = mix * api
+    by_class[HOST] = mix * host * (1.0 - paid_for)
     by_class[SELF_HOST] = costs.own * (1.0 - paid_for)
     cluster = np.zeros((len(CHANNELS), len(table.names)))
     cluster[SELF_HOST] = costs.cluster * (1.0 - paid_for)
-    return Prices(by_class=by_class, cluster=cluster, api_list=api, host_list=host)
+    return Prices(by_class=by_class, mix=mix, cluster=cluster, api_list=api, host_list=host)
 
 
 def offered(market: Market) -> Bools:
