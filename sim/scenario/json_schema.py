@@ -87,7 +87,8 @@ class _Shapes:
         self.definitions: dict[str, Any] = {}
 
     def leaf(self, spec: Parameter) -> dict[str, Any]:
-        key = "value-" + ("-or-".join(word.strip("<>") for word in spec.choices) or f"{number_text(spec.low)}-to-{number_text(spec.high)}")
+        words = "-or-".join(word.strip("<>") for word in spec.choices)
+        key = "value-" + (words or f"{number_text(spec.low)}-to-{number_text(spec.high)}")
         if key not in self.definitions:
             self.definitions[key] = _words(spec) if spec.choices else self._numbers(spec)
         reason = f"Source: {spec.source}" if spec.source else f"Assumption: {spec.assumption}"

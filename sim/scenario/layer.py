@@ -9,9 +9,9 @@ from typing import Any
 from sim.months import format_month, parse_month
 from sim.scenario.events import REMOVED, read_event_list
 from sim.scenario.files import name_fault
+from sim.scenario.levers import EVERYONE, NOBODY
 from sim.scenario.nodes import Mapping, Node, Scalar, Sequence, is_null, kind
 from sim.scenario.problems import Problems, Where, shown
-from sim.scenario.levers import EVERYONE, NOBODY
 from sim.scenario.register import BLOC, ENSEMBLE, HORIZON, TEXT_FIELDS, Register
 from sim.scenario.schema import BLOCS
 from sim.scenario.values import Value, allowed, read_number, read_text, read_value

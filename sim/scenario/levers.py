@@ -78,7 +78,7 @@ LEVERS = (
     ),
     Lever(
         "trust_shock",
-        "Something comes to light, such as a vulnerability, that costs one kind of model trust; it is slowly forgotten.",
+        "Something, such as a vulnerability, comes to light: one kind of model loses trust and regains it slowly.",
         (
             _word("target", "Models that lose trust: of Chinese labs, with open weights, or closed", TRUST_TARGETS),
             _number("size", "Utility lost in the month of the shock", "utils", 0, 20),

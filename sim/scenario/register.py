@@ -12,8 +12,7 @@ from sim.scenario.schema import ANY_LAB, BLOCS, Lever, Parameter
 HORIZON = ("start", "history_until", "end")
 TEXT_FIELDS = ("source", "assumption", "note")
 BLOC = Parameter("bloc", "Bloc of a lab that the scenario adds", "1", 0, 0, None, kind="setting", choices=BLOCS)
-# A lab that a scenario adds is known by its `bloc:`; what it does not say of it are the defaults of the fields, but that
-# the lab waits for its entry.
+# A lab that a scenario adds has the defaults of the fields, but that it waits for its entry.
 ADDED = {"active": {"value": 0, "assumption": "a lab that a scenario adds enters with an event lab_entry"}}
 ENSEMBLE = {
     "runs": Parameter(

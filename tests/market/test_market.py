@@ -13,7 +13,6 @@ from sim.experiment.run import simulate
 from sim.identities import broken_identities
 from sim.market.stages import accounts, choice
 from sim.months import parse_month
-from sim.scenario.lab_fields import LABS
 
 from .worlds import changed, differing, event, outcomes, simulated
 
@@ -85,17 +84,24 @@ def test_parameters_of_the_future_leave_the_history_alone(small_settings, small_
     assert differing(small_tables, found) != []
 
 
-def test_a_lab_that_nobody_knows_changes_no_other(small_settings, small_tables):
-    """One more lab without a line: its rows appear, nothing else moves."""
-    labs = {**small_settings.labs, "Newcomer": small_settings.labs["Cohere"] | {"compute_share": 0.0}}
-    known = {**LABS, "Newcomer": {"bloc": "ROW"}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sim.market.setup.LABS", known)
-        found = outcomes(replace(small_settings, labs=labs))
-    rows = found["labs"]["lab"] != "Newcomer"
+@pytest.mark.parametrize("names", [["Newcomer"], ["Aleph", "Bet", "Gimel", "Dalet", "He"]])
+def test_labs_that_a_scenario_adds_change_no_other_before_they_enter(small_settings, small_tables, names):
+    """A lab with a line and without a release: its rows appear, nothing else moves."""
+    new = small_settings.labs["Cohere"] | {"bloc": "ROW", "active": 0.0, "compute_share": 0.5}
+    found = outcomes(replace(small_settings, labs={**small_settings.labs, **dict.fromkeys(names, new)}))
+    rows = ~np.isin(found["labs"]["lab"], names)
     found["labs"] = {name: values[rows] for name, values in found["labs"].items()}
     assert rows.sum() < len(rows)
     assert differing(small_tables, found) == []
+
+
+def test_the_lab_without_a_release_in_the_evidence_changes_no_other(small_settings, small_tables):
+    labs = {lab: fields for lab, fields in small_settings.labs.items() if lab != "Tencent"}
+    found = outcomes(replace(small_settings, labs=labs))
+    rows = small_tables["labs"]["lab"] != "Tencent"
+    known = small_tables | {"labs": {name: values[rows] for name, values in small_tables["labs"].items()}}
+    assert rows.sum() < len(rows)
+    assert differing(known, found) == []
 
 
 def test_a_silent_line_changes_nobody(small_settings, small_tables, monkeypatch):
