@@ -9,7 +9,7 @@ import mesa
 import numpy as np
 
 from sim.market import demand, entry, observe, offering, price_setting, resources, setup, supply, worlds
-from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
+from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.population import developer_rows, draw_workloads
@@ -70,7 +70,6 @@ class Market(mesa.Model):
         self.compute_log: list[np.ndarray] = []
         self.revenue = float("nan")  # of all labs, averaged
         self.slope = p["capability.frontier_slope"]
-        self.ecosystem = np.zeros(len(self.lines.lab))
         self.open_spillover = True  # False: open releases teach others nothing, for a counterfactual
         self.handover: supply.HandOver | None = None
         self.counterfactual: str | None = None  # set in a twin: what is withheld there
@@ -179,9 +178,7 @@ class Market(mesa.Model):
         self.lines.hosts = offering.hosts_month(self, costs)
         # 12. observation
         self._step_twin(made)
-        if self.counterfactual is None:
-            self.memory.push(self.month, *observe.in_use(self))
-            observe.record_month(self, view, costs, prices)
+        self._observe(view, costs, prices)
         self._end_month()
 
     def run(self) -> Record:
@@ -311,6 +308,12 @@ class Market(mesa.Model):
             diversion_cap=self.policy.leakage * coming.unlicensed,
         )
         self.violations += [f"{format_month(month)}: {v}" for v in broken]
+
+    def _observe(self, view: MonthView, costs: offering.Costs, prices: offering.Prices) -> None:
+        """Write the month into the record; nobody looks at a counterfactual."""
+        if self.counterfactual is None:
+            self.memory.push(self.month, *observe.in_use(self))
+            observe.record_month(self, view, costs, prices)
 
     def _check_accounts(self) -> None:
         self.violations += [f"{format_month(self.month)}: {v}" for v in accounts_stage.violations(self.accounts)]
