@@ -172,7 +172,7 @@ TABLES: dict[str, Table] = {
             (
                 _RUN,
                 _MONTH,
-                _text("panel", "router, enterprise, downloads, capability, prices, compute or revenue."),
+                _text("panel", "router, enterprise, downloads, capability, prices, compute, revenue or demand."),
                 _text("series", "Name of the series as in evidence/observations.csv."),
             ),
             (_number("value", "as in evidence/observations.csv", "Value of the series in the month."),),

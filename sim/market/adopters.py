@@ -45,6 +45,7 @@ class MonthView:
     releases: ReleaseTable
     lines: LineTable
     offered: Bools  # (releases, channels)
+    capability: Floats  # (releases,) as perceived now, ECI points
     runs: Bools  # (releases, channels) can still be used by who uses it
     price: Floats  # (channels, classes, releases) USD/Mtok; own machines at their highest utilisation
     cluster: Floats  # (channels, releases) a workload's part of the smallest own cluster, USD/month
@@ -221,7 +222,7 @@ class Adopters(mesa.Agent):
         staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / table.pain[rows])
         fixed -= staff * (channel == SELF_HOST)
         barred = view.barred[rows, view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
-        capability = view.releases.capability[release] + view.strength[lab, kind]
+        capability = view.capability[release] + view.strength[lab, kind]
         return np.where(keeps & ~barred, price, np.nan), capability, fixed
 
 

@@ -5,15 +5,16 @@ Each function reads the market and returns what changes; `market.py` alone assig
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim import evidence, rng
-from sim.market import governments, offering
+from sim.market import governments, offering, resources
 from sim.market.adopters import CN, FAMILIES, MonthView, paid_price
-from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, releases, usage
+from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, OfferTable
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 REFERENCE = parse_month("2025-01")  # month in which needs and difficulties are stated
 US = BLOCS.index("US")
 ENTERPRISE = GROUPS.index("ordinary")
+LEAST_COMPUTE = 1e-3  # H100e, so that a lab without any has a load
 
 
 def awareness_month(market: Market, leaps: Floats) -> tuple[Floats, Floats]:
@@ -110,6 +112,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         releases=state,
         lines=market.lines,
         offered=offering.offered(market),
+        capability=offering.perceived(market),
         runs=_runs(market),
         price=priced.by_class,
         cluster=priced.cluster,
@@ -142,6 +145,7 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
     appeal = weight[:, None, None] * stock[:, None] * by_channel
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
+    appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     lost = governments.trust_penalty(market.policy, market.month)
     chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
     appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
@@ -152,7 +156,7 @@ def _runs(market: Market) -> Bools:
     """Return which releases can still be used on each channel by who uses them, (releases, channels) (eq. 18)."""
     state = market.releases
     runs = np.repeat(state.is_open[:, None], len(CHANNELS), axis=1)  # published weights are out for good
-    runs[:, LAB_API] = releases.still_served(state.superseded, market.month, market.parameters["capability.deprecation"])
+    runs[:, LAB_API] = offering.served(market)
     return runs
 
 
@@ -228,16 +232,62 @@ def _chinese_share(market: Market) -> float:
     return float(weight[chinese].sum() / weight.sum()) if len(weight) else 0.0
 
 
-def usage_month(market: Market, view: MonthView) -> tuple[Floats, Floats]:
-    """Return price paid [USD/Mtok] and tokens bought [Mtok/month] of each workload, zero for those without a model."""
-    table, now = market.workloads, market.usage
-    price, tokens = np.zeros(len(table)), np.zeros(len(table))
+@dataclass(frozen=True)
+class Usage:
+    """What a month's users buy and what serving it takes.
+
+    Shapes (workloads,): `price` on the channel in use [USD/Mtok], `tokens` served [Mtok/month], `spilled` those of them
+    that hosts serve in place of the lab's full API, at `spill_price`. Shapes (labs,): `needed` serving compute of the
+    tokens wanted from the API [H100e], `api_share` the part of the serving compute that the API gets, `load` as felt.
+    `unmet` is what the world wanted and did not get [Mtok/month].
+    """
+
+    price: Floats
+    tokens: Floats
+    spilled: Floats
+    spill_price: Floats
+    needed: Floats
+    api_share: Floats
+    load: Floats
+    unmet: float
+
+
+def usage_month(market: Market, costs: offering.Costs, priced: offering.Prices) -> Usage:
+    """Return what is bought and served this month; zero for workloads without a model (eqs. 88, 92)."""
+    table, now, labs = market.workloads, market.usage, market.labs
+    price, wanted, need = np.zeros(len(table)), np.zeros(len(table)), needs(market)
     uses = now.release != NONE
-    price[uses] = paid_price(
-        view.price, view.cluster, now.channel[uses], table.kind[uses], now.release[uses], view.need[uses]
+    release, kind = now.release[uses], table.kind[uses]
+    price[uses] = paid_price(priced.by_class, priced.cluster, now.channel[uses], kind, release, need[uses])
+    wanted[uses] = usage.tokens_bought(price[uses], need[uses], table.pain[uses])
+
+    on_api = np.flatnonzero(uses & (now.channel == LAB_API))
+    release, kind = now.release[on_api], table.kind[on_api]
+    lab = market.releases.lab[release]
+    hours = wanted[on_api] * table.weight[on_api] * costs.hours[release] * priced.mix[kind, release]
+    needed = serving.accelerators_busy(accounts.totals(lab, hours, len(labs.names)))
+    compute = np.maximum(resources.serving_compute(market), LEAST_COMPUTE)
+    capacity = labs.api_share * compute
+    if market.replaying:
+        capacity = serving.api_capacity(market.parameters["serving.api_share"], compute, needed)
+
+    tokens, spilled, spill_price = wanted.copy(), np.zeros(len(table)), np.zeros(len(table))
+    tokens[on_api] *= serving.served_share(needed, capacity)[lab]
+    is_open = market.releases.is_open[release]
+    full = on_api[is_open]
+    spilled[full] = wanted[full] - tokens[full]
+    spill_price[full] = priced.by_class[HOST, kind[is_open], release[is_open]]
+    tokens[full] = wanted[full]
+    return Usage(
+        price=price,
+        tokens=tokens,
+        spilled=spilled,
+        spill_price=spill_price,
+        needed=needed,
+        api_share=capacity / compute,
+        load=serving.next_load(labs.load, needed, capacity, market.parameters["serving.load_months"]),
+        unmet=float(((wanted - tokens) * table.weight).sum()),
     )
-    tokens[uses] = usage.tokens_bought(price[uses], view.need[uses], table.pain[uses])
-    return price, tokens
 
 
 def contestable_share(market: Market, view: MonthView) -> float:
@@ -259,7 +309,7 @@ def contestable_share(market: Market, view: MonthView) -> float:
             who,
             view.offers,
             view.rules[group.number],
-            state.capability[release] + view.strength[state.lab[release], who.kind],
+            view.capability[release] + view.strength[state.lab[release], who.kind],
             now.price[rows],
             slack=market.parameters["observation.good_enough"],
         )
@@ -287,15 +337,20 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
     """Return the month's books: workloads, tokens and money by seller and by buyer, in figures for the world."""
     table, now, releases_ = market.workloads, market.usage, market.releases
     uses = (now.release != NONE).astype(float)
-    tokens = now.tokens * table.weight
-    spend = tokens * now.price
+    tokens, spilled = now.tokens * table.weight, now.spilled * table.weight
+    spend = now.spend * table.weight
+    unit = _unit_cost(market, costs, priced)
     rows, channels = len(releases_.names), len(CHANNELS)
     is_open = np.where(now.release != NONE, releases_.is_open[now.release], False)
     chinese = np.where(now.release != NONE, market.labs.bloc[releases_.lab[now.release]] == CN, False)
     own = (now.channel >= SELF_HOST) & (now.release != NONE)
 
-    def offered(amount: Floats) -> Floats:
-        return accounts.by_offer(now.release, now.channel, amount, rows, channels)
+    def offered(amount: Floats, by_hosts: Floats | None = None) -> Floats:
+        """Return an amount by offer, the part served by hosts in place of the lab taken over to them."""
+        found = accounts.by_offer(now.release, now.channel, amount, rows, channels)
+        if by_hosts is not None:
+            found[:, HOST] += accounts.by_offer(now.release, now.channel, by_hosts, rows, channels)[:, LAB_API]
+        return found
 
     def segment(amount: Floats) -> Floats:
         return accounts.by_segment(table.group, table.bloc, amount, len(GROUPS), len(BLOCS))
@@ -303,9 +358,9 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
     used = uses * table.weight
     return accounts.Accounts(
         workloads=offered(used),
-        tokens=offered(tokens),
-        spend=offered(spend),
-        cost=offered(tokens * _unit_cost(market, costs, priced)),
+        tokens=offered(tokens - spilled, spilled),
+        spend=offered((tokens - spilled) * now.price, spilled * now.spill_price),
+        cost=offered((tokens - spilled) * unit, spilled * unit),
         segment_present=segment(now.present * table.weight),
         segment_workloads=segment(used),
         segment_tokens=segment(tokens),
@@ -320,13 +375,11 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
 def _unit_cost(market: Market, costs: offering.Costs, priced: offering.Prices) -> Floats:
     """Return the cost of serving each workload's tokens [USD/Mtok] (eq. 47).
 
-    Caching and discounts save cost in proportion to price: cost is the price paid times cost over list price. Own
-    machines cost what their users pay.
+    Caching and discounts save cost in proportion to price: a class costs its own mix times the cost at the list blend,
+    at a lab as at a host. Own machines cost what their users pay.
     """
     now = market.usage
-    release, channel = now.release, now.channel
-    listed = np.where(channel == HOST, priced.host_list[release], priced.api_list[release])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        served = np.where(listed > 0, now.price * costs.marginal[release] / listed, costs.marginal[release])
-    cost = np.where((channel <= HOST), served, now.price)
-    return np.where(release == NONE, 0.0, cost)
+    cost = np.where(
+        now.channel <= HOST, costs.marginal[now.release] * priced.mix[market.workloads.kind, now.release], now.price
+    )
+    return np.where(now.release == NONE, 0.0, cost)

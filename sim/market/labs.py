@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import mesa
+import numpy as np
 
 from sim.market.governments import Actor, Policy, Promotion, given, may_publish
-from sim.market.stages import hosting, releases
-from sim.market.tables import NONE, Floats
+from sim.market.stages import host_entry, releases
+from sim.market.tables import NONE, Bools, Floats, Ints
 from sim.scenario.levers import EVERYONE
 from sim.scenario.schema import BLOCS
 
@@ -55,6 +56,11 @@ class Lab(Actor):
     research_compute = Column("research_compute")
     knowledge = Column("knowledge")
     openness = Column("openness")
+    openness_points = Column("openness_points")
+    openness_delay = Column("openness_delay")
+    degree = Column("degree")
+    follows = Column("follows")
+    load = Column("load")
     price_rule = Column("price_rule")
 
     model: Market  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -95,20 +101,39 @@ class Lab(Actor):
         return changed
 
     def decide_releases(self, due: dict[int, float]) -> list[releases.NewRelease]:
-        """Return this month's releases of the lab's lines (eq. 17).
+        """Return this month's releases of the lab's lines (eq. 17) and which of them have open weights (eqs. 80, 82).
 
         Parameters
         ----------
         due : dict of int to float
             Line row number to the capability ready for release, for lines whose interval has passed.
         """
-        return [
-            releases.NewRelease(
-                line, capability, releases.opens(self.openness, self._was_open(line)) and self._may_publish(capability)
+        made, follows = [], bool(self.follows)
+        for line, capability in sorted(due.items()):
+            if self.model.lines.lab[line] != self.row:
+                continue
+            seen = releases.Situation(
+                was_open=self._was_open(line),
+                follows=follows,
+                behind=self._best_closed_rival() - capability,
+                points=float(self.openness_points),
+                load=float(self.load),
             )
-            for line, capability in sorted(due.items())
-            if self.model.lines.lab[line] == self.row
-        ]
+            follows = follows and seen.was_open  # one line that was closed is the answer
+            may = self._may_publish(capability)
+            later = self.model.month + int(self.openness_delay) if self.openness == "delayed" and may else None
+            made.append(releases.NewRelease(line, capability, may and releases.opens(self.openness, seen), later))
+        return made
+
+    def new_degree(self, last: float) -> float:
+        """Return the degree of the lab's next open release in a line whose last one had `last`."""
+        return releases.licence_degree(self.degree, last)
+
+    def _best_closed_rival(self) -> float:
+        table, current = self.model.releases, self.model.lines.current
+        on = current[current != NONE]
+        rivals = on[~table.is_open[on] & (table.lab[on] != self.row) & self.model.labs.active[table.lab[on]]]
+        return float(table.capability[rivals].max(initial=-np.inf))
 
     def _may_publish(self, capability: float) -> bool:
         return may_publish(self.model.policy, int(self.model.labs.bloc[self.row]), capability)
@@ -119,16 +144,38 @@ class Lab(Actor):
 
 
 class HostMarket(mesa.Agent):
-    """The competitive fringe that serves open weights at cost plus a margin."""
+    """The competitive fringe that serves open weights: hosts enter each line until the next one would lose.
 
-    def __init__(self, model: mesa.Model, margin: float):
+    Parameters
+    ----------
+    transport : float
+        Cost of the worst-fitting host over the cost of serving (tau).
+    licence : float
+        Part of their price that hosts pay to the lab for restricted weights.
+    fixed_cost, growth : float
+        Fixed cost of offering a line [USD/month] at the reference date, and its growth a year.
+    """
+
+    def __init__(self, model: mesa.Model, *, transport: float, licence: float, fixed_cost: float, growth: float):
         super().__init__(model)
-        self.margin = margin
+        self.transport, self.licence = transport, licence
+        self.fixed_cost, self.growth = fixed_cost, growth
 
-    def opening_price(self, cost: float) -> float:
-        """Return the price of an open release that nobody has listed (eq. 23): cost plus the margin [USD/Mtok]."""
-        return hosting.cost_plus(cost, self.margin)
+    def price_over_cost(self, hosts: Ints | int, restricted: Bools | bool) -> Floats:
+        """Return what hosts ask for serving weights, over the cost of serving them, shape of `hosts` (eq. 23)."""
+        kept = 1.0 - self.licence * np.asarray(restricted, np.float64)
+        return (1.0 + host_entry.host_markup(self.transport, hosts)) / kept
 
-    def prices(self, cost: Floats) -> Floats:
-        """Return this month's prices for serving releases at a cost [USD/Mtok]: cost plus the margin (eq. 23)."""
-        return hosting.cost_plus(cost, self.margin)
+    def entering(self, cost: Floats, tokens: Floats, years: float) -> Ints:
+        """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 85).
+
+        Parameters
+        ----------
+        cost : array, shape (lines,)
+            Cost of serving the line's latest open weights [USD/Mtok].
+        tokens : array, shape (lines,)
+            Hosted tokens of the line [Mtok/month].
+        years : float
+            Time since the date of the fixed cost.
+        """
+        return host_entry.free_entry(self.transport * cost, tokens, self.fixed_cost * self.growth**years)

@@ -88,6 +88,8 @@ class Market(mesa.Model):
             surplus=np.zeros(rows),
             price=np.zeros(rows),
             tokens=np.zeros(rows),
+            spilled=np.zeros(rows),
+            spill_price=np.zeros(rows),
         )
         segments = len(GROUPS) * len(BLOCS)
         self.awareness = np.zeros((segments, len(self.labs.names)))
@@ -96,6 +98,7 @@ class Market(mesa.Model):
         self.ecosystem = np.zeros(len(self.lines.lab))
         self.downloads = np.zeros(len(self.lines.lab))
         self.downloads_before = np.zeros(len(self.labs.names))
+        self.unmet_tokens = 0.0  # Mtok of the last month
         self.memory = observation.Memory(rows)
         self.price_month: price_setting.PriceMonth  # of the last month simulated
         self.accounts: accounts_stage.Accounts  # of the last month simulated
@@ -108,7 +111,13 @@ class Market(mesa.Model):
         self.lab_agents = [Lab(self, row, events[LABS] + events[WORLD]) for row in range(len(self.labs.names))]
         self.governments = [Government(self, bloc, events[bloc]) for bloc in GOVERNMENTS]
         self.world = World(self, events[WORLD])
-        self.hosts = HostMarket(self, self.parameters["serving.host_margin"])
+        self.hosts = HostMarket(
+            self,
+            transport=self.parameters["serving.host.transport"],
+            licence=self.parameters["serving.host.licence"],
+            fixed_cost=self.parameters["serving.host.fixed_cost"],
+            growth=self.parameters["serving.host.fixed_cost_growth"],
+        )
         developers = developer_rows(self.settings.workloads, self.parameters)
         self.adopters: list[Adopters] = [
             Developers(self, slice(0, developers), self.parameters),
@@ -159,7 +168,7 @@ class Market(mesa.Model):
         view = demand.month_view(self, offers, prices, leaps)
         self._apply_choices([group.choose(self.workloads, self.usage, view) for group in self.adopters])
         # 9. usage
-        self.usage.price, self.usage.tokens = demand.usage_month(self, view)
+        self._apply_usage(demand.usage_month(self, costs, prices))
         # 10. ecosystem, downloads
         self.ecosystem = demand.ecosystem_month(self)
         self.downloads_before = observe.downloads_by_lab(self)
@@ -167,6 +176,7 @@ class Market(mesa.Model):
         # 11. accounts
         self.accounts = demand.accounts_month(self, costs, prices)
         self._check_accounts()
+        self.lines.hosts = offering.hosts_month(self, costs)
         # 12. observation
         self._step_twin(made)
         if self.counterfactual is None:
@@ -230,16 +240,27 @@ class Market(mesa.Model):
             self.violations += [f"{self.twin.counterfactual}: {v}" for v in self.twin.violations]
             self.twin.violations.clear()
 
+    def _apply_usage(self, used: demand.Usage) -> None:
+        """Write what was bought and served, and what it took of the labs' serving compute."""
+        usage, labs = self.usage, self.labs
+        usage.price, usage.tokens = used.price, used.tokens
+        usage.spilled, usage.spill_price = used.spilled, used.spill_price
+        labs.serving_load, labs.api_share, labs.load = used.needed, used.api_share, used.load
+        self.unmet_tokens = used.unmet
+
     def _release(self, made: list[supply.Made]) -> np.ndarray:
         """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 19)."""
         leaps = np.zeros(len(self.labs.names))
         for change in supply.price_changes_month(self):
             self.change_price(change)
         records = supply.records(self)
-        for new in made:
-            row = self.put_on_offer(new)
+        late = supply.late_weights(self)
+        opened = supply.openings(self, made, late)
+        rows = [self.publish_weights(*weights) for weights in late] + [self.put_on_offer(new) for new in made]
+        for row in rows:
             lab, kind = self.releases.lab[row], int(self.releases.is_open[row])
             leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[kind])
+        self.labs.follows = supply.following(self, opened)
         return leaps
 
     def put_on_offer(self, new: supply.Made) -> int:
@@ -258,6 +279,13 @@ class Market(mesa.Model):
         self.lines.last_month[line] = self.releases.month[row]
         if self.handover is not None:
             self.lines.next_month[line] = supply.next_release_month(self, line)
+        return row
+
+    def publish_weights(self, row: int, degree: float) -> int:
+        """Open the weights of a release that came out closed (eq. 82); return its row."""
+        self.releases.is_open[row] = True
+        self.releases.degree[row] = degree
+        self.lines.current_open[self.releases.line[row]] = row
         return row
 
     def change_price(self, change: Any) -> None:

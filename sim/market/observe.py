@@ -10,6 +10,7 @@ from sim.market import demand, offering, resources, supply, worlds
 from sim.market.adopters import CN, MonthView
 from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, in_order, ratio, totals
+from sim.market.stages.host_entry import host_elasticity, host_markup
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints
 from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
 
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
 
 # What this version cannot fill; NaN in the files and listed in the manifest.
 NOT_FILLED = (
-    "market.unmet_tokens",
-    "labs.serving_load",
 )
 PANELS_NOT_OBSERVED = (
     "enterprise: share_using_5_or_more_models, upgrade_within_vendor_1_month",
     "downloads: chinese_base_share_of_new_derivatives, crossings (read them off cumulative_downloads)",
-    "consumer: web visits; survey: stated reasons; demand: elasticities",
+    "consumer: web visits; survey: stated reasons; demand: elasticity of usage across models",
 )
 REFERENCE_SELF_HOST = (70.0, 1000.0)  # billions of active parameters and Mtok/month of the self-host cost series
 US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
@@ -66,8 +65,8 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, listed:
         "self_host_token_share": ratio(tokens[:, [SELF_HOST, ON_DEVICE]].sum(), tokens.sum()),
         "closed_price": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
         "open_price": ratio(spend[is_open].sum(), tokens[is_open].sum()),
-        "price_at_eci_126": observation.lowest_price(offers.capability, offers.channel, listed, 126.0),
-        "price_at_eci_140": observation.lowest_price(offers.capability, offers.channel, listed, 140.0),
+        "price_at_eci_126": observation.lowest_price(offers.claimed, offers.channel, listed, 126.0),
+        "price_at_eci_140": observation.lowest_price(offers.claimed, offers.channel, listed, 140.0),
         "closed_margin": 1.0 - ratio(books.cost[~is_open, LAB_API].sum(), api),
         "hhi_tokens": herfindahl(_by_lab(market, tokens)),
         "hhi_spend": herfindahl(_by_lab(market, spend)),
@@ -80,6 +79,7 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, listed:
         "compute_cn_diverted": compute.diverted,
         "compute_cn_domestic": compute.domestic,
         "compute_cn_rented": compute.rented,
+        "unmet_tokens": market.unmet_tokens,
         "total_tokens": float(tokens.sum()),
         "total_spend": float(spend.sum()),
         "spend_labs": books.spend_labs,
@@ -127,6 +127,7 @@ def _lab_rows(market: Market) -> dict[str, np.ndarray]:
         "revenue": revenue,
         "gross_profit": revenue - cost,
         "research_compute": labs.research_compute,
+        "serving_load": labs.serving_load,
         "downloads_cumulative": downloads_by_lab(market),
     }
 
@@ -134,7 +135,7 @@ def _lab_rows(market: Market) -> dict[str, np.ndarray]:
 def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) -> dict[str, np.ndarray]:
     """Return offers that are listed or still in use."""
     books, state = market.accounts, market.releases
-    release, channel = np.nonzero(offering.offered(market) | (books.workloads > 0))
+    release, channel = np.nonzero(offering.offered(market) | (books.workloads > 0) | (books.tokens > 0))
     names = np.array([name.split("/", 1)[1] for name in market.lines.names], object)
     return {
         "lab": np.array(market.labs.names, object)[state.lab[release]],
@@ -208,7 +209,7 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
         table.weight[surveyed], (now.release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])
     )
     api = uses & ~developer & (table.bloc != CN) & (now.channel <= HOST)
-    enterprise["api_spend_annualised"] = float((tokens * now.price)[api].sum()) * 12.0 / 1e9
+    enterprise["api_spend_annualised"] = float((now.spend * table.weight)[api].sum()) * 12.0 / 1e9
     by_lab = downloads_by_lab(market)
     downloads = observation.downloads_series(by_lab, market.downloads_before, labs.bloc, labs.names)
     return {
@@ -219,6 +220,7 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
         "prices": _price_series(market),
         "compute": _compute_series(market),
         "revenue": _revenue_series(market),
+        "demand": _demand_series(market),
     }
 
 
@@ -232,7 +234,7 @@ def _sample(market: Market, rows: Bools, amount: Floats) -> observation.Sample:
         is_open=market.releases.is_open[release],
         chinese=market.labs.bloc[lab] == CN,
         amount=amount[rows],
-        spend=amount[rows] * market.usage.price[rows],
+        spend=amount[rows] * market.usage.paid[rows],
     )
 
 
@@ -290,6 +292,15 @@ def _compute_series(market: Market) -> dict[str, float]:
         "smuggled_accelerators:CN": compute.added_diverted / 1e3,
         "domestic_accelerators:CN": compute.added_domestic_units / 1e3,
     }
+
+
+def _demand_series(market: Market) -> dict[str, float]:
+    """Return the elasticity between hosts of the same weights, the mean over hosted tokens (eq. 91)."""
+    table, hosts = market.releases, market.hosts
+    tokens = market.accounts.tokens[:, HOST]
+    of_line = market.lines.hosts[table.line]
+    elasticity = host_elasticity(1.0 + host_markup(hosts.transport, of_line), hosts.transport, of_line)
+    return {"price_elasticity:host choice within a model": ratio((tokens * elasticity).sum(), tokens.sum())}
 
 
 def _revenue_series(market: Market) -> dict[str, float]:

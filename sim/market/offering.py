@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.market import governments, supply
-from sim.market.stages import hosting, pricing
+from sim.market.stages import hosting, pricing, releases, serving
+from sim.market.stages.accounts import totals
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
+from sim.months import years_since
 from sim.scenario.schema import CHANNELS, CLASSES
 
 if TYPE_CHECKING:
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 class Costs:
     """This month's costs of each release, shapes (releases,).
 
-    `marginal` is what a seller spends on a million tokens [USD/Mtok at the list blend], `own` what own machines cost
+    `marginal` is what a seller spends on a million tokens [USD/Mtok at the list blend], `hours` the accelerator-hours
+    of serving them [hours/Mtok], `own` what own machines cost
     at their highest utilisation [USD/Mtok], `cluster` a workload's part of the smallest cluster [USD/month];
     `since_release` is cost over that of the release month. Own machines run open weights only: NaN elsewhere.
     """
 
     marginal: Floats
+    hours: Floats
     own: Floats
     cluster: Floats
     since_release: Floats
@@ -37,28 +41,32 @@ class Prices:
 
     `by_class` has shape (channels, classes, releases); own machines stand at their highest utilisation, devices at
     zero. `cluster` is a workload's part of the smallest own cluster [USD/month], shape (channels, releases), zero but
-    for own machines. `api_list` and `host_list` are list blends, shape (releases,).
+    for own machines. `api_list` and `host_list` are list blends, shape (releases,). `mix` is what a class pays, and
+    costs, over the list blend, shape (classes, releases).
     """
 
     by_class: Floats
+    mix: Floats
     cluster: Floats
     api_list: Floats
     host_list: Floats
 
 
 def serving_costs(market: Market) -> Costs:
-    """Return the serving cost of every release (eq. 22): that of its release month moved along the cost index."""
+    """Return the serving cost of every release (eq. 22): that of its release month moved along the cost index.
+
+    The accelerator-hours are those of an open model's full-load cost; of a closed model all cost counts (eq. 86).
+    """
     table = market.releases
     now = supply.cost_index(market, market.month)
     index = {int(m): supply.cost_index(market, int(m)) for m in np.unique(table.month)}
     ratio = now / np.array([index[int(m)] for m in table.month])
-    p = market.parameters
+    p, hour = market.parameters, supply.gpu_hour(market, market.month)
     return Costs(
         marginal=table.cost_at_release * ratio,
+        hours=np.where(table.is_open, table.full_load_cost, table.cost_at_release) * ratio / hour,
         own=table.full_load_cost * ratio / p["serving.self_host.utilisation"],
-        cluster=hosting.cluster_cost(
-            table.total_params, supply.gpu_hour(market, market.month), p["serving.self_host.sharing"]
-        ),
+        cluster=hosting.cluster_cost(table.total_params, hour, p["serving.self_host.sharing"]),
         since_release=ratio,
     )
 
@@ -66,26 +74,59 @@ def serving_costs(market: Market) -> Costs:
 def prices(market: Market, costs: Costs) -> Prices:
     """Return the prices of every release by channel and class (eq. 23).
 
-    Labs post their list price (less the adoption value after the history); hosts sell at cost plus their margin, which
-    is the list price in the month of an open release; own machines pay the accelerators.
+    Labs post their list price (less the adoption value after the history); hosts sell at cost plus the markup of
+    their number, which is the list price in the month of an open release; own machines pay the accelerators.
     """
     p, table = market.parameters, market.releases
     discount = governments.discounts(market.policy, market.month, market.labs)
     paid_for = governments.subsidies(market.policy, market.labs.bloc[table.lab], table.is_open)
     api = table.posted * (1.0 - discount[table.lab])
-    host = np.where(table.is_open, market.hosts.prices(costs.marginal), np.nan)
+    restricted = table.degree == releases.DEGREES["restricted_weights"]
+    over_cost = market.hosts.price_over_cost(market.lines.hosts[table.line], restricted)
+    host = np.where(table.is_open, costs.marginal * over_cost, np.nan)
     output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
     factor = np.array([p[f"demand.price_factor.{c}"] for c in CLASSES])
     by_class = np.zeros((len(CHANNELS), len(CLASSES), len(table.names)))
-    for channel, blend in ((LAB_API, api), (HOST, host)):
-        split = hosting.split_price(blend, output_ratio)
-        by_class[channel] = pricing.class_price(*split, input_share, factor)
-    by_class[HOST] *= 1.0 - paid_for
+    split = hosting.split_price(np.ones(len(table.names)), output_ratio)
+    mix = pricing.class_price(*split, input_share, factor)
+    by_class[LAB_API] = mix * api
+    by_class[HOST] = mix * host * (1.0 - paid_for)
     by_class[SELF_HOST] = costs.own * (1.0 - paid_for)
     cluster = np.zeros((len(CHANNELS), len(table.names)))
     cluster[SELF_HOST] = costs.cluster * (1.0 - paid_for)
-    return Prices(by_class=by_class, cluster=cluster, api_list=api, host_list=host)
+    return Prices(by_class=by_class, mix=mix, cluster=cluster, api_list=api, host_list=host)
+
+
+def hosts_month(market: Market, costs: Costs) -> Ints:
+    """Return how many hosts will serve each line's open weights next month, shape (lines,) (eq. 85)."""
+    table, lines = market.releases, market.lines
+    tokens = totals(table.line, market.accounts.tokens[:, HOST], len(lines.lab))
+    cost = np.where(lines.current_open == NONE, 0.0, costs.marginal[lines.current_open])
+    return market.hosts.entering(cost, tokens, years_since(market.month, supply.REFERENCE))
+
+
+def perceived(market: Market) -> Floats:
+    """Return what buyers take each release to be worth this month [ECI points], shape (releases,) (eq. 83)."""
+    table, experience = market.releases, market.parameters["demand.experience_months"]
+    return releases.perceived(table.capability, table.inflation, market.month - table.month, experience)
+
+
+def latency(market: Market) -> Floats:
+    """Return the disutility of the load on each lab's API [utils], shape (labs,) (eq. 90)."""
+    return serving.latency(market.labs.load, market.parameters["demand.latency_cost"])
+
+
+def open_for_business(market: Market) -> Bools:
+    """Return which labs run an API: all while the history is replayed, then those that are active, shape (labs,)."""
+    return market.labs.active | market.replaying
+
+
+def served(market: Market) -> Bools:
+    """Return which releases still run on their lab's API, shape (releases,) (eq. 18)."""
+    table = market.releases
+    runs = releases.still_served(table.superseded, market.month, market.parameters["capability.deprecation"])
+    return runs & open_for_business(market)[table.lab]
 
 
 def offered(market: Market) -> Bools:
@@ -93,7 +134,7 @@ def offered(market: Market) -> Bools:
     table, lines = market.releases, market.lines
     on = np.zeros((len(table.names), len(CHANNELS)), bool)
     current = lines.current[lines.current != NONE]
-    on[current, LAB_API] = table.has_api[current]
+    on[current, LAB_API] = table.has_api[current] & open_for_business(market)[table.lab[current]]
     weights = lines.current_open[lines.current_open != NONE]
     on[weights, HOST] = True
     on[weights, SELF_HOST] = True
@@ -114,7 +155,8 @@ def offers(market: Market, priced: Prices) -> OfferTable:
         lab=table.lab[release],
         release=release,
         channel=channel,
-        capability=table.capability[release],
+        capability=perceived(market)[release],
+        claimed=table.capability[release],
         degree=table.degree[release],
         is_open=table.is_open[release],
         price=priced.by_class[channel, :, release].T,

@@ -33,7 +33,8 @@ BEFORE_H20 = frozenset({"A100", "H100", "A800", "H800"})  # tiers that serve as 
 class Inflow:
     """What a month adds [H100e]: abroad, legally into China, the demand nobody licenses; domestic output [chips].
 
-    `legal_serving` is the legal inflow in serving weights; `legal_cap` is the most that quotas and the importing government let in; infinite where shipments are replayed.
+    `legal_serving` is the legal inflow in serving weights; `legal_cap` is the most that quotas and the importing
+    government let in, infinite where shipments are replayed.
     """
 
     abroad: float
@@ -162,7 +163,8 @@ def revenue_month(market: Market) -> float:
 def averaged_revenue(market: Market) -> float:
     """Return labs' revenue averaged over a year, with the last month in the books [USD/month] (eq. 61)."""
     now = market.accounts.spend_labs
-    return now if np.isnan(market.revenue) else capability.smoothed(market.revenue, now, REVENUE_MEMORY)
+    before = now if np.isnan(market.revenue) else market.revenue
+    return before + (now - before) / REVENUE_MEMORY
 
 
 def compute_month(market: Market, coming: Inflow) -> compute.ComputeState:

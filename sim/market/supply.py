@@ -14,7 +14,7 @@ from sim import evidence
 from sim.market import resources, setup
 from sim.market.stages import capability, embodied, hosting, knowledge, releases
 from sim.market.stages.accounts import totals
-from sim.market.tables import LAB_API, NONE, Floats
+from sim.market.tables import LAB_API, NONE, Bools, Floats
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS
 
@@ -269,13 +269,16 @@ def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
 def as_made(market: Market, seen: evidence.Release) -> Made:
     """Return an observed release, or one that an event describes like one, ready to be put on offer."""
     line = market.lines.names.index(f"{seen.lab}/{seen.line}")
+    lab = market.labs.names.index(seen.lab)
     row = setup.release_row(
         seen,
         line,
-        market.labs.names.index(seen.lab),
+        lab,
         technical=technical_cost(market, seen.active_params_b, seen.month),
+        inflation=float(market.labs.inflation[lab]),
         closed_margin=market.parameters["serving.closed_margin"],
         hosts=market.hosts,
+        of_line=int(market.lines.hosts[line]),
     )
     return Made(seen.model, row, tuple(market.lines.names.index(f"{seen.lab}/{ended}") for ended in seen.retires))
 
@@ -326,6 +329,7 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
     """Return the columns of a new release: size and price follow its predecessor under the lab's price rule."""
     p, table = market.parameters, market.releases
     before = int(market.lines.current[new.line])
+    opens = new.is_open or new.opens_at is not None
     # A new release is larger or thinks longer than the one before: that takes back a part of the fall in cost.
     fall = cost_index(market, market.month) / cost_index(market, int(table.month[before]))
     spent = p["serving.saving_spent.open" if new.is_open else "serving.saving_spent.closed"]
@@ -341,10 +345,12 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
         "month": market.month,
         "superseded": table.FAR,
         "is_open": new.is_open,
+        "opens_at": table.FAR if new.opens_at is None else new.opens_at,
         "has_api": sold_by_lab,
-        "on_device": bool(table.on_device[before]) and new.is_open,
+        "on_device": bool(table.on_device[before]) and opens,
         "capability": new.capability,
-        "degree": (table.degree[before] or releases.DEGREES["open_weights"]) if new.is_open else 0.0,
+        "inflation": market.labs.inflation[lab.row],
+        "degree": lab.new_degree(float(table.degree[before])) if new.is_open else 0.0,
         "input_price": table.input_price[before],
         "output_price": table.output_price[before],
         "posted": table.posted[before],
@@ -352,7 +358,51 @@ def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str
         "wedge": table.wedge[before],
         "price_over_cost": table.price_over_cost[before],
         "cost_at_release": table.cost_at_release[before] * ratio,
-        "full_load_cost": technical_cost(market, active, market.month) if new.is_open else np.nan,
-        "active_params": active if new.is_open or known else np.nan,
-        "total_params": total if new.is_open or known else np.nan,
+        "full_load_cost": technical_cost(market, active, market.month) if opens else np.nan,
+        "active_params": active if opens or known else np.nan,
+        "total_params": total if opens or known else np.nan,
     }
+
+
+def late_weights(market: Market) -> list[tuple[int, float]]:
+    """Return the closed releases whose weights are published this month, with their degree (eq. 82).
+
+    A lab that has stopped publishes nothing any more.
+    """
+    table, lines = market.releases, market.lines
+    due = np.flatnonzero(~table.is_open & (table.opens_at <= market.month) & market.labs.active[table.lab])
+    found = []
+    for row in due:
+        last = lines.current_open[table.line[row]]
+        lab = market.lab_agents[table.lab[row]]
+        found.append((int(row), lab.new_degree(0.0 if last == NONE else float(table.degree[last]))))
+    return found
+
+
+def openings(market: Market, made: list[Made], late: list[tuple[int, float]]) -> list[int]:
+    """Return the labs that open a line this month that was closed (eq. 81), each once, ascending."""
+    table, lines = market.releases, market.lines
+    labs = [int(table.lab[row]) for row, _ in late if lines.current_open[table.line[row]] == NONE]
+    for new in made:
+        last = lines.current[new.columns["line"]]
+        if new.columns["is_open"] and last != NONE and not table.is_open[last]:
+            labs.append(int(new.columns["lab"]))
+    return sorted(dict.fromkeys(labs))
+
+
+def following(market: Market, opened: list[int]) -> Bools:
+    """Return which labs will answer a rival's opening with their next release, (labs,) (eq. 81).
+
+    An opening of its own ends a lab's answer; nobody answers during the history.
+    """
+    labs, chance = market.labs, market.parameters["openness.follow"]
+    follows = labs.follows.copy()
+    follows[opened] = False
+    if market.replaying:
+        return follows
+    for opener in opened:
+        for row, name in enumerate(labs.names):
+            rival = row != opener and labs.bloc[row] == labs.bloc[opener] and labs.openness[row] == "as_line"
+            if rival and releases.answers(market.seed, labs.names[opener], name, market.month, chance):
+                follows[row] = True
+    return follows

@@ -24,11 +24,15 @@ class LabTable:
     names: tuple[str, ...]
     bloc: Ints  # index into BLOCS
     openness: tuple[str, ...]
+    openness_points: Floats  # ECI points, for open_if_behind
+    openness_delay: Floats  # months, for delayed
+    degree: tuple[str, ...]  # licence of new open releases
     price_rule: tuple[str, ...]
     active: Bools
     adoption_value: Floats  # USD/Mtok
     cadence: Floats  # months
     compute_share: Floats  # share of the bloc's stock
+    inflation: Floats  # ECI points by which new releases score better on tests than in use
     brand: Floats  # utils
     strength: Floats  # (labs, classes) ECI points
     initial_awareness: Floats  # share
@@ -36,6 +40,10 @@ class LabTable:
     knowledge: Floats  # ECI points relative to the frontier at the hand-over
     data: Floats  # Mtok of use that the lab has seen and not outlived
     potential: Floats  # ECI points; NaN before the lab's first release
+    follows: Bools  # opens its next release of a closed line, after a rival of its bloc has opened one
+    api_share: Floats  # part of the serving compute that the lab's API gets
+    serving_load: Floats  # H100e needed by the tokens wanted from its API this month
+    load: Floats  # needed over available serving compute, smoothed
 
 
 @dataclass
@@ -49,6 +57,7 @@ class LineTable:
     last_month: Ints  # month of the last release
     next_month: Floats  # drawn month of the next release after the history, NaN before
     offset: Floats  # ECI points below the lab's potential
+    hosts: Ints  # hosts of the line's open weights
 
 
 @dataclass
@@ -61,9 +70,11 @@ class ReleaseTable:
     month: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     superseded: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # month, or a far future
     is_open: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+    opens_at: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # month of late weights, or a far future
     has_api: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
     on_device: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
-    capability: Floats = field(default_factory=lambda: np.empty(0))  # ECI points
+    capability: Floats = field(default_factory=lambda: np.empty(0))  # ECI points, as measured by public tests
+    inflation: Floats = field(default_factory=lambda: np.empty(0))  # ECI points above what it is worth in use
     degree: Floats = field(default_factory=lambda: np.empty(0))  # openness of the licence, 0..1
     input_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
     output_price: Floats = field(default_factory=lambda: np.empty(0))  # list, USD/Mtok
@@ -106,7 +117,8 @@ class OfferTable:
     lab: Ints
     release: Ints
     channel: Ints
-    capability: Floats
+    capability: Floats  # as perceived now, ECI points
+    claimed: Floats  # as measured by public tests, ECI points
     degree: Floats
     is_open: Bools
     price: Floats  # (classes, offers), what a class pays; for own machines the cost at the highest utilisation
@@ -155,5 +167,19 @@ class UsageTable:
     channel: Ints
     present: Bools  # has arrived
     surplus: Floats  # USD/month, from the last choice
-    price: Floats  # paid, USD/Mtok
-    tokens: Floats  # Mtok/month
+    price: Floats  # on the channel in use, USD/Mtok
+    tokens: Floats  # served, Mtok/month
+    spilled: Floats  # of them by hosts, since the lab's API was full, Mtok/month
+    spill_price: Floats  # of those, USD/Mtok
+
+    @property
+    def spend(self) -> Floats:
+        """What each workload pays [USD/month]."""
+        return (self.tokens - self.spilled) * self.price + self.spilled * self.spill_price
+
+    @property
+    def paid(self) -> Floats:
+        """Mean price of the tokens served [USD/Mtok]; the listed one where none were."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = np.where(self.spilled > 0.0, self.spilled / self.tokens, 0.0)
+        return self.price + part * (self.spill_price - self.price)

@@ -215,8 +215,9 @@ COMPUTE = (
         "H100e/chip",
         0,
         10,
-        {"triangular": [0.4, 0.6, 0.75]},
-        "a 910C does about 0.6 of an H100 at inference (evidence note, low confidence)",
+        {"triangular": [0.5, 0.6, 0.75]},
+        "a 910C does about 0.6 of an H100 at inference (low confidence); as memory counts more, seldom less than in "
+        "training",
     ),
     _assumed(
         "compute.perf_infer.h20",
@@ -483,6 +484,18 @@ CAPABILITY = (
     ),
 )
 
+OPENNESS = (
+    _assumed(
+        "openness.follow",
+        "Chance that a lab of the bloc answers when a rival opens a line that was closed, by its own next release",
+        "probability",
+        0,
+        1,
+        {"uniform": [0.0, 0.1]},
+        "OpenAI's open models followed seven months of Chinese ones; most rivals' openings were answered by nobody",
+    ),
+)
+
 SERVING = (
     _sourced(
         "serving.base_cost",
@@ -539,13 +552,58 @@ SERVING = (
         "fell from 2.9 to 1.7 USD between 2024 and October 2025; slower as the fleet ages",
     ),
     _assumed(
-        "serving.host_margin",
-        "Margin of hosts and of open labs' own APIs over marginal cost when a release comes out, share of the price",
+        "serving.host.transport",
+        "What the worst-fitting host would cost its users, times the cost of serving: two hosts take half of it as markup",
+        "1",
+        0.01,
+        10,
+        {"uniform": [0.3, 1.5]},
+        "gives margins of 13 to 43 % with two hosts and a few per cent with ten; hosts price at 0.8-1.1 of first parties",
+    ),
+    _assumed(
+        "serving.host.fixed_cost",
+        "Fixed cost of offering one open line, February 2025: idle cluster and staff",
+        "USD/month",
+        1,
+        1e8,
+        {"uniform": [2e4, 1e5]},
+        "a spare node or two of eight accelerators at 2 USD an hour (12-23 thousand) and two engineers",
+    ),
+    _assumed(
+        "serving.host.fixed_cost_growth",
+        "Growth of that fixed cost",
+        "factor/year",
+        0.2,
+        5,
+        {"uniform": [1.0, 1.6]},
+        "models and the customers' demands on reliability grow; accelerators become cheaper",
+    ),
+    _assumed(
+        "serving.host.licence",
+        "Part of their price that hosts pay to the lab for weights with a restricted licence",
         "share",
         0,
-        0.95,
-        {"uniform": [0.1, 0.4]},
-        "competitive fringe; hosts price at 0.8-1.1 of first parties",
+        0.9,
+        {"uniform": [0.0, 0.2]},
+        "licences that ask large hosts for an agreement share revenue at undisclosed rates",
+    ),
+    _assumed(
+        "serving.api_share",
+        "Least part of a lab's serving compute that its API gets; the rest serves its own apps",
+        "share",
+        0.01,
+        1,
+        {"uniform": [0.2, 0.6]},
+        "a third of OpenAI's revenue is its API, nearly all of Anthropic's; free users of apps take compute without revenue",
+    ),
+    _assumed(
+        "serving.load_months",
+        "Months over which the load of a lab's serving compute is averaged before users feel it",
+        "months",
+        1,
+        24,
+        3,
+        "limits and queues are felt over a quarter, not in one bad week",
     ),
     _sourced(
         "serving.closed_margin",
@@ -670,6 +728,8 @@ DEMAND = (
     _assumed("demand.ecosystem_own", "Worth of that ecosystem on own machines over that on APIs", "factor", 0, 10, 1.5, "who runs weights uses quantised and tuned versions and the tools around them"),
     _assumed("demand.newcomer.price_sensitivity", "Price sensitivity of workloads that appear after 2025 over that of earlier ones", "factor", 0.1, 10, {"triangular": [0.8, 1.1, 1.6]}, "later adopters of a technology value it less (Rogers 2003)"),
     _assumed("demand.newcomer.volume", "Need of workloads that appear after 2025 over that of earlier ones", "factor", 0.01, 10, {"triangular": [0.4, 0.8, 1.2]}, "heavy users adopt first"),
+    _assumed("demand.experience_months", "Time scale over which buyers learn what a release is worth in use", "months", 0.1, 60, 4, "a quarter of trials and reviews, about as long as a line's next release takes"),
+    _assumed("demand.latency_cost", "Disutility of a service at full load: queues and limits", "utils", 0, 20, {"triangular": [0, 0.2, 0.6]}, "less than the usual taste for a line; full service is a nuisance and not a barrier"),
     _assumed("demand.organisation_tail", "Exponent of the number of workloads in an organisation (1 to 12)", "1", 0, 5, 1.5, "heavy-tailed sizes"),
 )  # fmt: skip
 
@@ -702,4 +762,6 @@ OBSERVATION = (
     _assumed("observation.downloads_size_exponent", "Fall of downloads with the size of the model", "1", 0, 2, 0.5, "small models are downloaded most"),
 )  # fmt: skip
 
-PARAMETERS: tuple[Parameter, ...] = COMPUTE + CAPABILITY + SERVING + PRICING + DEMAND + AWARENESS + ECOSYSTEM + OBSERVATION
+PARAMETERS: tuple[Parameter, ...] = (
+    COMPUTE + CAPABILITY + OPENNESS + SERVING + PRICING + DEMAND + AWARENESS + ECOSYSTEM + OBSERVATION
+)

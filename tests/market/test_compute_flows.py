@@ -156,8 +156,7 @@ def test_investment_does_not_jump_at_the_hand_over_whatever_revenue_does(small_s
     """The first month is held against the revenue of the hand-over itself."""
     world = between(small_settings, "2025-07", "2026-03", workloads=200)
     first = [
-        simulated(changed(world, {"compute.revenue_elasticity": e}), 7).compute.added_serving.abroad
-        for e in (0.0, 0.4)
+        simulated(changed(world, {"compute.revenue_elasticity": e}), 7).compute.added_serving.abroad for e in (0.0, 0.4)
     ]
     assert first[0] == first[1]
 

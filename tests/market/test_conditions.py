@@ -27,14 +27,16 @@ def stepped(settings, months):
 
 
 def test_a_free_list_price_costs_its_lab_the_marginal_cost(world):
-    """Cost follows price paid over list price, and where nothing is paid it is the bare marginal cost."""
+    """Cost follows price paid over list price, and what is given away costs what a class's mix costs."""
     market = simulated(changed(world, labs=for_all_labs(world, adoption_value=100.0)))
     costs = offering.serving_costs(market)
     priced = offering.prices(market, costs)
     unit = demand._unit_cost(market, costs, priced)
     free = (market.usage.release != NONE) & (market.usage.channel == 0)
     assert free.any()
-    assert unit[free] == pytest.approx(costs.marginal[market.usage.release[free]])
+    release, kind = market.usage.release[free], market.workloads.kind[free]
+    assert unit[free] == pytest.approx(costs.marginal[release] * priced.mix[kind, release])
+    assert (unit[free] > 0.0).all()
 
 
 def test_a_line_without_input_price_keeps_the_list_blend(world):

@@ -115,6 +115,15 @@ def _(world):
         assert demand.month_view(market, table, priced, np.full(labs, leap)).leap == wanted
 
 
+@binds("demand.py", "np.maximum(resources.serving_compute(market), LEAST_COMPUTE)")
+def _(world):
+    market = stepped(changed(world, labs=for_all_labs(world, compute_share=0.0)), 4)
+    assert np.isfinite(market.labs.load).all()
+    assert (market.labs.load > 1.0).any()
+    assert market.unmet_tokens > 0.0
+    assert market.violations == []
+
+
 # Population ----------------------------------------------------------------------------------------------------------
 
 

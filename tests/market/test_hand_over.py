@@ -78,7 +78,7 @@ EXOGENOUS = {
 
 @pytest.mark.parametrize("replicate", range(4))
 def test_no_gap_drifts_at_the_hand_over_while_compute_keeps_its_trend(small_scenario, replicate):
-    """All of potential but the compute term, whose trend is put in by hand: next month's points are the same for all."""
+    """Next month's points are the same for all; the compute term moves by its trend, put in by hand."""
     settings = changed(between(small_scenario.draw(replicate), "2025-10", "2026-03", workloads=250), EXOGENOUS)
     market = at_the_hand_over(settings)
     start, p = market.attached, market.parameters

@@ -1,4 +1,4 @@
-"""Invariants of choice: order, units, exchangeable vendors, samples. Numbers as in docs/model.md, "Invariants"."""
+"""Invariants of choice: order, units, exchangeable vendors, samples. Numbers as in the list of invariants."""
 
 from __future__ import annotations
 

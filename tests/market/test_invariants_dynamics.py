@@ -1,4 +1,4 @@
-"""Invariants of time and policy: caps, diffusion, luck that stays with its owner. Numbers as in docs/model.md."""
+"""Invariants of time and policy: caps, diffusion, everybody's own luck. Numbers as in the list of invariants."""
 
 from __future__ import annotations
 

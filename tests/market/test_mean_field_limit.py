@@ -2,7 +2,7 @@
 
 Releases, intervals and the parameters are those of one run; populations of several sizes and seeds meet them.
 Organisations hold 1 to 12 workloads and weights are heavy-tailed, which raises the level of the noise and not its
-slope; fixed traits follow a quasi-random sequence, which may steepen it a little. Numbers as in docs/model.md.
+slope; fixed traits follow a quasi-random sequence, which may steepen it a little. Numbers as in the list of invariants.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ def test_open_weights_are_on_hosts_and_own_machines_and_small_ones_on_devices(sm
         is_weights = row in lines.current_open.tolist()
         assert on[row, HOST] == on[row, SELF_HOST] == is_weights
         assert on[row, ON_DEVICE] == (is_weights and table.on_device[row])
-        assert on[row, LAB_API] == (row in lines.current.tolist() and table.has_api[row])
+        sells = table.has_api[row] and small_market.labs.active[table.lab[row]]
+        assert on[row, LAB_API] == (row in lines.current.tolist() and sells)
         assert table.is_open[row] or not on[row, [HOST, SELF_HOST, ON_DEVICE]].any()
 
 
@@ -32,15 +33,15 @@ def test_offers_are_sorted_so_that_a_line_is_a_run_of_columns(small_market):
     assert (table.price[:, table.channel == ON_DEVICE] == 0.0).all()
 
 
-def test_hosts_sell_at_list_in_the_month_of_release_and_follow_cost_after(small_market):
+def test_hosts_sell_at_cost_plus_the_markup_of_their_number(small_market):
     costs = offering.serving_costs(small_market)
     found = offering.prices(small_market, costs)
-    table = small_market.releases
-    new = table.is_open & (table.month == small_market.month)
+    table, p = small_market.releases, small_market.parameters
     assert np.isnan(found.host_list[~table.is_open]).all()
-    assert found.host_list[new] == pytest.approx(table.list_price[new])
-    ratio = found.host_list[table.is_open] / table.list_price[table.is_open]
-    assert ratio == pytest.approx(costs.since_release[table.is_open])
+    for row in np.flatnonzero(table.is_open):
+        markup = p["serving.host.transport"] / small_market.lines.hosts[table.line[row]]
+        kept = 1 - p["serving.host.licence"] * (table.degree[row] == 0.5)
+        assert found.host_list[row] == pytest.approx(costs.marginal[row] * (1 + markup) / kept)
 
 
 def test_costs_follow_the_cost_index_since_the_release(small_market):
@@ -52,15 +53,14 @@ def test_costs_follow_the_cost_index_since_the_release(small_market):
         assert costs.marginal[row] == pytest.approx(table.cost_at_release[row] * ratio)
 
 
-def test_sellers_spend_a_margin_less_than_their_list_price_also_after_a_price_cut(small_market):
+def test_closed_labs_spend_a_margin_less_than_their_list_price_also_after_a_price_cut(small_market):
     table, p = small_market.releases, small_market.parameters
     seen = table.month <= small_market.settings.history_until
     cut = {c.model for c in evidence.price_changes(until=small_market.settings.history_until)}
     assert cut & set(table.names)
-    for is_open, name in ((False, "closed_margin"), (True, "host_margin")):
-        rows = seen & (table.is_open == is_open)
-        margin = 1 - table.cost_at_release[rows] / table.list_price[rows]
-        assert margin == pytest.approx(p[f"serving.{name}"])
+    rows = seen & ~table.is_open
+    margin = 1 - table.cost_at_release[rows] / table.list_price[rows]
+    assert margin == pytest.approx(p["serving.closed_margin"])
 
 
 def test_own_machines_pay_what_the_size_costs_and_closed_weights_run_on_none(small_market):

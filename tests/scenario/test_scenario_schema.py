@@ -15,6 +15,7 @@ from sim.scenario.load import load_scenario
 from sim.scenario.nodes import plain
 from sim.scenario.problems import Problems
 from sim.scenario.register import register
+from sim.scenario.schema import OPENNESS_RULES
 from sim.scenario.yaml_io import decode, parse
 from tests.scenario.corpus import BOMBS, CORPUS, FILES, Bad
 from tests.scenario.strategies import anything, valid_scenarios
@@ -45,7 +46,7 @@ def test_every_parameter_is_described_with_meaning_unit_and_bounds():
         assert spec.unit in text
         assert "allowed is" in text
     words = SCHEMA["definitions"]["lab"]["properties"]["openness"]["allOf"][0]["$ref"].split("/")[-1]
-    assert SCHEMA["definitions"][words]["anyOf"][0] == {"enum": ["as_line", "open", "closed"]}
+    assert SCHEMA["definitions"][words]["anyOf"][0] == {"enum": list(OPENNESS_RULES)}
 
 
 @pytest.mark.parametrize("name", packaged_names())

@@ -1,7 +1,7 @@
 """Invariants of demand and prices that hold in any market: units, copies, splits, limits, signs.
 
-Numbers in brackets are those of docs/model.md, "Invariants". What is false in mixed-logit Bertrand competition is not
-asserted: a rival's cost, entry and mergers may move another price either way.
+Numbers in brackets are those of the list of invariants in the documents. What is false in mixed-logit Bertrand
+competition is not asserted: a rival's cost, entry and mergers may move another price either way.
 """
 
 from __future__ import annotations
@@ -134,6 +134,19 @@ def test_surplus_falls_by_the_tokens_bought_along_any_path(seed):
     integral = (weights * sold).sum() * (points[1] / 3.0)
     change = consumer_surplus(CASE.panel, end) - consumer_surplus(CASE.panel, start)
     assert change == pytest.approx(-integral, rel=1e-7)
+
+
+def test_surplus_is_counted_from_doing_without():
+    """[15] Nothing on offer is worth nothing; one type's surplus has its closed form, whatever doing without is worth."""
+    panel = CASE.panel
+    nothing = replace(panel, fixed=np.full_like(panel.fixed, -np.inf), keep=np.full_like(panel.keep, -np.inf))
+    assert abs(consumer_surplus(nothing, FOUND.prices)) <= 1e-12
+    case = one_type(63, 4)
+    for outside in (-2.0, 0.0, 3.0):
+        other = replace(case.panel, outside=np.full(1, outside), weight=np.full(1, 5.0), pain=np.full(1, 2.0))
+        utility = case.panel.fixed[0] - 1.3 * case.start / 2.0
+        right = 5.0 * 2.0 / 1.3 * np.log1p(np.exp(utility - outside).sum())
+        assert consumer_surplus(other, case.start) == pytest.approx(right, rel=1e-12)
 
 
 # Prices ---------------------------------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ def next_compute(
 
     `diverted` is the leakage times `unlicensed`, the demand beyond what the exporter licenses and the home industry
     makes: an importing government's own restriction does not raise it. `rented` is a level: what clouds abroad rent
-    out while they are open. What is abroad, rented or diverted is of the kinds that H100e count and serves as it trains.
+    out while they are open. What is abroad, rented or diverted serves as it trains: it is of the H100's kind.
     """
     keep = (1.0 - retirement) ** (1.0 / 12.0)
     diverted = leakage * unlicensed

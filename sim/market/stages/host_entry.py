@@ -1,4 +1,4 @@
-"""Stage 5: how many hosts serve an open line and what they take (docs/model.md, section 4.4).
+"""How many hosts serve an open line and what they take (docs/model.md, section 4.4).
 
 Hosts of the same weights stand on a circle (Salop 1979): t is what being one circumference away from the ideal host
 costs per million tokens, Q the tokens hosted in a month, F the fixed cost of a host in a month.
@@ -14,16 +14,16 @@ LEAST_HOSTS = 2
 
 
 def host_markup(transport: float, hosts: Floats | Ints | int) -> Floats:
-    """Return the markup over cost of equally spaced hosts, t / n [USD/Mtok], shape of `hosts`."""
+    """Return the markup over cost of equally spaced hosts, t / n [unit of t], shape of `hosts` (eq. 23)."""
     return transport / np.asarray(hosts, np.float64)
 
 
-def free_entry(transport: float, tokens: Floats, fixed_cost: float) -> Ints:
-    """Return the whole number of hosts at which the next one would lose, at least two, shape of `tokens`.
+def free_entry(transport: Floats | float, tokens: Floats, fixed_cost: float) -> Ints:
+    """Return the whole number of hosts at which the next one would lose, at least two, shape of `tokens` (eq. 85).
 
     Parameters
     ----------
-    transport : float
+    transport : float or array, shape (lines,)
         t [USD/Mtok].
     tokens : array, shape (lines,)
         Q, hosted tokens [Mtok/month].
@@ -34,5 +34,5 @@ def free_entry(transport: float, tokens: Floats, fixed_cost: float) -> Ints:
 
 
 def host_elasticity(price: Floats, transport: float, hosts: Floats | Ints | int) -> Floats:
-    """Return the elasticity of one host's tokens to its own price at equal prices, -p n / t."""
+    """Return the elasticity of one host's tokens to its own price at equal prices, -p n / t (eq. 91)."""
     return -price * hosts / transport

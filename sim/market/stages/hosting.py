@@ -28,11 +28,6 @@ def technical_cost(base_cost: float, active_params: float, size_exponent: float,
     return base_cost * (active_params / REFERENCE_PARAMS) ** size_exponent * index
 
 
-def cost_plus(cost: Numbers, margin: float) -> Numbers:
-    """Return marginal cost plus a margin that is a share of the price (eq. 23)."""
-    return cost / (1.0 - margin)
-
-
 def accelerators_needed(total_params: Floats) -> Floats:
     """Return the accelerators whose memory holds a model's weights, whole ones, shape of `total_params` (eq. 24)."""
     return np.ceil(total_params * BYTES_A_PARAMETER * (1.0 + WORKING_MEMORY) / ACCELERATOR_MEMORY)

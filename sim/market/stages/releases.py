@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,44 @@ SMALLEST_TAIL = 1e-280  # probability; below it the inverse of the Gamma distrib
 
 @dataclass(frozen=True)
 class NewRelease:
-    """One release decided this month: line (row number), capability [ECI points], open weights or not."""
+    """One release decided this month: line (row number), capability [ECI points], open weights or not.
+
+    `opens_at` is the month in which the weights of a closed release are to be published, None for never.
+    """
 
     line: int
     capability: float
     is_open: bool
+    opens_at: int | None = None
+
+
+def unknown_profit(is_open: bool) -> float:
+    """Stand for the profit of open or closed weights where nobody has computed it.
+
+    Raises
+    ------
+    ValueError
+        Always: a rule that asks for the profit must be given it.
+    """
+    raise ValueError(f"the profit of {'open' if is_open else 'closed'} weights is not known here")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a lab looks at when it decides whether a release has open weights.
+
+    `was_open` tells whether the line's last release was open, `follows` whether the lab answers a rival's opening;
+    `behind` is how far the release stands below the best closed offer of others [ECI points], minus infinity where
+    there is none, and `points` the lab's threshold for it; `load` is needed over available serving compute; `profit_if`
+    gives the profit expected with open (True) and with closed weights (False).
+    """
+
+    was_open: bool = False
+    follows: bool = False
+    behind: float = -np.inf
+    points: float = 0.0
+    load: float = 0.0
+    profit_if: Callable[[bool], float] = unknown_profit
 
 
 def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: float, elapsed: float = 0.0) -> float:
@@ -45,9 +79,53 @@ def due_lines(next_month: Floats, month: int, gain: Floats, minimum_step: float)
         return np.flatnonzero((next_month <= month) & (gain >= minimum_step))
 
 
-def opens(rule: str, was_open: bool) -> bool:
-    """Return whether the next release of a line has open weights under the lab's openness rule."""
-    return {"as_line": was_open, "open": True, "closed": False}[rule]
+RULES: dict[str, Callable[[Situation], bool]] = {
+    "as_line": lambda seen: seen.was_open or seen.follows,
+    "open": lambda seen: True,
+    "closed": lambda seen: False,
+    "delayed": lambda seen: False,
+    "open_if_behind": lambda seen: seen.behind >= seen.points,
+    "open_if_short": lambda seen: seen.load > 1.0,
+    "profit_max": lambda seen: seen.profit_if(True) > seen.profit_if(False),
+}
+
+
+def opens(rule: str, seen: Situation) -> bool:
+    """Return whether a release comes out with open weights under the lab's openness rule (eq. 80)."""
+    return RULES[rule](seen)
+
+
+def licence_degree(rule: str, last: float) -> float:
+    """Return the degree of a new open release: the lab's word for all, or that of the line's last one.
+
+    Parameters
+    ----------
+    rule : {'as_line', 'open_source', 'open_weights', 'restricted_weights'}
+        The lab's choice.
+    last : float
+        Degree of the line's last release, 0 for a closed one: a line that opens is of open weights.
+    """
+    return last or DEGREES["open_weights"] if rule == "as_line" else DEGREES[rule]
+
+
+def answers(seed: int, opener: str, lab: str, month: int, chance: float) -> bool:
+    """Return whether a lab will answer a rival's opening of a closed line in a month by one of its own (eq. 81)."""
+    return bool(rng.uniform(rng.stream_key(seed, f"follows:{opener}:{lab}", month), 0) < chance)
+
+
+def perceived(claimed: Floats, inflation: Floats, age: Ints, experience: float) -> Floats:
+    """Return what buyers take releases to be worth [ECI points], shape (releases,) (eq. 83).
+
+    Parameters
+    ----------
+    claimed, inflation : array, shape (releases,)
+        Capability on public tests, and the points by which it is above that in use.
+    age : array, shape (releases,)
+        Months since the release.
+    experience : float
+        Time scale of learning [months].
+    """
+    return claimed + inflation * np.expm1(-age / experience)
 
 
 def still_served(superseded: Ints, month: int, deprecation: float) -> Bools:

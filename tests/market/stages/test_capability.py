@@ -7,6 +7,7 @@ import pytest
 
 from sim.market.stages import capability
 
+
 def test_compute_cut_by_half_costs_a_known_number_of_points():
     found = capability.potential(np.array([140.0]), 7.0, np.array([0.5]), np.zeros(1), np.zeros(1))
     assert found[0] == pytest.approx(140.0 - 7.0 * np.log10(2))

@@ -232,7 +232,9 @@ def test_at_equal_weights_both_uses_have_the_same_stocks():
     same = Serving(STATE.abroad, STATE.legal, STATE.diverted, STATE.domestic, STATE.rented)
     state = replace(STATE, serving=same)
     for _ in range(24):
-        state = next_compute(state, **(FLOWS | {"added_legal_serving": 7.0, "domestic_perf_serving": 0.5, "retirement": 0.2}))
+        state = next_compute(
+            state, **(FLOWS | {"added_legal_serving": 7.0, "domestic_perf_serving": 0.5, "retirement": 0.2})
+        )
     for name in (*compute.STOCKS, "rented", "china"):
         assert getattr(state.serving, name) == getattr(state, name)
 
@@ -245,7 +247,13 @@ def test_the_parts_of_chinas_compute_add_up():
 def test_a_year_of_retirement_takes_the_yearly_share():
     state = STATE
     for _ in range(12):
-        nothing = {"added_abroad": 0.0, "added_legal": 0.0, "added_legal_serving": 0.0, "unlicensed": 0.0, "domestic_units": 0.0}
+        nothing = {
+            "added_abroad": 0.0,
+            "added_legal": 0.0,
+            "added_legal_serving": 0.0,
+            "unlicensed": 0.0,
+            "domestic_units": 0.0,
+        }
         state = next_compute(state, **(FLOWS | nothing | {"retirement": 0.36}))
     for part in compute.STOCKS:
         assert getattr(state, part) == pytest.approx(0.64 * getattr(STATE, part))

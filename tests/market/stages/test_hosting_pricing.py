@@ -20,11 +20,6 @@ def test_technical_cost_is_the_disclosed_one_at_the_reference_size():
     assert np.isnan(hosting.technical_cost(0.11, np.nan, 0.8, 1.0))
 
 
-def test_the_margin_of_cost_plus_is_a_share_of_the_price():
-    price = hosting.cost_plus(np.array([0.6]), 0.25)
-    assert 1 - 0.6 / price[0] == pytest.approx(0.25)
-
-
 def test_a_cluster_is_the_whole_accelerators_whose_memory_holds_the_weights():
     assert hosting.accelerators_needed(np.array([14.0, 66.0, 70.0, 671.0])).tolist() == [1.0, 1.0, 2.0, 11.0]
     assert np.isnan(hosting.accelerators_needed(np.array([np.nan]))[0])

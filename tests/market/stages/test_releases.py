@@ -72,15 +72,63 @@ def test_a_line_is_due_once_its_interval_has_passed_and_the_step_is_worth_it():
         ("open", True, True),
         ("closed", True, False),
         ("closed", False, False),
+        ("delayed", True, False),
     ],
 )
 def test_openness_follows_the_rule_of_the_lab(rule, was_open, is_open):
-    assert releases.opens(rule, was_open) is is_open
+    assert releases.opens(rule, releases.Situation(was_open=was_open)) is is_open
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "below", "at", "above"),
+    [
+        ("open_if_behind", "behind", (4.9, False), (5.0, True), (5.1, True)),
+        ("open_if_short", "load", (0.9, False), (1.0, False), (1.1, True)),
+    ],
+)
+def test_a_lab_opens_what_is_behind_or_what_it_cannot_serve(rule, field, below, at, above):
+    for value, is_open in (below, at, above):
+        assert releases.opens(rule, releases.Situation(points=5.0, **{field: value})) is is_open
+    assert not releases.opens(rule, releases.Situation(was_open=True, points=0.0))  # no rival, no load
+
+
+def test_a_lab_that_answers_a_rival_opens_once_where_it_continues_its_lines():
+    assert releases.opens("as_line", releases.Situation(follows=True))
+    assert not releases.opens("closed", releases.Situation(follows=True))
+
+
+def test_profit_decides_where_it_is_asked_for():
+    for gain in (-1.0, 1.0):
+        seen = releases.Situation(profit_if=lambda is_open, gain=gain: gain * is_open)
+        assert releases.opens("profit_max", seen) is (gain > 0)
+    with pytest.raises(ValueError, match="not known"):
+        releases.opens("profit_max", releases.Situation())
+
+
+def test_answers_come_at_the_stated_chance_and_depend_on_both_labs_and_the_month():
+    found = np.array([releases.answers(SEED, "A", "B", month, 0.3) for month in range(4000)])
+    assert found.mean() == pytest.approx(0.3, abs=0.03)
+    other = np.array([releases.answers(SEED, "B", "A", month, 0.3) for month in range(4000)])
+    assert 0 < (found != other).sum() < 4000
+    assert not releases.answers(SEED, "A", "B", 1, 0.0)
+    assert releases.answers(SEED, "A", "B", 1, 1.0)
+
+
+def test_a_licence_is_the_labs_word_or_that_of_the_last_release():
+    assert [releases.licence_degree("as_line", last) for last in (1.0, 0.5, 0.0)] == [1.0, 0.5, 0.8]
+    assert [releases.licence_degree("restricted_weights", last) for last in (1.0, 0.0)] == [0.5, 0.5]
+
+
+def test_what_buyers_perceive_moves_from_the_claim_to_the_truth():
+    age = np.array([0, 4, 10_000])
+    found = releases.perceived(np.full(3, 150.0), np.full(3, 3.0), age, 4.0)
+    assert found == pytest.approx([150.0, 150.0 - 3.0 * (1 - np.exp(-1.0)), 147.0])
+    assert releases.perceived(np.full(3, 150.0), np.zeros(3), age, 4.0).tolist() == [150.0] * 3
 
 
 def test_an_unknown_openness_rule_is_refused():
     with pytest.raises(KeyError):
-        releases.opens("sometimes", True)
+        releases.opens("sometimes", releases.Situation())
 
 
 def test_a_superseded_release_runs_until_its_deprecation():
