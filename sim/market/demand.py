@@ -169,7 +169,7 @@ class Usage:
 
 
 def usage_month(market: Market, need: Floats, costs: offering.Costs, priced: offering.Prices) -> Usage:
-    """Return what is bought and served at this month's needs; zero for workloads without a model (eqs. 88, 92)."""
+    """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 87)."""
     table, now, labs = market.workloads, market.usage, market.labs
     price, wanted = np.zeros(len(table)), np.zeros(len(table))
     uses = now.release != NONE

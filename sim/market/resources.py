@@ -162,7 +162,7 @@ def bloc_stocks(market: Market) -> Floats:
 
 
 def serving_compute(market: Market) -> Floats:
-    """Return the accelerators of each lab that serve users [H100e], shape (labs,) (eq. 86)."""
+    """Return the accelerators of each lab that serve users [H100e], shape (labs,) (eq. 85)."""
     p, labs = market.parameters, market.labs
     return labs.compute_share * bloc_stocks(market)[labs.bloc] * (1.0 - p["compute.research_share"])
 
