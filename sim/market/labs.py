@@ -167,7 +167,7 @@ class HostMarket(mesa.Agent):
         return (1.0 + host_entry.host_markup(self.transport, hosts)) / kept
 
     def entering(self, cost: Floats, tokens: Floats, years: float) -> Ints:
-        """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 85).
+        """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 84).
 
         Parameters
         ----------
