@@ -80,7 +80,7 @@ def ecosystem_month(market: Market) -> Floats:
     on_open = accounts.totals(
         market.releases.line[release], table.weight[used] * market.releases.is_open[release], len(market.lines.names)
     )
-    total = by_line.sum()
+    total = accounts.in_order(by_line)
     share = 100.0 * on_open / total if total > 0 else on_open
     return ecosystem.next_ecosystem(market.ecosystem, share, decay=market.parameters["ecosystem.decay"])
 
@@ -92,7 +92,7 @@ def vendor_shares(market: Market) -> Floats:
     segment = table.group[used] * len(BLOCS) + table.bloc[used]
     lab = market.releases.lab[market.usage.release[used]]
     count = accounts.totals(segment * labs + lab, table.weight[used], segments * labs).reshape(segments, labs)
-    return count / np.maximum(count.sum(axis=1, keepdims=True), 1e-300)
+    return count / np.maximum(accounts.in_order(count), 1e-300)
 
 
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
@@ -143,7 +143,9 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     by_channel = np.where(own, p["demand.ecosystem_own"], 1.0)
     stock = np.log1p(market.ecosystem)[state.line] * state.is_open
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
+    constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
     appeal = weight[:, None, None] * stock[:, None] * by_channel
+    appeal += constant[:, None, None] * state.is_open[:, None]
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     lost = governments.trust_penalty(market.policy, market.month)

@@ -9,7 +9,7 @@ import numpy as np
 from sim.market import demand, offering, resources, supply, worlds
 from sim.market.adopters import CN, MonthView
 from sim.market.stages import hosting, observation
-from sim.market.stages.accounts import herfindahl, ratio, totals
+from sim.market.stages.accounts import herfindahl, in_order, ratio, totals
 from sim.market.stages.host_entry import host_elasticity, host_markup
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints
 from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
@@ -100,7 +100,7 @@ def _by_lab(market: Market, by_offer: Floats) -> Floats:
 
 
 def _shares(amount: Floats) -> Floats:
-    total = amount.sum()
+    total = in_order(amount)
     return amount / total if total > 0 else np.full_like(amount, np.nan)
 
 

@@ -95,10 +95,18 @@ def violations(accounts: Accounts) -> list[str]:
     return broken
 
 
+def in_order(amount: Floats) -> Floats:
+    """Return the sums over the last axis, which stays with length one, added from first to last.
+
+    NumPy's own order depends on how many there are; here labs or lines without any use at the end change no bit.
+    """
+    return np.add.accumulate(amount, axis=-1)[..., -1:]
+
+
 def herfindahl(shares: Floats) -> float:
     """Return the sum of squared shares, in [0, 1]; NaN where nothing is sold."""
-    total = shares.sum()
-    return float(((shares / total) ** 2).sum()) if total > 0 else float("nan")
+    total = in_order(shares)
+    return float(in_order((shares / total) ** 2)[0]) if total > 0 else float("nan")
 
 
 def ratio(part: float, whole: float) -> float:

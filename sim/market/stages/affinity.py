@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.market.stages.accounts import in_order
 from sim.market.tables import Floats
 
 
@@ -29,4 +30,4 @@ def next_affinity(
     """
     keep = 0.0 if first else 0.5 ** (1.0 / half_life)
     drifted = keep * affinity + sd * np.sqrt(1.0 - keep * keep) * z
-    return drifted - (drifted * share).sum(axis=1, keepdims=True) / share.sum(axis=1, keepdims=True)
+    return drifted - in_order(drifted * share) / in_order(share)

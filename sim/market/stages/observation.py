@@ -12,7 +12,7 @@ from math import fsum
 
 import numpy as np
 
-from sim.market.stages.accounts import ratio
+from sim.market.stages.accounts import in_order, ratio
 from sim.market.stages.capability import months_behind
 from sim.market.tables import HOST, NONE, Bools, Floats, Ints
 from sim.scenario.schema import BLOCS, CLASSES
@@ -141,7 +141,7 @@ def downloads_series(by_lab: Floats, before: Floats, lab_bloc: Ints, labs: tuple
     """Return hub downloads: China's share of those of China and the US over the month, running totals in millions."""
     fresh = by_lab - before
     china, us = fresh[lab_bloc == CN].sum(), fresh[lab_bloc == US].sum()
-    series = {"chinese_download_share_of_two": ratio(china, china + us), "cumulative_downloads:all": by_lab.sum() / 1e6}
+    series = {"chinese_download_share_of_two": ratio(china, china + us), "cumulative_downloads:all": float(in_order(by_lab)[0]) / 1e6}
     for name in ("Alibaba", "Meta"):
         series[f"cumulative_downloads:{name}"] = float(by_lab[labs.index(name)]) / 1e6
     series["cumulative_downloads:CN"] = float(by_lab[lab_bloc == CN].sum()) / 1e6
