@@ -225,9 +225,9 @@ class Market(mesa.Model):
     def _coming_out(self) -> list[supply.Made]:
         """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
         if self.counterfactual == worlds.WITHHELD:
-            return worlds.withheld(self.scripted)
+            return worlds.withheld(self, self.scripted)
         made = [*supply.releases_month(self), *entry.entering(self)]
-        return made if self.counterfactual is None else worlds.withheld(made)
+        return made if self.counterfactual is None else worlds.withheld(self, made)
 
     def _step_twin(self, made: list[supply.Made]) -> None:
         """Simulate the month in the world without open weights."""
