@@ -113,6 +113,9 @@ def check_prices(market, plain):
 
 BAN = {"origin": "CN", "adopters": "all", "group": "enterprises", "scope": "weights", "share": 0.6}
 CASES = {
+    "profit": ("2025-08", 9, {"serving.closed_margin": 0.5}, {"openness": "profit_max", "adoption_value": 0.3}, ()),
+    "late limit": ("2025-08", 12, {}, {"openness": "delayed", "openness_delay": 3}, (event("2026-06", "publishing_restriction", bloc="CN", above=0.0),)),
+
     "everybody chooses in the first month": ("2025-01", 1, {}, {}, ()),
     "history": ("2024-11", 3, {}, {}, ()),
     "the hand-over": ("2025-08", 5, {}, {}, ()),
@@ -133,10 +136,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+
+
+@pytest.mark.parametrize("seed", [1])
 @pytest.mark.parametrize("case", CASES)
 def test_a_month_equals_the_plain_one(case, seed, small_scenario, monkeypatch):
     start, months, parameters, lab_fields, events = CASES[case]
+    lab_fields = {("openness_delay_months" if k == "openness_delay" else k): v for k, v in lab_fields.items()}
     settings = small_scenario.draw(seed)
     settings = changed(
         between(settings, start, "2027-12", workloads=250),
@@ -146,5 +152,4 @@ def test_a_month_equals_the_plain_one(case, seed, small_scenario, monkeypatch):
     )
     found = month_of(settings, months, monkeypatch)
     check(*found)
-    if seed == 1:
-        check_prices(found[0], found[3])
+    check_prices(found[0], found[3])

@@ -8,6 +8,7 @@ prices alone is not solved here: what the product found is held against the prof
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import fields
 from types import SimpleNamespace as Row
@@ -377,7 +378,7 @@ class Plain:
                 r.posted = (3 * r.input_price + r.output_price) / 4
                 r.cost_at_release *= r.posted / before
         record = [max((r.capability for r in self.releases if r.is_open == k), default=math.inf) for k in (False, True)]
-        late = [r for r in self.releases if not r.is_open and r.opens_at <= self.month and self.labs[r.lab].active]
+        late = [r for r in self.releases if not r.is_open and r.opens_at <= self.month and self.may_publish(r)]
         made = self.observed() if self.replaying else [*self.decided(), *self.first_ones()]
         openers = {r.lab for r in late if self.lines[r.line].current_open == NONE}
         for r in made:
@@ -401,6 +402,10 @@ class Plain:
                 if lab is not self.labs[i] and lab.bloc == self.labs[i].bloc and lab.openness == "as_line":
                     key = rng.stream_key(self.seed, f"follows:{self.labs[i].names}:{lab.names}", self.month)
                     lab.follows = lab.follows or float(rng.uniform(key, 0)) < self.p["openness.follow"]
+
+    def may_publish(self, r: Row) -> bool:
+        lab = self.labs[r.lab]
+        return lab.active and r.capability <= self.policy.publish_limit[lab.bloc]
 
     @staticmethod
     def degree(lab: Row, last: float) -> float:
@@ -491,20 +496,39 @@ class Plain:
                 if not capability - last.capability >= p["capability.minimum_step"]:
                     continue
                 may = capability <= self.policy.publish_limit[lab.bloc]
-                is_open = may and self.opens(i, lab, last, capability, follows)
+                is_open = may and self.opens(n, last, capability, follows)
                 follows = follows and last.is_open
                 opens_at = self.month + int(lab.openness_delay) if may and lab.openness == "delayed" else FAR
                 found.append(self.successor(lab, last, capability, is_open, opens_at))
         return found
 
-    def opens(self, i: int, lab: Row, last: Row, capability: float, follows: bool) -> bool:
+    def opens(self, n: int, last: Row, capability: float, follows: bool) -> bool:
+        i, lab = last.lab, self.labs[last.lab]
         if lab.openness == "open_if_behind":
             on_sale = [self.releases[line.current] for line in self.lines if line.current != NONE]
             rivals = [r.capability for r in on_sale if not r.is_open and r.lab != i and self.labs[r.lab].active]
             return max(rivals, default=-math.inf) - capability >= lab.openness_points
         if lab.openness == "open_if_short":
             return lab.load > 1
+        if lab.openness == "profit_max":
+            return self.profit_if(n, capability, is_open=True) > self.profit_if(n, capability, is_open=False)
         return {"as_line": last.is_open or follows, "open": True}.get(lab.openness, False)
+
+    def profit_if(self, n: int, capability: float, *, is_open: bool) -> float:
+        """Return what a lab would earn in a month at posted prices with a release that is open, or closed."""
+        trial = copy.deepcopy(self)
+        line = trial.lines[n]
+        trial.put_on_offer(
+            trial.successor(trial.labs[line.lab], trial.releases[line.current], capability, is_open, FAR)
+        )
+        trial.costs()
+        trial.look_around()
+        trial.panel = trial.price_panel()
+        trial.weigh({id(r): r.posted for r in trial.releases})
+        own = [k for k, other in enumerate(trial.lines) if other.lab == line.lab]
+        return math.fsum(
+            row.weight * math.fsum(row.sums[k][1] for k in own if k in row.sums) / row.total for row in trial.panel
+        )
 
     def successor(self, lab: Row, last: Row, capability: float, is_open: bool, opens_at: int) -> Row:
         p, will_open = self.p, is_open or opens_at < FAR
@@ -604,7 +628,7 @@ class Plain:
         self.free = [
             r
             for r, channel in self.offers
-            if channel == API and self.labs[r.lab].price_rule == "bertrand" and self.discount(r.lab) < 1
+            if channel == API and self.labs[r.lab].price_rule == "bertrand" and not self.discount(r.lab)
         ]
         for i, r in enumerate(self.releases):
             lab, target = self.labs[r.lab], r.posted
@@ -664,34 +688,34 @@ class Plain:
             sold[r] += odd * scale * t
         return total**row.lam, math.fsum(o * e for o, e in zip(odds, earned, strict=True)) * scale, sold
 
+    def weigh(self, price: dict[int, float]) -> None:
+        """Note at every row of the panel what its options weigh and earn at list prices, by identity of the release."""
+        for row in self.panel:
+            row.top = max([*(one.fixed for line in row.lines.values() for one in line), *row.rest])
+            row.sums = {line: self.line_sums(row, line, price) for line in row.lines}
+            weights = [odds for odds, _, _ in row.sums.values()]
+            row.total = math.fsum([*weights, *(math.exp(u - row.top) for u in row.rest)])
+
     def slopes_of_profit(self, price: dict[int, float], free: list[Row]) -> list[float]:
         """Return d profit / d own list price over the tokens sold at it, for each free release, by central differences.
 
         `price` holds the list prices by identity of the release, at which the slopes are taken.
         """
-        for row in self.panel:
-            best = [one.fixed for line in row.lines.values() for one in line]
-            row.top = max([*best, *row.rest])
-            row.rest_odds = math.fsum(math.exp(u - row.top) for u in row.rest)
-            row.sums = {line: self.line_sums(row, line, price) for line in row.lines}
+        self.weigh(price)
         lines_of = {i: [n for n, line in enumerate(self.lines) if line.lab == i] for i in range(len(self.labs))}
         found = []
         for r in free:
-            step, profit, sold = 1e-4 * max(price[id(r)], 1e-3), [], 0.0
-            for row in self.panel:
-                if r.line in row.lines:
-                    everything = row.rest_odds + math.fsum(w for w, _, _ in row.sums.values())
-                    sold += row.weight * row.sums[r.line][2].get(id(r), 0.0) / everything
-            for at in (price[id(r)] + step, price[id(r)] - step):
-                changed, total = price | {id(r): at}, []
-                for row in self.panel:
-                    if r.line not in row.lines:
-                        continue
-                    odds, earned, _ = self.line_sums(row, r.line, changed)
-                    others = math.fsum(s[0] for line, s in row.sums.items() if line != r.line)
-                    also = math.fsum(row.sums[n][1] for n in lines_of[r.lab] if n != r.line and n in row.sums)
-                    total.append(row.weight * (earned + also) / (row.rest_odds + odds + others))
-                profit.append(math.fsum(total))
+            here, step = price[id(r)], 1e-4 * max(price[id(r)], 1e-3)
+            buyers = [row for row in self.panel if r.line in row.lines]
+            sold = math.fsum(row.weight * row.sums[r.line][2].get(id(r), 0.0) / row.total for row in buyers)
+            profit = []
+            for at in (here + step, here - step):
+                moved, parts = price | {id(r): at}, []
+                for row in buyers:
+                    odds, earned, _ = self.line_sums(row, r.line, moved)
+                    earned += math.fsum(row.sums[n][1] for n in lines_of[r.lab] if n != r.line and n in row.sums)
+                    parts.append(row.weight * earned / (row.total - row.sums[r.line][0] + odds))
+                profit.append(math.fsum(parts))
             found.append((profit[0] - profit[1]) / (2 * step) / sold if sold > 0 else 0.0)
         return found
 
