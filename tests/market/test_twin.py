@@ -2,154 +2,297 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from sim.market import adopters, offering
+from sim.market import adopters
 from sim.market.adopters import Adopters
 from sim.market.market import Market
 from sim.months import parse_month
 
-from .twin import API, Plain
+from .twin import Twin
 from .worlds import between, changed, event, for_all_labs
 
 CLOSE = 1e-9
-PANEL_ROWS = 100  # so that a small market has workloads that do not stand for the others
+FLAT = 1e-6  # slope of profit in a lab's own list price, over the tokens sold at it
+PANEL_ROWS = 100  # so that a small market has workloads that do not stand for the others when prices are set
 
 
-def month_of(settings, months, monkeypatch):
-    """Simulate some months and return the market, who looked in the last of them, the prices seen, and its twin."""
+class Case(NamedTuple):
+    """A market, the months in which it is compared, and what must happen in them."""
+
+    months: tuple[str, ...]
+    reaches: tuple[str, ...]
+    seed: int = 0
+    start: str = "2025-09"
+    events: tuple[Any, ...] = ()
+    parameters: dict[str, float] = {}  # noqa: RUF012
+    lab_fields: dict[str, Any] = {}  # noqa: RUF012
+    own_people: bool = False  # the population is that of another seed
+
+
+BAN = {"origin": "CN", "adopters": "all", "group": "enterprises", "scope": "weights", "share": 0.6}
+AGAIN = {"demand.developer.review_hazard": 0.6, "demand.enterprise.review_hazard": 0.3}
+CASES = {
+    "everybody chooses for the first time": Case(("2025-01",), ("arrival", "lab_api", "host"), start="2025-01"),
+    "history with bans and price changes": Case(
+        ("2025-02", "2025-04", "2025-08"),
+        ("review", "at home", "reached by a ban", "keeps an old release"),
+        seed=1,
+        start="2025-01",
+        parameters={"demand.ban.public": 1.0, "demand.ban.regulated": 1.0, "demand.mix.regulated": 1.0},
+    ),
+    "from replay to rule": Case(
+        ("2025-12", "2026-01", "2026-02"),
+        ("release", "review", "self_host"),
+        seed=2,
+        parameters={"openness.follow": 0.5},
+    ),
+    "from replay to rule, with people of another seed": Case(
+        ("2025-12", "2026-01", "2026-12"),
+        ("release", "switched off", "hosts enter"),
+        seed=3,
+        own_people=True,
+        parameters=AGAIN
+        | {"capability.deprecation": 1.0, "serving.host.fixed_cost": 1e4, "capability.regime_hazard": 1.0},
+    ),
+    "bans": Case(
+        ("2026-03", "2026-04", "2026-05"),
+        ("reached by a ban", "review"),
+        seed=4,
+        events=(
+            event("2026-03", "model_ban", **BAN),
+            event("2026-04", "model_ban", **BAN | {"group": "indie", "scope": "hosted", "share": 1.0}),
+            event("2026-05", "model_ban", **BAN | {"share": 0.0}),
+        ),
+    ),
+    "lost trust": Case(
+        ("2026-03", "2026-06"),
+        ("review",),
+        seed=5,
+        events=tuple(
+            event(date, "trust_shock", target=target, size=2.0)
+            for date, target in (("2026-03", "chinese"), ("2026-04", "open"), ("2026-06", "closed"))
+        ),
+        parameters=AGAIN | {"demand.nest_dissimilarity": 1.0, "demand.volume_growth_fade": 0.0},
+    ),
+    "subsidies": Case(
+        ("2026-03", "2026-05"),
+        ("self_host",),
+        seed=6,
+        events=(
+            event("2026-03", "open_subsidy", bloc="CN", share=0.5, compute=3.0),
+            event("2026-05", "open_subsidy", bloc="US", share=0.9),
+        ),
+        parameters=AGAIN,
+    ),
+    "promotions": Case(
+        ("2026-03", "2026-05", "2026-06"),
+        ("review",),
+        seed=7,
+        events=(
+            event("2026-03", "promotion", who="CN", discount=0.4),
+            event("2026-05", "promotion", who="OpenAI", discount=1.0, months=1.0),
+        ),
+        parameters=AGAIN,
+    ),
+    "price rules": Case(
+        ("2026-03", "2026-04", "2026-06"),
+        ("release",),
+        seed=8,
+        events=(
+            event("2026-03", "price_rule", who="CN", rule="penetration"),
+            event("2026-04", "price_rule", who="US", rule="match_open"),
+            *(event("2026-06", "price_rule", who=w, rule=r) for w, r in (("OpenAI", "cost_plus"), ("Google", "hold"))),
+        ),
+        parameters={"pricing.adjustment": 0.3},
+        lab_fields={"adoption_value": 0.2},
+    ),
+    "openness changes": Case(
+        ("2026-03", "2026-06", "2026-09"),
+        ("release", "a line opens", "answers"),
+        seed=9,
+        events=(
+            event("2026-03", "openness_change", who="CN", openness="closed"),
+            event("2026-03", "openness_change", who="OpenAI", openness="open", degree="restricted_weights"),
+        ),
+        parameters={"openness.follow": 0.9, "demand.upgrade_hazard": 0.5},
+    ),
+    "weights that come late, and too late": Case(
+        ("2026-04", "2026-09", "2026-10", "2026-11"),
+        ("late weights", "late weights that stay behind"),
+        seed=10,
+        events=(
+            event("2026-01", "openness_change", who="all", openness="delayed", delay_months=8.0),
+            event("2026-04", "openness_change", who="all", openness="open"),
+        ),
+    ),
+    "late weights that may not come out": Case(
+        ("2026-06", "2026-07"),
+        ("release",),
+        seed=11,
+        events=(event("2026-06", "publishing_restriction", bloc="CN", above=0.0),),
+        lab_fields={"openness": "delayed", "openness_delay_months": 3},
+    ),
+    "open if behind": Case(
+        ("2026-03", "2026-07"),
+        ("release", "a line opens"),
+        seed=12,
+        lab_fields={"openness": "open_if_behind", "openness_points": 3.0},
+    ),
+    "open if short, and full APIs": Case(
+        ("2026-03", "2026-08"),
+        ("release", "overflow", "unmet"),
+        seed=13,
+        parameters={"serving.base_cost": 3.0, "demand.latency_cost": 0.1, "demand.volume_growth.agentic": 9.0},
+        lab_fields={"openness": "open_if_short"},
+    ),
+    "open if it pays": Case(
+        ("2026-03",), ("release",), seed=14, lab_fields={"openness": "profit_max", "adoption_value": 0.3}
+    ),
+    "exit and entry": Case(
+        ("2026-03", "2026-04", "2026-06"),
+        ("switched off", "enters"),
+        seed=15,
+        events=(
+            event("2026-03", "lab_exit", lab="OpenAI"),
+            event("2026-04", "lab_entry", lab="Tencent", points_behind=2.0, price=0.7, weights="open"),
+            event("2026-06", "lab_entry", lab="OpenAI", points_behind=-1.0, price=4.0, weights="closed"),
+        ),
+    ),
+    "compute and the frontier": Case(
+        ("2026-03", "2026-04", "2026-06"),
+        (),
+        seed=16,
+        events=(
+            event("2026-03", "compute_shock", factor=0.3),
+            event("2026-03", "export_control", tier="H200", quota=300_001.0, leakage=0.2),
+            event("2026-03", "domestic_ramp", growth=3.0),
+            event("2026-03", "frontier_shock", factor=1.5, lab="Google", points=5.0),
+            event("2026-04", "cloud_access", open=0.2),
+            event("2026-04", "distillation_crackdown", factor=0.5),
+            event("2026-04", "import_restriction", allowed=0.3),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
+    settings = small_scenario.draw(case.seed)
+    settings = changed(
+        between(settings, case.start, "2026-12", workloads=250),
+        case.parameters,
+        for_all_labs(settings, **case.lab_fields),
+        events=case.events,
+        population_seed=99 if case.own_people else settings.population_seed,
+    )
     monkeypatch.setattr(adopters, "PANEL_ROWS", PANEL_ROWS)
-    market = Market(settings)
-    for _ in range(months - 1):
-        market.step()
-    plain = Plain(market, PANEL_ROWS)
-    looked, priced = {}, []
-    who_looks, prices = Adopters._who_looks, offering.prices
+    looked: dict[int, bool] = {}
+    who_looks = Adopters._who_looks
 
     def keeping_who(self, *args):
         rows, at_home = who_looks(self, *args)
         looked.update(zip(rows.tolist(), at_home.tolist(), strict=True))
         return rows, at_home
 
-    def keeping_prices(*args):
-        priced.append(prices(*args))
-        return priced[-1]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Adopters, "_who_looks", keeping_who)
-        patch.setattr(offering, "prices", keeping_prices)
+    monkeypatch.setattr(Adopters, "_who_looks", keeping_who)
+    market, reached = Market(settings), set()
+    for month in map(parse_month, case.months):
+        while market.month < month:
+            market.step()
+        before, plain = Twin(market, PANEL_ROWS), Twin(market, PANEL_ROWS)
+        looked.clear()
         market.step()
-    market.close()
-    if plain.replaying:
-        plain.run([])
-    else:
         plain.run(market.releases.wanted.tolist())
-    return market, looked, priced, plain
+        check_tables(market, plain, looked)
+        check_prices(market, plain)
+        reached |= kinds(before, plain)
+    market.close()
+    assert set(case.reaches) <= reached
 
 
-def check(market, looked, priced, plain):
+def check_tables(market, plain, looked):
     """Assert that the product and the plain month agree in every table."""
-    agree("policy", plain.policy, vars(market.policy), ("leakage", "allowed", "cloud_open", "world_compute", "frontier"))
-    for name, stock in plain.stock.items():
-        same(f"stock {name}", stock, getattr(market.compute, name))
+    for name in ("leakage", "allowed", "cloud_open", "world_compute", "frontier", "closed_leak", "publish_limit"):
+        same(name, getattr(plain.policy, name), getattr(market.policy, name))
+    for name in plain.stock:
+        same(f"stock {name}", plain.stock[name], getattr(market.compute, name))
         same(f"serving {name}", plain.serving[name], getattr(market.compute.serving, name))
-    same("slope", plain.slope, market.slope)
-    same("revenue", plain.revenue, market.revenue)
-    columns("labs", plain.labs, market.labs)
-    columns("releases", plain.releases, market.releases, but=("names", "wanted", "wedge", "price_over_cost") if market.month == plain.until + 1 else ("names",))
-    columns("lines", plain.lines, market.lines)
-    same("awareness", plain.awareness, market.awareness)
-    same("buzz", plain.buzz, market.buzz)
-    same("affinity", plain.affinity, market.affinity)
     assert plain.looked == looked
+    for name in ("labs", "releases", "lines"):
+        columns(name, getattr(plain, name), getattr(market, name))
     columns("usage", plain.users, market.usage)
-    same("unmet", plain.unmet, market.unmet_tokens)
-    same("ecosystem", plain.ecosystem, market.ecosystem)
-    same("downloads", plain.downloads, market.downloads)
+    for name in ("slope", "revenue", "awareness", "buzz", "affinity", "ecosystem", "downloads"):
+        same(name, getattr(plain, name), getattr(market, name))
     for name, table in plain.books.items():
         same(f"accounts {name}", table, getattr(market.accounts, name))
-    row = plain.month - plain.start
     for name, value in plain.seen().items():
-        same(name, value, market.record.market[name][row])
-    if market.handover is not None:
-        for name in vars(plain.handover):
-            same(f"hand-over {name}", getattr(plain.handover, name), getattr(market.handover, name))
+        same(name, value, market.record.market[name][plain.month - plain.start])
+    if plain.handover is not None:
+        for name, value in vars(plain.handover).items():
+            same(f"hand-over {name}", value, getattr(market.handover, name))
 
 
-def agree(what, mine, theirs, names):
-    for name in names:
-        same(f"{what} {name}", getattr(mine, name), theirs[name])
-
-
-def columns(what, rows, table, but=()):
+def columns(table_name, rows, table):
     for name, column in vars(table).items():
-        if name not in but:
-            same(f"{what} {name}", [getattr(row, name) for row in rows], column)
+        if name != "names":
+            same(f"{table_name} {name}", [getattr(row, name) for row in rows], column)
 
 
 def same(what, mine, theirs):
     mine, theirs = np.array(mine), np.array(theirs)
-    if mine.dtype.kind in "fc" and theirs.dtype.kind in "fc":
-        size = max(1e-12, float(np.nanmax(np.abs(theirs[np.isfinite(theirs)]), initial=0.0)))
-        np.testing.assert_allclose(mine, theirs, rtol=CLOSE, atol=1e-12 * size, err_msg=what)
-    else:
+    if theirs.dtype.kind != "f":
         np.testing.assert_array_equal(mine, theirs, err_msg=what)
+        return
+    size = np.abs(theirs[np.isfinite(theirs)]).max(
+        initial=0.0
+    )  # what is left of a difference counts against the largest
+    np.testing.assert_allclose(mine, theirs, rtol=CLOSE, atol=1e-12 * size, err_msg=what)
 
 
 def check_prices(market, plain):
-    """Assert that no lab gains from moving a list price that the product wants a little, and what posted ones follow."""
-    if plain.replaying and market.handover is None:
+    """Assert that no lab's profit rises with a small change of a list price that the product wants."""
+    if market.handover is None:
         return
-    wanted = market.releases.wanted.tolist()
-    price = {id(r): w if any(r is one for one in plain.free) else r.posted for r, w in zip(plain.releases, wanted, strict=True)}
+    price = {id(r): r.wanted if any(r is one for one in plain.free) else r.posted for r in plain.releases}
     slopes = plain.slopes_of_profit(price, plain.free)
     assert len(slopes) > 0
     for r, slope in zip(plain.free, slopes, strict=True):
-        print(plain.labs[r.lab].names, plain.lines[r.line].names, price[id(r)], plain.discount(r.lab), slope)
+        assert slope < FLAT, (plain.lines[r.line].names, r.wanted, slope)
+        assert slope > -FLAT or r.wanted == 0.0, (plain.lines[r.line].names, r.wanted, slope)
 
 
-BAN = {"origin": "CN", "adopters": "all", "group": "enterprises", "scope": "weights", "share": 0.6}
-CASES = {
-    "profit": ("2025-08", 9, {"serving.closed_margin": 0.5}, {"openness": "profit_max", "adoption_value": 0.3}, ()),
-    "late limit": ("2025-08", 12, {}, {"openness": "delayed", "openness_delay": 3}, (event("2026-06", "publishing_restriction", bloc="CN", above=0.0),)),
-
-    "everybody chooses in the first month": ("2025-01", 1, {}, {}, ()),
-    "history": ("2024-11", 3, {}, {}, ()),
-    "the hand-over": ("2025-08", 5, {}, {}, ()),
-    "first month of the rules": ("2025-08", 6, {}, {}, ()),
-    "later": ("2025-08", 14, {}, {}, ()),
-    "ban": ("2025-08", 9, {}, {}, (event("2026-04", "model_ban", **BAN), event("2026-03", "model_ban", **BAN | {"scope": "hosted", "group": "indie", "share": 1.0}))),
-    "trust": ("2025-08", 9, {}, {}, tuple(event("2026-03", "trust_shock", target=t, size=2.0) for t in ("chinese", "open", "closed"))),
-    "subsidy": ("2025-08", 9, {}, {}, (event("2026-03", "open_subsidy", bloc="CN", share=0.5, compute=3.0), event("2026-04", "open_subsidy", bloc="US", share=0.3))),
-    "promotion": ("2025-08", 9, {}, {}, (event("2026-03", "promotion", who="CN", discount=0.4), event("2026-04", "promotion", who="OpenAI", discount=1.0, months=1.0))),
-    "cost_plus": ("2025-08", 9, {}, {}, (event("2026-03", "price_rule", who="CN", rule="penetration"), event("2026-04", "price_rule", who="US", rule="match_open"), event("2026-04", "price_rule", who="OpenAI", rule="cost_plus"), event("2026-04", "price_rule", who="Google", rule="hold"))),
-    "closed": ("2025-08", 12, {}, {}, (event("2026-03", "openness_change", who="CN", openness="closed"), event("2026-03", "openness_change", who="US", openness="open", degree="restricted_weights"))),
-    "delayed": ("2025-08", 14, {}, {}, (event("2026-01", "openness_change", who="all", openness="delayed", delay_months=5.0), event("2026-04", "openness_change", who="all", openness="open"))),
-    "behind": ("2025-08", 12, {}, {"openness": "open_if_behind", "openness_points": 3.0}, ()),
-    "short": ("2025-08", 12, {"openness.follow": 0.8, "demand.latency_cost": 2.0}, {"openness": "open_if_short"}, ()),
-    "exit": ("2025-08", 9, {}, {}, (event("2026-03", "lab_exit", lab="OpenAI"), event("2026-04", "lab_exit", lab="DeepSeek"), event("2026-04", "lab_entry", lab="Tencent", points_behind=2.0, price=0.7, weights="open"))),
-    "values": ("2025-08", 9, {}, {"adoption_value": 0.2}, ()),
-    "compute": ("2025-08", 9, {}, {}, (event("2026-03", "compute_shock", factor=0.3), event("2026-03", "export_control", tier="H200", quota=300000.0, leakage=0.2), event("2026-03", "domestic_ramp", growth=3.0), event("2026-03", "frontier_shock", factor=1.5, lab="Google", points=5.0), event("2026-03", "cloud_access", open=0.2), event("2026-04", "distillation_crackdown", factor=0.5), event("2026-04", "import_restriction", allowed=0.3), event("2026-04", "publishing_restriction", bloc="CN", above=0.0))),
-}
-
-
-
-
-@pytest.mark.parametrize("seed", [1])
-@pytest.mark.parametrize("case", CASES)
-def test_a_month_equals_the_plain_one(case, seed, small_scenario, monkeypatch):
-    start, months, parameters, lab_fields, events = CASES[case]
-    lab_fields = {("openness_delay_months" if k == "openness_delay" else k): v for k, v in lab_fields.items()}
-    settings = small_scenario.draw(seed)
-    settings = changed(
-        between(settings, start, "2027-12", workloads=250),
-        parameters,
-        for_all_labs(settings, **lab_fields),
-        events=events,
-    )
-    found = month_of(settings, months, monkeypatch)
-    check(*found)
-    check_prices(found[0], found[3])
+def kinds(before, plain):
+    """Return what has happened in the month, in words."""
+    happened = {("lab_api", "host", "self_host", "on_device")[w.channel] for w in plain.users if w.release >= 0}
+    for i, at_home in plain.looked.items():
+        old, new = before.users[i], plain.users[i]
+        happened.add("arrival" if new.arrival == plain.month else "at home" if at_home else "review")
+        if old.release >= 0:
+            r = plain.releases[old.release]
+            happened |= {"switched off"} if not plain.runs(r, old.channel) else set()
+            happened |= {"reached by a ban"} if plain.barred(i, r, old.channel) else set()
+            stays = (old.release, old.channel) == (new.release, new.channel) and not plain.on_offer(r, old.channel)
+            happened |= {"keeps an old release"} if stays else set()
+    count = len(before.releases)
+    happened |= {"release"} if len(plain.releases) > count else set()
+    happened |= {"enters"} if plain.entries else set()
+    happened |= {"overflow"} if any(w.spilled > 0 for w in plain.users) else set()
+    happened |= {"unmet"} if plain.unmet > 0 else set()
+    happened |= {"hosts enter"} if any(line.hosts > 2 for line in plain.lines) else set()
+    happened |= {"answers"} if any(lab.follows for lab in plain.labs) else set()
+    for new, r in enumerate(plain.releases):
+        line = plain.lines[r.line]
+        late = new < count and r.is_open and not before.releases[new].is_open
+        happened |= {"late weights"} if late else set()
+        happened |= {"late weights that stay behind"} if late and line.current_open != new else set()
+        last = before.lines[r.line].current
+        happened |= (
+            {"a line opens"}
+            if new >= count and r.is_open and last >= 0 and not before.releases[last].is_open
+            else set()
+        )
+    return happened
