@@ -120,7 +120,7 @@ class Lab(Actor):
                 load=float(self.load),
             )
             follows = follows and seen.was_open  # one line that was closed is the answer
-            may = self._may_publish(capability)
+            may = self.may_publish(capability)
             later = self.model.month + int(self.openness_delay) if self.openness == "delayed" and may else None
             made.append(releases.NewRelease(line, capability, may and releases.opens(self.openness, seen), later))
         return made
@@ -135,7 +135,8 @@ class Lab(Actor):
         rivals = on[~table.is_open[on] & (table.lab[on] != self.row) & self.model.labs.active[table.lab[on]]]
         return float(table.capability[rivals].max(initial=-np.inf))
 
-    def _may_publish(self, capability: float) -> bool:
+    def may_publish(self, capability: float) -> bool:
+        """Return whether the lab may now publish weights of a capability [ECI points] (eq. 104)."""
         return may_publish(self.model.policy, int(self.model.labs.bloc[self.row]), capability)
 
     def _was_open(self, line: int) -> bool:

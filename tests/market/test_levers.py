@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.market import governments
+from sim.market import governments, offering
 from sim.market.governments import EXPORTER, IMPORTER, LABS, WORLD, Policy, apply_event, owner_of
+from sim.market.tables import HOST, LAB_API
 from sim.months import format_month, parse_month
 from sim.scenario.levers import LEVERS
 
@@ -67,12 +68,6 @@ CASES = {
     ("lab_entry", "price"): (ENTRY, ENTRY | {"price": 1.0}),
     ("lab_entry", "weights"): (ENTRY, ENTRY | {"weights": "closed"}),
 }
-WAITS = "waits for the merge: what carries it is built by others"
-WAITING = {
-    ("openness_change", "degree"),
-    ("openness_change", "points"),
-    ("openness_change", "delay_months"),
-}
 CHINESE_COMPUTE = {
     ("export_control", "quota"): ("compute_cn_legal", -1, 0),
     ("export_control", "leakage"): ("compute_cn_diverted", +1, 0),
@@ -99,8 +94,6 @@ def ordered(world, *orders):
 
 @pytest.mark.parametrize(("lever", "field"), CASES)
 def test_a_field_of_a_lever_acts_and_not_before_its_month(world, plain, lever, field):
-    if (lever, field) in WAITING:
-        pytest.skip(WAITS)
     fields, other = CASES[lever, field]
     found = outcomes(ordered(world, (lever, fields)))
     assert differing(plain, found, before=parse_month(WHEN)) == []
@@ -415,6 +408,18 @@ def test_a_grant_multiplies_research_compute(small_market):
     assert governments.research_grants(policy_of(), labs, lines, releases).tolist() == [1.0] * len(labs.names)
 
 
+def test_late_weights_wait_while_a_restriction_holds(often):
+    late = event("2026-01", "openness_change", who="DeepSeek", openness="delayed", delay_months=1.0)
+    stop = event("2026-02", "publishing_restriction", bloc="CN")
+    lift = event("2026-08", "publishing_restriction", bloc="CN", above=1000.0)
+    until_lifted = parse_month("2026-08") - often.start
+    for events, months, some in (((late,), until_lifted, True), ((late, stop), until_lifted, False)):
+        _, is_open, _ = released(simulated(changed(often, events=events), months), "DeepSeek", "2026-01")
+        assert is_open.any() == some
+    _, is_open, _ = released(simulated(changed(often, events=(late, stop, lift))), "DeepSeek", "2026-08")
+    assert is_open.any()
+
+
 def test_a_limit_lets_through_what_does_not_exceed_it():
     policy = after(policy_of(), "publishing_restriction", bloc="CN", above=140.0)
     assert governments.may_publish(policy, CN, 140.0)
@@ -524,7 +529,11 @@ def test_a_lab_that_stops_releases_no_more_and_its_weights_stay(often):
     assert len(released(market, "Alibaba", WHEN)[0]) == 0
     lines = market.lines.lab == row
     assert (market.lines.next_month[lines] == np.inf).all()
-    assert (market.lines.current_open[lines] >= 0).any()
+    weights = market.lines.current_open[lines]
+    on = offering.offered(market)
+    assert on[weights[weights >= 0], HOST].all()
+    assert not on[market.releases.lab == row, LAB_API].any()
+    assert not (market.usage.channel[market.releases.lab[market.usage.release] == row] == LAB_API).any()
 
 
 @pytest.mark.parametrize("weights", ["open", "closed"])
