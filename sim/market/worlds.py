@@ -39,7 +39,8 @@ def close(market: Market, world: str) -> None:
 
 def withheld(made: list[Made]) -> list[Made]:
     """Return releases as they come out where no weights are published."""
-    return [Made(one.name, one.columns | {"is_open": False, "on_device": False, "degree": 0.0}, one.retires) for one in made]
+    closed = {"is_open": False, "on_device": False, "degree": 0.0, "opens_at": ReleaseTable.FAR}
+    return [Made(one.name, one.columns | closed, one.retires) for one in made]
 
 
 def pricing_pressure(market: Market, twin: Market) -> float:

@@ -7,7 +7,9 @@ import pytest
 
 from sim.market import governments, offering
 from sim.market.governments import EXPORTER, IMPORTER, LABS, WORLD, Policy, apply_event, owner_of
+from sim.market.market import Market
 from sim.market.tables import HOST, LAB_API
+from sim.market.worlds import WORLDS
 from sim.months import format_month, parse_month
 from sim.scenario.levers import LEVERS
 
@@ -418,6 +420,21 @@ def test_late_weights_wait_while_a_restriction_holds(often):
         assert is_open.any() == some
     _, is_open, _ = released(simulated(changed(often, events=(late, stop, lift))), "DeepSeek", "2026-08")
     assert is_open.any()
+
+
+@pytest.mark.parametrize("world_name", WORLDS)
+def test_a_twin_without_open_weights_has_the_labs_that_enter_and_opens_nothing_late(often, world_name):
+    acts = (
+        event("2026-01", "openness_change", who="CN", openness="delayed", delay_months=1.0),
+        event(WHEN, "lab_entry", **ENTRY),
+    )
+    market = Market(changed(often, events=acts), twin=world_name)
+    market.run()
+    market.close()
+    assert market.violations == []
+    assert released(market, "DeepSeek", "2026-01")[1].any()
+    assert not market.twin.releases.is_open.any()
+    assert len(released(market.twin, "Tencent", "2026-01")[0]) > 0
 
 
 def test_a_limit_lets_through_what_does_not_exceed_it():
