@@ -27,7 +27,7 @@ _OPENNESS_COLUMNS = {
 
 
 def columns_set(lever: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of the lab table that an event sets for a lab it concerns, with their values."""
+    """Return the columns of the lab table that an event sets for a lab it concerns, with their values (eq. 107)."""
     if lever == "price_rule":
         return {"price_rule": values["rule"]}
     if lever == "openness_change":
