@@ -47,7 +47,7 @@ def run_cost(workloads: int, rounds: int) -> tuple[float, float]:
     """Return seconds and peak memory [MB] of one baseline run, imports included."""
     code = (
         "from sim.scenario.load import load_scenario\nfrom sim.experiment.run import simulate\n"
-        f"simulate(load_scenario('baseline').replace(workloads={workloads}, runs=1), 0)"
+        f"simulate(load_scenario('baseline').replace(workloads={workloads}, runs=1), None, 0)"
     )
     found = [python(code) for _ in range(rounds)]
     return statistics.median(f[0] for f in found), max(f[1] for f in found)

@@ -143,7 +143,9 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     by_channel = np.where(own, p["demand.ecosystem_own"], 1.0)
     stock = np.log1p(market.ecosystem)[state.line] * state.is_open
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
+    constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
     appeal = weight[:, None, None] * stock[:, None] * by_channel
+    appeal += constant[:, None, None] * state.is_open[:, None]
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     lost = governments.trust_penalty(market.policy, market.month)
@@ -252,10 +254,10 @@ class Usage:
     unmet: float
 
 
-def usage_month(market: Market, costs: offering.Costs, priced: offering.Prices) -> Usage:
-    """Return what is bought and served this month; zero for workloads without a model (eqs. 88, 92)."""
+def usage_month(market: Market, need: Floats, costs: offering.Costs, priced: offering.Prices) -> Usage:
+    """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 87)."""
     table, now, labs = market.workloads, market.usage, market.labs
-    price, wanted, need = np.zeros(len(table)), np.zeros(len(table)), needs(market)
+    price, wanted = np.zeros(len(table)), np.zeros(len(table))
     uses = now.release != NONE
     release, kind = now.release[uses], table.kind[uses]
     price[uses] = paid_price(priced.by_class, priced.cluster, now.channel[uses], kind, release, need[uses])
@@ -348,7 +350,7 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
     def offered(amount: Floats, by_hosts: Floats | None = None) -> Floats:
         """Return an amount by offer, the part served by hosts in place of the lab taken over to them."""
         found = accounts.by_offer(now.release, now.channel, amount, rows, channels)
-        if by_hosts is not None:
+        if by_hosts is not None and now.spilled.any():
             found[:, HOST] += accounts.by_offer(now.release, now.channel, by_hosts, rows, channels)[:, LAB_API]
         return found
 

@@ -8,8 +8,8 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import demand, entry, observe, offering, price_setting, resources, setup, supply, worlds
-from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises
+from sim.market import demand, entry, observe, offering, opening, price_setting, resources, setup, supply, worlds
+from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.population import developer_rows, draw_workloads
@@ -70,7 +70,6 @@ class Market(mesa.Model):
         self.compute_log: list[np.ndarray] = []
         self.revenue = float("nan")  # of all labs, averaged
         self.slope = p["capability.frontier_slope"]
-        self.ecosystem = np.zeros(len(self.lines.lab))
         self.open_spillover = True  # False: open releases teach others nothing, for a counterfactual
         self.handover: supply.HandOver | None = None
         self.counterfactual: str | None = None  # set in a twin: what is withheld there
@@ -168,7 +167,7 @@ class Market(mesa.Model):
         view = demand.month_view(self, offers, prices, leaps)
         self._apply_choices([group.choose(self.workloads, self.usage, view) for group in self.adopters])
         # 9. usage
-        self._apply_usage(demand.usage_month(self, costs, prices))
+        self._apply_usage(demand.usage_month(self, view.need, costs, prices))
         # 10. ecosystem, downloads
         self.ecosystem = demand.ecosystem_month(self)
         self.downloads_before = observe.downloads_by_lab(self)
@@ -179,9 +178,7 @@ class Market(mesa.Model):
         self.lines.hosts = offering.hosts_month(self, costs)
         # 12. observation
         self._step_twin(made)
-        if self.counterfactual is None:
-            self.memory.push(self.month, *observe.in_use(self))
-            observe.record_month(self, view, costs, prices)
+        self._observe(view, costs, prices)
         self._end_month()
 
     def run(self) -> Record:
@@ -228,9 +225,9 @@ class Market(mesa.Model):
     def _coming_out(self) -> list[supply.Made]:
         """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
         if self.counterfactual == worlds.WITHHELD:
-            return worlds.withheld(self.scripted)
+            return worlds.withheld(self, self.scripted)
         made = [*supply.releases_month(self), *entry.entering(self)]
-        return made if self.counterfactual is None else worlds.withheld(made)
+        return made if self.counterfactual is None else worlds.withheld(self, made)
 
     def _step_twin(self, made: list[supply.Made]) -> None:
         """Simulate the month in the world without open weights."""
@@ -262,6 +259,10 @@ class Market(mesa.Model):
             leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[kind])
         self.labs.follows = supply.following(self, opened)
         return leaps
+
+    def profit_if(self, lab: int, line: int, capability: float, is_open: bool) -> float:
+        """Return what a lab would earn in the month if a release came out open or closed; see `sim.market.opening`."""
+        return opening.profit_if(self, lab, line, capability, is_open)
 
     def put_on_offer(self, new: supply.Made) -> int:
         """Append a release, make it its line's current one, end the lines it retires; return its row."""
@@ -311,6 +312,12 @@ class Market(mesa.Model):
             diversion_cap=self.policy.leakage * coming.unlicensed,
         )
         self.violations += [f"{format_month(month)}: {v}" for v in broken]
+
+    def _observe(self, view: MonthView, costs: offering.Costs, prices: offering.Prices) -> None:
+        """Write the month into the record; nobody looks at a counterfactual."""
+        if self.counterfactual is None:
+            self.memory.push(self.month, *observe.in_use(self))
+            observe.record_month(self, view, costs, prices)
 
     def _check_accounts(self) -> None:
         self.violations += [f"{format_month(self.month)}: {v}" for v in accounts_stage.violations(self.accounts)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.market import demand, offering
+from sim.market import demand, governments, offering
 from sim.market.adopters import Adopters, MonthView
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
@@ -71,20 +71,25 @@ def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
     offers = offering.offers(market, priced)
     view = demand.month_view(market, offers, priced, np.zeros(len(market.labs.names)))
     api = offers.channel == LAB_API
+    charged = 1.0 - governments.discounts(market.policy, market.month, market.labs)[offers.lab]
+    loading = np.where(api, priced.mix[:, offers.release] * charged, 0.0)
     listed = np.where(api, market.releases.posted[offers.release], 0.0)
-    panel = demand_panel(market, offers, view, listed)
+    panel = demand_panel(market, offers, view, loading)
     return PriceProblem(offers, panel, listed, priced.host_list[offers.release])
 
 
-def demand_panel(market: Market, offers: OfferTable, view: MonthView, listed: Floats) -> DemandPanel:
-    """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 112)."""
-    parts = [_family_panel(market, group, offers, view, listed) for group in market.adopters]
+def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: Floats) -> DemandPanel:
+    """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 112).
+
+    `loading` is what a class pays over the list price, shape (classes, offers), zero for offers without one.
+    """
+    parts = [_family_panel(market, group, offers, view, loading) for group in market.adopters]
     columns = [np.concatenate(column) for column in zip(*(part for part in parts if part is not None), strict=True)]
     return DemandPanel(*columns, nest=offers.line, dissimilarity=view.rules[0].dissimilarity)
 
 
 def _family_panel(
-    market: Market, group: Adopters, offers: OfferTable, view: MonthView, listed: Floats
+    market: Market, group: Adopters, offers: OfferTable, view: MonthView, loading: Floats
 ) -> tuple[Floats, ...] | None:
     rows = group.panel_rows(market.workloads, market.month)
     if len(rows) == 0:
@@ -94,8 +99,7 @@ def _family_panel(
     weight = table.weight[rows] * (table.weight[group.rows][present].sum() / table.weight[rows].sum())
     who = group.choosers(rows, np.zeros(len(rows), bool), table, market.usage, view)
     rules = view.rules[group.number]
-    price = choice.offer_prices(who, offers)
-    loading = np.divide(price, listed, out=np.zeros_like(price), where=listed > 0.0)
+    own_loading = loading[who.kind]
     return (
         weight,
         choice.offer_worth(who, offers, rules),
@@ -104,8 +108,8 @@ def _family_panel(
         who.price_sensitivity,
         who.need,
         who.pain,
-        loading,
-        np.where(listed > 0.0, 0.0, price),
+        own_loading,
+        np.where(own_loading > 0.0, 0.0, choice.offer_prices(who, offers)),
     )
 
 

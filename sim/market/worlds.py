@@ -34,13 +34,24 @@ def close(market: Market, world: str) -> None:
             lines.next_month[line] = np.inf
     releases.is_open[:] = False
     releases.degree[:] = 0.0
+    releases.opens_at[:] = ReleaseTable.FAR
     lines.current_open[:] = NONE
 
 
-def withheld(made: list[Made]) -> list[Made]:
-    """Return releases as they come out where no weights are published."""
-    closed = {"is_open": False, "on_device": False, "degree": 0.0, "opens_at": ReleaseTable.FAR}
-    return [Made(one.name, one.columns | closed, one.retires) for one in made]
+def withheld(market: Market, made: list[Made]) -> list[Made]:
+    """Return releases as they come out where no weights are published, now or later.
+
+    What a release takes over from the prices of its predecessor is taken from those of this world.
+    """
+    secret = {"is_open": False, "on_device": False, "degree": 0.0, "opens_at": ReleaseTable.FAR}
+    return [Made(one.name, one.columns | secret | _prices_before(market, one), one.retires) for one in made]
+
+
+def _prices_before(market: Market, made: Made) -> dict[str, float]:
+    before = market.lines.current[made.columns["line"]]
+    if before == NONE:
+        return {}
+    return {name: float(getattr(market.releases, name)[before]) for name in ("posted", "wanted")}
 
 
 def pricing_pressure(market: Market, twin: Market) -> float:

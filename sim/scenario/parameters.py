@@ -1,7 +1,7 @@
 """The parameters of the model: one entry each, grouped as the stages of the month use them.
 
 A default with `source` rests on a figure of `sim/evidence`; one with `assumption` is a judgement with its reason.
-Nothing here is fitted to the panels in this version.
+Four are set by hand to the level of the base year (two volumes, two constants for open models); nothing else is fitted.
 """
 
 from __future__ import annotations
@@ -611,8 +611,8 @@ SERVING = (
         "share",
         0,
         0.99,
-        {"triangular": [0.3, 0.5, 0.7]},
-        "gross margin 33 % (OpenAI), 40 % (Anthropic) in 2025, compute margin up to 70 %",
+        {"triangular": [0.15, 0.35, 0.55]},
+        "gross margin 33 % (OpenAI), 40 % (Anthropic) in 2025; margins rise as a release ages",
     ),
     _assumed(
         "serving.self_host.utilisation",
@@ -659,8 +659,8 @@ DEMAND = (
     _assumed("demand.bloc.ROW", "Rest of the world's part of all workloads", "parts", 0, 1, 0.20, "no census exists"),
     *_by_class("demand.developer.class_mix", "Part of developers' workloads", "parts", 0, 1, (0.45, 0.15, 0.30, 0.09, 0.01), "router category shares as orientation"),
     *_by_class("demand.enterprise.class_mix", "Part of enterprises' workloads", "parts", 0, 1, (0.25, 0.44, 0.20, 0.09, 0.02), "no census exists"),
-    _assumed("demand.developer.volume", "Median need of a developer's workload in January 2025", "Mtok/month", 0.001, 1e6, 5, "with the spread below gives the volume of the market"),
-    _assumed("demand.enterprise.volume", "Median need of an enterprise workload in January 2025", "Mtok/month", 0.001, 1e6, 15, "with the spread below gives the volume of the market"),
+    _sourced("demand.developer.volume", "Median need of a developer's workload in January 2025", "Mtok/month", 0.001, 1e6, 10, "router tokens a week: 6.2 trillion in December 2025 (OpenRouter and a16z)"),
+    _sourced("demand.enterprise.volume", "Median need of an enterprise workload in January 2025", "Mtok/month", 0.001, 1e6, 22, "API spend of enterprises: 8.4 billion USD a year in mid 2025 (Menlo Ventures)"),
     _assumed("demand.volume_sd", "Standard deviation of log volume: how heavy the tail is", "1", 0, 4, 2.0, "volumes are heavy-tailed, log sd near 2"),
     *_by_class("demand.volume_factor", "Volume relative to the median", "factor", 0.001, 1000, (0.5, 1.0, 2.0, 4.0, 2.0), "agents and code read long contexts; robots stream what they see"),
     *_by_class("demand.volume_growth", "Growth of a workload's need", "factor/year", 0.1, 20, (1.4, 1.5, 2.5, 3.5, 2.5),
@@ -676,11 +676,11 @@ DEMAND = (
     _assumed("demand.success_width", "Points over which success rises from 27 to 73 %, halved", "ECI points", 0.1, 50, 4, "about the error of the index"),
     _assumed("demand.value", "Utility of work that always succeeds", "utils", 0, 100, {"triangular": [9, 12, 15]}, "sets the price of capability; to be calibrated"),
     _assumed("demand.value_sd", "Spread of that utility between workloads", "utils", 0, 50, 1.5, "a fifth of the mean"),
-    _assumed("demand.developer.price_sensitivity", "Weight of the bill in developers' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.6, 2.0, 2.6]}, "with the pain below, static prices at the costs that gross margins imply are near the list prices of December 2025 (docs/model.md, 4.6)"),
-    _assumed("demand.enterprise.price_sensitivity", "Weight of the bill in enterprises' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.4, 1.9, 2.5]}, "as for developers; price is rarely named first in surveys"),
+    _assumed("demand.developer.price_sensitivity", "Weight of the bill in developers' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.3, 1.7, 2.2]}, "with the pain below, prices that no lab wants to change are 2 to 4 times list prices of December 2025 at the costs that gross margins imply; much lower values make that ratio 15 and more (docs/model.md, 4.6)"),
+    _assumed("demand.enterprise.price_sensitivity", "Weight of the bill in enterprises' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.1, 1.5, 2.0]}, "as for developers; price is rarely named first in surveys"),
     _assumed("demand.price_sensitivity_sd", "Log spread of alpha between workloads", "1", 0, 3, 0.4, "moderate heterogeneity"),
-    _assumed("demand.developer.pain", "Monthly bill at which a developer's workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e6, 3, "so that large bills decide, see price sensitivity"),
-    _assumed("demand.enterprise.pain", "Monthly bill at which an enterprise workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e7, 10, "so that large bills decide, see price sensitivity"),
+    _assumed("demand.developer.pain", "Monthly bill at which a developer's workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e6, 10, "see price sensitivity; a small subscription"),
+    _assumed("demand.enterprise.pain", "Monthly bill at which an enterprise workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e7, 50, "see price sensitivity; some seats of a subscription"),
     _assumed("demand.pain_exponent", "Growth of that bill with volume: 0 the bill decides, 1 the price decides (gamma)", "1", 0, 1, {"uniform": [0.5, 0.8]}, "unknown; lower values make list prices far below what a static rule asks"),
     _assumed("demand.developer.without_ai_cost", "Cost of the same work without a model, developers", "USD/Mtok-equivalent", 0, 1e5, 20, "own time at the margin"),
     _assumed("demand.enterprise.without_ai_cost", "Cost of the same work without a model, enterprises", "USD/Mtok-equivalent", 0, 1e5, 60, "clerical labour at the margin"),
@@ -721,6 +721,8 @@ DEMAND = (
     _sourced("demand.upgrade_hazard_leap", "The same in the month of a leap", "1/month", 0, 1, 0.45, "45 % of Anthropic users on Claude 4 Sonnet within a month"),
     _assumed("demand.leap_points", "Gain over the line's last release that counts as a full leap", "ECI points", 0.1, 30, 4, "twice the usual step of 2.3 points between records"),
     _assumed("demand.review_bump", "Rise of the review hazard in the month of a full leap elsewhere, relative", "factor", 0, 20, 1.0, "reviews follow the news"),
+    _sourced("demand.developer.open_constant", "What developers like about open models beyond price, capability and control (alternative-specific constant)", "utils", -10, 10, {"uniform": [-1.3, -0.3]}, "open share of router tokens: 27 % in the year to November 2025 (OpenRouter and a16z); constants are set to base-year shares (Train 2009, 2.8)"),
+    _sourced("demand.enterprise.open_constant", "The same for enterprises", "utils", -10, 10, {"uniform": [-1.0, 0.0]}, "open share of enterprise workloads: 11 % in late 2025 (Menlo Ventures)"),
     _assumed("demand.affinity_sd", "Long-run spread of what a family of adopters likes about a lab beyond price and capability", "utils", 0, 5, {"uniform": [0.1, 0.6]}, "leaders rotate among open models (none above a quarter of their tokens late in 2025); size unknown, 0 switches the drift off"),
     _assumed("demand.affinity_half_life", "Months after which half of such a liking is left", "months", 0.5, 120, {"uniform": [6, 18]}, "fashions of a product generation or two"),
     _assumed("demand.developer.ecosystem_weight", "Worth of tools and derivatives around an open line, developers, for each e-fold", "utils", 0, 5, {"triangular": [0.0, 0.1, 0.2]}, "a few tenths of a util for the largest families; no measurement"),
@@ -742,7 +744,7 @@ AWARENESS = (
 
 PRICING = (
     _assumed("pricing.adjustment", "Part of the way to the price a lab wants that a list price between releases goes in a month", "1/month", 0, 1, {"uniform": [0.0, 0.2]}, "list prices of a release rarely change before its successor (releases.csv)"),
-    _assumed("pricing.wedge_half_life", "Months in which half of the difference (in logs) between list prices of the hand-over and those no lab wants to change fades", "months", 0.5, 1200, {"uniform": [6, 36]}, "prices below what a static rule asks buy customers of a growing market; the motive fades as it matures"),
+    _assumed("pricing.wedge_half_life", "Months in which half of the difference (in logs) between list prices of the hand-over and those no lab wants to change fades", "months", 0.5, 1200, {"uniform": [12, 60]}, "prices below what a static rule asks buy customers of a growing market; the motive fades as it matures"),
     _assumed("pricing.match_points", "Points by which an open model may be behind and still be matched in price", "ECI points", 0, 50, 3, "error of the index of about 3"),
 )  # fmt: skip
 

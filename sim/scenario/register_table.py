@@ -93,8 +93,9 @@ def _opening(of: Register) -> str:
             "",
             f"- {len(of.parameters)} parameters, {len(of.lab_fields)} fields of each of {len(of.labs)} labs, "
             f"{len(of.levers)} levers for dated events.",
-            f"- {sourced} defaults rest on a source, {len(specs) - sourced} are assumptions with a reason. None is "
-            "fitted to the observed series in this version.",
+            f"- {sourced} defaults rest on a source, {len(specs) - sourced} are assumptions with a reason. "
+            "Four were set by hand so that the base year comes out right (two volumes, two constants for open "
+            "models); nothing else is fitted to the observed series in this version.",
             "- A default in braces is a distribution: each run draws from it, and every draw is kept in the bounds.",
             "  `triangular: [low, mode, high]`, `uniform: [low, high]`, `normal: [mean, sd]`,",
             "  `lognormal: [median, sigma]`; `pert`, `choice` and `empirical` may be written too.",

@@ -8,7 +8,7 @@ import pytest
 from sim.market import demand, observe, offering
 from sim.market.market import Market
 from sim.market.tables import NONE
-from sim.scenario.schema import BLOCS
+from sim.scenario.schema import BLOCS, CLASSES
 
 from .worlds import between, changed, for_all_labs, simulated
 
@@ -42,9 +42,13 @@ def test_a_free_list_price_costs_its_lab_the_marginal_cost(world):
 def test_a_line_without_input_price_keeps_the_list_blend(world):
     market = stepped(world, 1)
     market.releases.input_price[0], market.releases.output_price[0] = 0.0, 4.0
+    market.releases.posted[0] = market.releases.list_price[0]
     found = offering.prices(market, offering.serving_costs(market))
-    assert np.isfinite(found.api_list).all()
+    assert np.isfinite(found.mix).all()
     assert found.api_list[0] == 1.0
+    p, chat = market.parameters, CLASSES.index("chat")
+    assert p["demand.input_share.chat"] == 0.75  # the mix of the list blend
+    assert found.mix[chat, 0] == pytest.approx(p["demand.price_factor.chat"])
 
 
 def test_a_line_without_open_weights_has_no_downloads(small_market):

@@ -58,7 +58,6 @@ def chosen(table, common=None, count=ROWS, **columns):
         choice.keep_utilities(who, common),
         choice.outside_utilities(who),
         first_of_line=table.first_of_line,
-        channels_of_line=table.channels_of_line,
         dissimilarity=common.dissimilarity,
     )
     return probability, logsum
@@ -177,7 +176,7 @@ def test_renumbering_vendors_renumbers_what_is_chosen():
     swap = np.array([1, 0, 2])
     other = replace(table, lab=swap[table.lab])
     renamed = columns | {"lab": np.where(columns["lab"] < 0, -1, swap[columns["lab"]])}
-    common = rules(table)  # brand, origin and access stay with the line
+    common = rules(table)  # appeal, origin and access stay with the line
     after, _ = chosen(other, common, 60, **renamed)
     assert (after == before).all()
 

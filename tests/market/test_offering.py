@@ -27,7 +27,6 @@ def test_offers_are_sorted_so_that_a_line_is_a_run_of_columns(small_market):
     table = offering.offers(small_market, offering.prices(small_market, costs))
     assert np.all(np.diff(table.line) >= 0)
     assert table.line[table.first_of_line].tolist() == sorted(set(table.line.tolist()))
-    assert table.channels_of_line.tolist() == [int(np.sum(table.line == line)) for line in table.line]
     assert table.price.shape == (len(CLASSES), len(table))
     assert np.isfinite(table.price).all()
     assert (table.price[:, table.channel == ON_DEVICE] == 0.0).all()

@@ -14,6 +14,7 @@ from .worlds import between, changed, simulated
 
 LABS, LINES = ("OpenAI", "DeepSeek"), ("OpenAI/gpt", "DeepSeek/chat", "DeepSeek/small")
 COUNT = 20_000
+ALIKE = {"demand.newcomer.volume": 1.0, "demand.newcomer.price_sensitivity": 1.0}
 
 
 def drawn(settings, count=COUNT, seed=7, labs=LABS, lines=LINES, **parameters):
@@ -72,7 +73,7 @@ def test_the_mean_need_of_a_class_is_that_of_the_lognormal(small_settings):
     p = small_settings.parameters
     errors = []
     for seed in range(12):
-        table = drawn(small_settings, 8000, seed)
+        table = drawn(small_settings, 8000, seed, **ALIKE)
         rows = (np.arange(8000) < developer_rows(8000, p)) & (table.kind == CLASSES.index("coding"))
         mean = np.average(table.need[rows], weights=table.weight[rows])
         exact = p["demand.developer.volume"] * p["demand.volume_factor.coding"] * np.exp(p["demand.volume_sd"] ** 2 / 2)
@@ -85,14 +86,14 @@ def test_the_mean_need_of_a_class_is_that_of_the_lognormal(small_settings):
 def test_what_a_workload_is_says_nothing_of_how_large_it_is(small_settings, seed):
     """Class, volume, difficulty and arrival come from different dimensions of the sequence."""
     p = small_settings.parameters
-    table = drawn(small_settings, COUNT, seed)
+    table = drawn(small_settings, COUNT, seed, **ALIKE)
     developers = table.group < 2
     factor = np.array([p[f"demand.volume_factor.{c}"] for c in CLASSES])[table.kind]
     family = np.where(developers, p["demand.developer.volume"], p["demand.enterprise.volume"])
     z = np.log(table.need / factor / family) / p["demand.volume_sd"]
     hardness = table.difficulty - np.array([p[f"demand.difficulty.{c}"] for c in CLASSES])[table.kind]
     traits = {"volume": z, "difficulty": hardness, "arrival": table.arrival.astype(float)}
-    for code, count in ((table.kind, 4), (table.group, 5), (table.bloc, 4)):
+    for code, count in ((table.kind, len(CLASSES)), (table.group, 5), (table.bloc, 4)):
         for name, trait in traits.items():
             for value in range(count):
                 rows = code == value
@@ -138,7 +139,7 @@ def test_blocs_and_classes_have_their_part_in_each_family(table, small_settings,
     blocs = np.array([p[f"demand.bloc.{b}"] for b in BLOCS])
     classes = np.array([p[f"demand.{family}.class_mix.{c}"] for c in CLASSES])
     assert shares(table.bloc, 4, rows) == pytest.approx(blocs / blocs.sum(), abs=0.03)  # by organisation
-    assert shares(table.kind, 4, rows) == pytest.approx(classes / classes.sum(), abs=0.005)
+    assert shares(table.kind, len(CLASSES), rows) == pytest.approx(classes / classes.sum(), abs=0.005)
 
 
 def test_organisations_are_neighbours_of_one_group_and_bloc_with_one_to_twelve_workloads(table):
@@ -244,11 +245,24 @@ def test_pain_grows_with_volume_by_its_exponent(table, small_settings):
         assert table.pain[rows] == pytest.approx(wanted)
 
 
-def test_price_sensitivity_has_its_median_and_log_spread(table, small_settings):
+def test_price_sensitivity_has_its_median_and_log_spread(small_settings):
     p = small_settings.parameters
+    table = drawn(small_settings, **ALIKE)
     rows = table.group >= 2
     logs = np.log(table.price_sensitivity[rows] / p["demand.enterprise.price_sensitivity"])
     assert stats.kstest(logs / p["demand.price_sensitivity_sd"], "norm").pvalue > 1e-3
+
+
+def test_workloads_that_appear_after_2025_need_and_feel_by_their_own_factors_and_are_else_the_same(small_settings):
+    factors = {"demand.newcomer.volume": 0.5, "demand.newcomer.price_sensitivity": 2.0, "demand.pain_exponent": 0.5}
+    plain = drawn(small_settings, 3000, **ALIKE | {"demand.pain_exponent": 0.5})
+    other = drawn(small_settings, 3000, **factors)
+    late = plain.arrival > population.REFERENCE_YEAR_END
+    assert 0.2 < late.mean() < 0.8
+    same_columns(plain, other, but=("need", "price_sensitivity", "pain"))
+    assert np.array_equal(other.need, np.where(late, 0.5 * plain.need, plain.need))
+    assert np.array_equal(other.price_sensitivity, np.where(late, 2.0, 1.0) * plain.price_sensitivity)
+    assert other.pain == pytest.approx(plain.pain * np.where(late, 0.5**0.5, 1.0))  # pain follows the need
 
 
 def test_difficulty_has_its_mean_and_spread_in_each_class(table, small_settings):

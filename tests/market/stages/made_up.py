@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.market.stages.choice import ChoiceRules, Choosers
+from sim.market.stages.choice import BAN_LEVEL, ChoiceRules, Choosers
 from sim.market.tables import HOST, LAB_API, NONE, OfferTable
 from sim.scenario.schema import BLOCS, CLASSES
 
@@ -21,7 +21,6 @@ def offers(*rows: tuple[int, int, int], price: Any = 1.0, capability: Any = 130.
     """
     line, lab, channel = (np.array(column) for column in zip(*rows, strict=True))
     first = np.flatnonzero(np.diff(line, prepend=-1))
-    per_line = np.diff(first, append=len(line))
     count = len(line)
     degree = np.broadcast_to(np.asarray(degree, float), count)
     return OfferTable(
@@ -36,7 +35,6 @@ def offers(*rows: tuple[int, int, int], price: Any = 1.0, capability: Any = 130.
         price=np.broadcast_to(np.asarray(price, float), (len(CLASSES), count)).copy(),
         cluster=np.zeros(count),
         first_of_line=first,
-        channels_of_line=np.repeat(per_line, per_line),
     )
 
 
@@ -45,11 +43,11 @@ def rules(table: OfferTable, **columns: Any) -> ChoiceRules:
     count = len(table)
     plain: dict[str, Any] = {
         "strength": np.zeros((len(CLASSES), count)),
-        "brand": np.zeros(count),
+        "appeal": np.zeros(count),
         "lab_bloc": LAB_BLOC[table.lab],
         "control": np.zeros(count),
         "exposure": np.zeros(count),
-        "chinese_api": (table.channel == LAB_API) & (LAB_BLOC[table.lab] == BLOCS.index("CN")),
+        "ban_level": BAN_LEVEL[table.channel],
         "sold_in": np.ones((len(BLOCS), count), bool),
         "home_fit": np.zeros((len(BLOCS), count)),
         "success_width": 4.0,
@@ -73,7 +71,7 @@ def choosers(count: int, table: OfferTable, **columns: Any) -> Choosers:
         "difficulty": 128.0,
         "control_value": 0.0,
         "distrust": 0.0,
-        "barred": False,
+        "barred": np.zeros((count, len(BLOCS)), np.int8),
         "staff_cost": 0.0,
         "taste_line": np.zeros((count, lines), np.float32),
         "taste_open": 0.0,

@@ -19,14 +19,12 @@ def probabilities(utility, keep=IMPOSSIBLE, outside=0.0, *, lines=None, dissimil
     utility = np.atleast_2d(np.asarray(utility, float))
     line = np.arange(utility.shape[1]) if lines is None else np.asarray(lines)
     first = np.flatnonzero(np.diff(line, prepend=-1))
-    per_line = np.diff(first, append=len(line))
     rows = len(utility)
     return choice.choice_probabilities(
         utility.copy(),
         np.broadcast_to(np.asarray(keep, float), rows).copy(),
         np.broadcast_to(np.asarray(outside, float), rows).copy(),
         first_of_line=first,
-        channels_of_line=np.repeat(per_line, per_line),
         dissimilarity=dissimilarity,
     )
 
@@ -96,8 +94,7 @@ def test_nested_logit_is_the_formula():
     for row in range(20):
         nests, members = {}, []
         for column, line in enumerate(LINES):
-            size = int(np.sum(line == LINES))
-            members.append(np.exp(utility[row, column] / dissimilarity) / size)
+            members.append(np.exp(utility[row, column] / dissimilarity))
             nests[line] = nests.get(line, 0.0) + members[-1]
         total = sum(n**dissimilarity for n in nests.values()) + np.exp(keep[row]) + np.exp(outside[row])
         wanted = [
@@ -117,10 +114,12 @@ def test_swapping_lines_swaps_their_probabilities():
 
 
 @given(st.floats(0.05, 1.0), st.integers(1, 6))
-def test_cloning_a_channel_leaves_the_share_of_its_line(dissimilarity, clones):
+def test_clones_of_a_channel_less_the_log_of_their_number_leave_the_share_of_the_line(dissimilarity, clones):
+    """What `offer_worth` takes off for each usable channel is exactly what variety adds."""
     once, logsum = probabilities([[1.0, 0.3]], outside=0.2, lines=[0, 1], dissimilarity=dissimilarity)
+    each = 1.0 - dissimilarity * np.log(clones)
     often, same = probabilities(
-        [[1.0] * clones + [0.3]], outside=0.2, lines=[0] * clones + [1], dissimilarity=dissimilarity
+        [[each] * clones + [0.3]], outside=0.2, lines=[0] * clones + [1], dissimilarity=dissimilarity
     )
     assert often[0, :clones].sum() == pytest.approx(once[0, 0], abs=1e-12)
     assert often[0, -3:] == pytest.approx(once[0, -3:], abs=1e-12)
@@ -233,9 +232,7 @@ def test_an_option_far_below_the_best_of_its_line_is_never_half_alive():
 def test_the_arguments_are_left_alone():
     utility, keep, outside = random_case(5)
     copies = utility.copy(), keep.copy(), outside.copy()
-    choice.choice_probabilities(
-        utility, keep, outside, first_of_line=np.arange(7), channels_of_line=np.ones(7, int), dissimilarity=0.5
-    )
+    choice.choice_probabilities(utility, keep, outside, first_of_line=np.arange(7), dissimilarity=0.5)
     assert all(np.array_equal(a, b) for a, b in zip((utility, keep, outside), copies, strict=True))
 
 

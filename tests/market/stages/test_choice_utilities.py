@@ -34,8 +34,8 @@ def test_utility_is_the_formula_term_by_term():
     given = {
         "control": np.array([0.0, 0.1, 0.3]),
         "exposure": np.array([0.0, 1.0, 0.6]),
-        "brand": np.array([0.2, -0.1, -0.1]),
-        "strength": np.arange(12.0).reshape(4, 3) / 10,
+        "appeal": np.array([0.2, -0.1, -0.1]),
+        "strength": np.arange(15.0).reshape(5, 3) / 10,
         "home_fit": np.arange(12.0).reshape(4, 3) / 20,
     }
     columns = {
@@ -55,7 +55,8 @@ def test_utility_is_the_formula_term_by_term():
         wanted = 6.0 / (1.0 + exp((128.0 - capability) / 4.0))
         wanted -= 1.5 * log1p(price * 10.0 / 100.0)
         wanted += 0.9 * given["control"][j] - 1.7 * given["exposure"][j]
-        wanted += given["brand"][j] + (3 + j) / 20
+        wanted += given["appeal"][j] + (3 + j) / 20
+        wanted -= 0.5 * log(2 if chinese else 1)  # channels of the line
         wanted += (-0.5 if j else 0.25) + (0.3 if chinese else 0.1) + 0.4 * is_open - 2.0
         assert found[j] == pytest.approx(wanted, abs=1e-12)
 
@@ -70,7 +71,7 @@ def test_success_saturates_and_never_overflows():
 
 
 def test_beyond_good_enough_more_capability_is_worth_nothing():
-    table = two_labs(capability=[300.0, 200.0, 200.0], price=1.0)
+    table = offers((0, 0, LAB_API), (1, 1, LAB_API), capability=[300.0, 200.0], price=1.0)
     found = utilities(table)[0]
     assert found[API_US] - found[API_CN] < 1e-6
 
@@ -98,10 +99,10 @@ def test_the_table_of_offers_is_left_alone():
 
 
 def test_the_bill_falls_with_the_class_price():
-    prices = np.array([1.0, 2.0, 3.0, 4.0])[:, None] * np.ones((1, 3))
+    prices = np.arange(1.0, 1.0 + len(CLASSES))[:, None] * np.ones((1, 3))
     table = two_labs(price=prices)
     found = [utilities(table, kind=k)[0, API_US] for k in range(len(CLASSES))]
-    assert found[0] - found[3] == pytest.approx(1.5 * (log1p(0.4) - log1p(0.1)))
+    assert found[0] - found[-1] == pytest.approx(1.5 * (log1p(0.1 * len(CLASSES)) - log1p(0.1)))
 
 
 # Costs of moving ---------------------------------------------------------------------------------------------------
@@ -145,8 +146,36 @@ def open_to(table=None, rules_changed=None, **columns):
     return choice.open_to(choosers(1, table, **columns), table, rules(table, **(rules_changed or {})))[0].tolist()
 
 
-def test_a_ban_closes_the_chinese_api_and_not_the_weights_at_a_host():
-    assert open_to(barred=True) == [True, False, True]
+def ban(reach, *blocs):
+    """Return how far a ban on models of some blocs reaches for one chooser."""
+    barred = np.zeros((1, len(BLOCS)), np.int8)
+    barred[:, list(blocs)] = reach
+    return barred
+
+
+@pytest.mark.parametrize("reach", range(4))
+def test_a_ban_closes_the_api_first_then_hosts_and_then_own_machines(reach):
+    """Reach 0 none, 1 the lab's own service, 2 hosts too, 3 the weights themselves."""
+    still = [[True] * 4, [False, True, True, True], [False, False, True, True], [False] * 4]
+    assert open_to(all_four_channels(), need=1.0, barred=ban(reach, CN)) == still[reach]
+
+
+def test_a_ban_on_one_bloc_leaves_the_models_of_others_alone():
+    assert open_to(barred=ban(1, CN)) == [True, False, True]
+    assert open_to(barred=ban(3, CN)) == [True, False, False]
+    assert open_to(barred=ban(3, US)) == [False, True, True]
+    assert open_to(barred=ban(3, US, CN)) == [False, False, False]
+
+
+def test_a_ban_binds_those_alone_whom_it_names():
+    table = two_labs()
+    barred = np.concatenate([ban(3, CN), ban(0), ban(1, CN)])
+    found = choice.open_to(choosers(3, table, barred=barred), table, rules(table))
+    assert found.tolist() == [[True, False, False], [True, True, True], [True, False, True]]
+
+
+def test_a_ban_reaches_the_vendor_in_use_too():
+    assert open_to(barred=ban(3, CN), release=1, lab=1) == [True, False, False]
 
 
 def test_an_unknown_lab_is_not_considered():
@@ -175,7 +204,7 @@ def test_a_device_runs_small_volumes_only():
 
 
 def test_what_may_not_be_chosen_has_utility_minus_infinity():
-    assert np.isneginf(utilities(barred=True)[0]).tolist() == [False, True, False]
+    assert np.isneginf(utilities(barred=ban(1, CN))[0]).tolist() == [False, True, False]
 
 
 def test_looking_changes_nothing_in_the_choosers():
@@ -241,7 +270,6 @@ def logsum_of(table, count=40, **columns):
         choice.keep_utilities(who, common),
         choice.outside_utilities(who),
         first_of_line=table.first_of_line,
-        channels_of_line=table.channels_of_line,
         dissimilarity=common.dissimilarity,
     )
     return who, utility, probability, logsum
@@ -316,6 +344,33 @@ def test_nesting_takes_the_log_of_the_channels_off_so_that_a_line_gets_no_bonus_
     _, _, cloned, _ = logsum_of(three, 1)
     assert cloned[0, 1:4].sum() == pytest.approx(simple[0, 1], abs=1e-12)
     assert log(cloned[0, 1] / cloned[0, 2]) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_channels_that_the_chooser_cannot_use_do_not_count_in_what_nesting_takes_off():
+    """A line of four channels is worth to who can use one of them what a line of that channel alone is."""
+    table, alone = all_four_channels(), offers((0, 1, HOST), price=1.0, degree=1.0)
+    rules_changed = {"ban_level": np.array([1, 9, 1, 1], np.int8)}
+    only_host = choice.offer_worth(choosers(1, table, barred=ban(1, CN)), table, rules(table, **rules_changed))[0]
+    assert np.isneginf(only_host).tolist() == [True, False, True, True]
+    assert only_host[HOST] == choice.offer_worth(choosers(1, alone), alone, rules(alone))[0, 0]
+    every = choice.offer_worth(choosers(1, table, need=1.0), table, rules(table))[0]
+    assert every[HOST] == pytest.approx(only_host[HOST] - 0.5 * log(4), abs=1e-14)
+
+
+def test_what_nesting_takes_off_is_counted_for_each_chooser():
+    table = two_labs()
+    barred = np.concatenate([ban(0), ban(1, CN)])
+    free, bound = choice.offer_worth(choosers(2, table, barred=barred), table, rules(table))
+    assert bound[HOSTED_CN] - free[HOSTED_CN] == pytest.approx(0.5 * log(2), abs=1e-14)
+    assert bound[API_US] == free[API_US]
+
+
+def test_utility_is_worth_less_the_bill():
+    table = two_labs()
+    who, common = choosers(40, table, **varied()), rules(table)
+    bill = who.price_sensitivity[:, None] * np.log1p(table.price[0] * (who.need / who.pain)[:, None])
+    worth = choice.offer_worth(who, table, common)
+    assert choice.offer_utilities(who, table, common) == pytest.approx(worth - bill, abs=1e-13)
 
 
 def test_a_device_has_no_bill():

@@ -41,13 +41,49 @@ def test_split_prices_blend_back_to_the_list_price_at_the_given_ratio():
     assert output_price == pytest.approx(ratio * input_price)
 
 
-def test_hold_keeps_the_list_price_and_cost_plus_follows_cost():
-    assert pricing.next_list_price("hold", 5.0, 0.3) == 5.0
-    assert pricing.next_list_price("cost_plus", 5.0, 0.3) == pytest.approx(1.5)
+def test_cost_plus_keeps_the_ratio_to_cost_less_the_adoption_value_and_never_below_zero():
+    found = pricing.cost_plus_price(np.array([0.5, 0.5, 0.5]), np.array([4.0, 4.0, 4.0]), np.array([0.0, 0.5, 3.0]))
+    assert found.tolist() == [2.0, 1.5, 0.0]
 
 
-def test_the_adoption_value_is_taken_off_the_list_price_but_never_below_zero():
-    assert pricing.posted_price(np.array([2.0, 2.0, 0.5]), np.array([0.0, 0.5, 9.0])).tolist() == [2.0, 1.5, 0.0]
+def test_penetration_sells_at_cost_less_the_adoption_value_and_never_below_zero():
+    assert pricing.penetration_price(np.array([0.5, 0.5, 0.5]), np.array([0.0, 0.2, 3.0])).tolist() == [0.5, 0.3, 0.0]
+
+
+def matched(posted, cost, capability=130.0, slack=3.0, open_price=(2.0, 1.0, 0.2), open_capability=(131, 127, 120)):
+    """Return the price that matches open models at hosts, the dearer of which are better."""
+    one = (np.array([float(value)]) for value in (posted, cost, capability))
+    return pricing.matching_price(*one, np.array(open_price), np.array(open_capability, float), slack=slack)[0]
+
+
+def test_matching_takes_the_cheapest_open_model_that_is_good_enough():
+    assert matched(5.0, 0.5) == 1.0
+    assert matched(5.0, 0.5, slack=2.9) == 2.0
+    assert matched(5.0, 0.1, slack=10.0) == 0.2
+
+
+def test_matching_never_raises_a_price_nor_goes_below_cost_but_where_the_price_is_below_it_already():
+    assert matched(5.0, 1.5) == 1.5
+    assert matched(0.7, 0.5) == 0.7
+    assert matched(0.7, 1.5) == 0.7
+
+
+def test_with_no_open_model_good_enough_there_is_nothing_to_match():
+    assert matched(5.0, 0.5, capability=140.0) == 5.0
+    assert matched(5.0, 0.5, open_price=(), open_capability=()) == 5.0
+    assert matched(5.0, 0.5, capability=np.inf) == 5.0  # what nobody can buy matches nothing
+
+
+@pytest.mark.parametrize(("adjustment", "kept"), [(0.0, 4.0), (0.25, 3.5), (1.0, 2.0)])
+def test_a_price_goes_a_part_of_the_way_between_releases_and_all_of_it_at_one(adjustment, kept):
+    posted, target = np.array([4.0, 4.0]), np.array([2.0, 2.0])
+    found = pricing.next_posted(posted, target, np.array([False, True]), adjustment)
+    assert found.tolist() == [kept, 2.0]
+
+
+def test_a_price_at_its_target_stays_to_the_bit():
+    posted = np.array([0.1, 1 / 3, 1e-9, 0.0])
+    assert np.array_equal(pricing.next_posted(posted, posted, np.zeros(4, bool), 0.17), posted)
 
 
 def test_a_class_pays_its_own_mix_times_its_discount():
