@@ -254,10 +254,10 @@ class Usage:
     unmet: float
 
 
-def usage_month(market: Market, costs: offering.Costs, priced: offering.Prices) -> Usage:
-    """Return what is bought and served this month; zero for workloads without a model (eqs. 88, 92)."""
+def usage_month(market: Market, need: Floats, costs: offering.Costs, priced: offering.Prices) -> Usage:
+    """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 87)."""
     table, now, labs = market.workloads, market.usage, market.labs
-    price, wanted, need = np.zeros(len(table)), np.zeros(len(table)), needs(market)
+    price, wanted = np.zeros(len(table)), np.zeros(len(table))
     uses = now.release != NONE
     release, kind = now.release[uses], table.kind[uses]
     price[uses] = paid_price(priced.by_class, priced.cluster, now.channel[uses], kind, release, need[uses])
@@ -350,7 +350,7 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
     def offered(amount: Floats, by_hosts: Floats | None = None) -> Floats:
         """Return an amount by offer, the part served by hosts in place of the lab taken over to them."""
         found = accounts.by_offer(now.release, now.channel, amount, rows, channels)
-        if by_hosts is not None:
+        if by_hosts is not None and now.spilled.any():
             found[:, HOST] += accounts.by_offer(now.release, now.channel, by_hosts, rows, channels)[:, LAB_API]
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mesa
@@ -118,6 +119,7 @@ class Lab(Actor):
                 behind=self._best_closed_rival() - capability,
                 points=float(self.openness_points),
                 load=float(self.load),
+                profit_if=partial(self.model.profit_if, self.row, line, capability),
             )
             follows = follows and seen.was_open  # one line that was closed is the answer
             may = self._may_publish(capability)
@@ -167,7 +169,7 @@ class HostMarket(mesa.Agent):
         return (1.0 + host_entry.host_markup(self.transport, hosts)) / kept
 
     def entering(self, cost: Floats, tokens: Floats, years: float) -> Ints:
-        """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 85).
+        """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 84).
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import demand, entry, observe, offering, price_setting, resources, setup, supply, worlds
+from sim.market import demand, entry, observe, offering, opening, price_setting, resources, setup, supply, worlds
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
@@ -167,7 +167,7 @@ class Market(mesa.Model):
         view = demand.month_view(self, offers, prices, leaps)
         self._apply_choices([group.choose(self.workloads, self.usage, view) for group in self.adopters])
         # 9. usage
-        self._apply_usage(demand.usage_month(self, costs, prices))
+        self._apply_usage(demand.usage_month(self, view.need, costs, prices))
         # 10. ecosystem, downloads
         self.ecosystem = demand.ecosystem_month(self)
         self.downloads_before = observe.downloads_by_lab(self)
@@ -259,6 +259,10 @@ class Market(mesa.Model):
             leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[kind])
         self.labs.follows = supply.following(self, opened)
         return leaps
+
+    def profit_if(self, lab: int, line: int, capability: float, is_open: bool) -> float:
+        """Return what a lab would earn in the month if a release came out open or closed; see `sim.market.opening`."""
+        return opening.profit_if(self, lab, line, capability, is_open)
 
     def put_on_offer(self, new: supply.Made) -> int:
         """Append a release, make it its line's current one, end the lines it retires; return its row."""

@@ -295,7 +295,7 @@ def _compute_series(market: Market) -> dict[str, float]:
 
 
 def _demand_series(market: Market) -> dict[str, float]:
-    """Return the elasticity between hosts of the same weights, the mean over hosted tokens (eq. 91)."""
+    """Return the elasticity between hosts of the same weights, the mean over hosted tokens (eq. 90)."""
     table, hosts = market.releases, market.hosts
     tokens = market.accounts.tokens[:, HOST]
     of_line = market.lines.hosts[table.line]

@@ -55,7 +55,7 @@ class Prices:
 def serving_costs(market: Market) -> Costs:
     """Return the serving cost of every release (eq. 22): that of its release month moved along the cost index.
 
-    The accelerator-hours are those of an open model's full-load cost; of a closed model all cost counts (eq. 86).
+    The accelerator-hours are those of an open model's full-load cost; of a closed model all cost counts (eq. 85).
     """
     table = market.releases
     now = supply.cost_index(market, market.month)
@@ -99,7 +99,7 @@ def prices(market: Market, costs: Costs) -> Prices:
 
 
 def hosts_month(market: Market, costs: Costs) -> Ints:
-    """Return how many hosts will serve each line's open weights next month, shape (lines,) (eq. 85)."""
+    """Return how many hosts will serve each line's open weights next month, shape (lines,) (eq. 84)."""
     table, lines = market.releases, market.lines
     tokens = totals(table.line, market.accounts.tokens[:, HOST], len(lines.lab))
     cost = np.where(lines.current_open == NONE, 0.0, costs.marginal[lines.current_open])
@@ -113,7 +113,7 @@ def perceived(market: Market) -> Floats:
 
 
 def latency(market: Market) -> Floats:
-    """Return the disutility of the load on each lab's API [utils], shape (labs,) (eq. 90)."""
+    """Return the disutility of the load on each lab's API [utils], shape (labs,) (eq. 89)."""
     return serving.latency(market.labs.load, market.parameters["demand.latency_cost"])
 
 

@@ -321,11 +321,11 @@ def decided_releases(market: Market) -> list[Made]:
     for lab in market.lab_agents:
         for new in lab.decide_releases(due):
             name = f"{lines.names[new.line]} #{int(np.sum(table.line == new.line)) + 1}"
-            made.append(Made(name, _decided_row(market, lab, new)))
+            made.append(Made(name, decided_row(market, lab, new)))
     return made
 
 
-def _decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str, Any]:
+def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str, Any]:
     """Return the columns of a new release: size and price follow its predecessor under the lab's price rule."""
     p, table = market.parameters, market.releases
     before = int(market.lines.current[new.line])

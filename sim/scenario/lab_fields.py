@@ -10,7 +10,7 @@ _STRENGTH = "strength beyond the index is an assumption; only Claude's coding sh
 
 LAB_FIELDS: tuple[Parameter, ...] = (
     Parameter("openness", "Whether new releases after the history have open weights: as the line did last, all, none, those far enough behind, "
-              "while the lab is short of serving compute, or some months after the release", "1", 0, 0,
+              "while the lab is short of serving compute, some months after the release, or as earns the lab more", "1", 0, 0,
               "as_line", assumption="labs continue what they do", kind="lever", choices=OPENNESS_RULES),
     Parameter("openness_points", "Under open_if_behind: points below the best closed offer of others from which a release is open", "ECI points", 0, 100,
               5.0, assumption="about four months of frontier progress: what is behind that far earns little behind an API", kind="lever"),

@@ -19,7 +19,7 @@ def host_markup(transport: float, hosts: Floats | Ints | int) -> Floats:
 
 
 def free_entry(transport: Floats | float, tokens: Floats, fixed_cost: float) -> Ints:
-    """Return the whole number of hosts at which the next one would lose, at least two, shape of `tokens` (eq. 85).
+    """Return the whole number of hosts at which the next one would lose, at least two, shape of `tokens` (eq. 84).
 
     Parameters
     ----------
@@ -34,5 +34,5 @@ def free_entry(transport: Floats | float, tokens: Floats, fixed_cost: float) -> 
 
 
 def host_elasticity(price: Floats, transport: float, hosts: Floats | Ints | int) -> Floats:
-    """Return the elasticity of one host's tokens to its own price at equal prices, -p n / t (eq. 91)."""
+    """Return the elasticity of one host's tokens to its own price at equal prices, -p n / t (eq. 90)."""
     return -price * hosts / transport

@@ -28,17 +28,6 @@ class NewRelease:
     opens_at: int | None = None
 
 
-def unknown_profit(is_open: bool) -> float:
-    """Stand for the profit of open or closed weights where nobody has computed it.
-
-    Raises
-    ------
-    ValueError
-        Always: a rule that asks for the profit must be given it.
-    """
-    raise ValueError(f"the profit of {'open' if is_open else 'closed'} weights is not known here")
-
-
 @dataclass(frozen=True)
 class Situation:
     """What a lab looks at when it decides whether a release has open weights.
@@ -49,12 +38,12 @@ class Situation:
     gives the profit expected with open (True) and with closed weights (False).
     """
 
-    was_open: bool = False
-    follows: bool = False
-    behind: float = -np.inf
-    points: float = 0.0
-    load: float = 0.0
-    profit_if: Callable[[bool], float] = unknown_profit
+    was_open: bool
+    follows: bool
+    behind: float
+    points: float
+    load: float
+    profit_if: Callable[[bool], float]
 
 
 def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: float, elapsed: float = 0.0) -> float:

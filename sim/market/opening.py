@@ -1,0 +1,58 @@
+"""What a release would earn its lab with open weights and without: the rule `profit_max` (docs/model.md, 4.3)."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.market import offering, price_setting, supply
+from sim.market.stages.markups import profits
+from sim.market.stages.releases import NewRelease
+
+if TYPE_CHECKING:
+    from sim.market.market import Market
+
+
+def profit_if(market: Market, lab: int, line: int, capability: float, is_open: bool) -> float:
+    """Return a lab's profit in the month if a release came out open or closed [USD/month] (eq. 118).
+
+    At the prices posted now and with every aware workload of the price panel looking again once; a token that others
+    serve counts with the adoption value.
+
+    Parameters
+    ----------
+    lab, line : int
+        Row numbers.
+    capability : float
+        Of the release [ECI points].
+    is_open : bool
+        Whether its weights come out.
+    """
+    trial = _trial(market)
+    columns = supply.decided_row(trial, trial.lab_agents[lab], NewRelease(line, capability, is_open))
+    trial.put_on_offer(supply.Made("trial", columns))
+    costs = offering.serving_costs(trial)
+    problem = price_setting.price_problem(trial, costs)
+    offers = problem.offers
+    earned = profits(
+        problem.panel,
+        offers.lab,
+        problem.listed,
+        costs.marginal[offers.release],
+        market.labs.adoption_value[offers.lab],
+    )
+    return float(earned[lab]) if lab < len(earned) else 0.0
+
+
+def _trial(market: Market) -> Market:
+    """Return a market to try a release in: its releases and lines are copies, all else is shared and only read."""
+    trial = copy.copy(market)
+    releases, lines = market.releases, market.lines
+    trial.releases = replace(releases, names=list(releases.names))  # columns are replaced, not changed, by `append`
+    trial.releases.superseded = releases.superseded.copy()
+    arrays = {name: value.copy() for name, value in vars(lines).items() if isinstance(value, np.ndarray)}
+    trial.lines = replace(lines, **arrays)
+    return trial
