@@ -42,12 +42,12 @@ def upper_gamma(a: float, x: float) -> float:
     scale = math.exp(a * math.log(x) - x - math.lgamma(a))
     if x < a + 1:
         term = total = 1 / a
-        for n in range(1, 2000):
+        for n in range(1, 200):
             term *= x / (a + n)
             total += term
         return 1 - scale * total
     fraction = 0.0
-    for n in range(2000, 0, -1):
+    for n in range(200, 0, -1):
         fraction = n * (n - a) / (x + 2 * n + 1 - a - fraction)
     return scale / (x + 1 - a - fraction)
 
@@ -415,8 +415,8 @@ class Supply:
         scale = self.labs[line.lab].cadence / shape
         u = float(rng.uniform(rng.stream_key(self.seed, f"interval:{line.names}"), self.count(n)))
         tail = max(upper_gamma(shape, elapsed / scale), 1e-280) * (1 - u)
-        low, high = 0.0, 1e4
-        for _ in range(100):
+        low, high = 0.0, 1e3
+        for _ in range(64):
             middle = (low + high) / 2
             low, high = (middle, high) if upper_gamma(shape, middle) > tail else (low, middle)
         return max(elapsed, high * scale)
@@ -511,6 +511,7 @@ class Supply:
             "capability": capability, "inflation": lab.inflation,
             "degree": self.degree(lab, last.degree) if is_open else 0.0,
             "cost_at_release": last.cost_at_release * fall ** (1 - spent),
+            "wanted": last.wanted * fall**-spent,
             "full_load_cost": self.full_load(active, self.month) if will_open else math.nan,
             "active_params": active, "total_params": total,
         }  # fmt: skip
