@@ -33,6 +33,7 @@ class Case(NamedTuple):
     events: tuple[Any, ...] = ()
     parameters: dict[str, float] = {}  # noqa: RUF012
     lab_fields: dict[str, Any] = {}  # noqa: RUF012
+    without_compute: tuple[str, ...] = ()
     own_people: bool = False  # the population is that of another seed
 
 
@@ -48,7 +49,7 @@ CASES = {
         parameters=AGAIN
         | dict.fromkeys(("demand.ban.public", "demand.ban.regulated", "demand.mix.regulated"), 1.0)
         | dict.fromkeys(("demand.enterprise.distrust", "demand.enterprise.adoption_cost"), 0.0)
-        | {"demand.ban.start": 2025 + 7 / 12, "demand.enterprise.control_value": 0.0},
+        | {"demand.ban.start": 2025 + 7 / 12, "demand.enterprise.control_value": 0.0, "demand.upgrade_hazard": 0.5},
         lab_fields={"initial_awareness": 1.0},
     ),
     "from replay to rule": Case(
@@ -125,7 +126,8 @@ CASES = {
             event("2026-03", "openness_change", who="CN", openness="closed"),
             event("2026-03", "openness_change", who="OpenAI", openness="open", degree="restricted_weights"),
         ),
-        parameters={"openness.follow": 0.9, "demand.upgrade_hazard": 0.5},
+        parameters={"openness.follow": 0.9, "demand.upgrade_hazard": 0.5, "capability.minimum_step": 0.0},
+        lab_fields={"cadence_months": 1.0},
     ),
     "weights that come late, and too late": Case(
         ("2026-04", "2026-09", "2026-10", "2026-11"),
@@ -172,6 +174,7 @@ CASES = {
     "compute and the frontier": Case(
         ("2026-03", "2026-04", "2026-06"),
         (),
+        without_compute=("TII", "Cohere"),
         seed=16,
         events=(
             event("2026-03", "compute_shock", factor=0.3),
@@ -192,7 +195,7 @@ def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
     settings = changed(
         between(settings, case.start, "2026-12", workloads=250),
         case.parameters,
-        for_all_labs(settings, **case.lab_fields),
+        for_all_labs(settings, **case.lab_fields) | dict.fromkeys(case.without_compute, {"compute_share": 0.0}),
         events=case.events,
         population_seed=99 if case.own_people else settings.population_seed,
     )
