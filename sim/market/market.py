@@ -283,10 +283,12 @@ class Market(mesa.Model):
         return row
 
     def publish_weights(self, row: int, degree: float) -> int:
-        """Open the weights of a release that came out closed (eq. 82); return its row."""
+        """Open the weights of a release that came out closed (eq. 82), on offer unless its line has newer ones."""
         self.releases.is_open[row] = True
         self.releases.degree[row] = degree
-        self.lines.current_open[self.releases.line[row]] = row
+        line = self.releases.line[row]
+        if self.lines.current_open[line] < row:
+            self.lines.current_open[line] = row
         return row
 
     def change_price(self, change: Any) -> None:
