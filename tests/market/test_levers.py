@@ -67,12 +67,6 @@ CASES = {
     ("lab_entry", "price"): (ENTRY, ENTRY | {"price": 1.0}),
     ("lab_entry", "weights"): (ENTRY, ENTRY | {"weights": "closed"}),
 }
-WAITS = "waits for the merge: what carries it is built by others"
-WAITING = {
-    ("openness_change", "degree"),
-    ("openness_change", "points"),
-    ("openness_change", "delay_months"),
-}
 CHINESE_COMPUTE = {
     ("export_control", "quota"): ("compute_cn_legal", -1, 0),
     ("export_control", "leakage"): ("compute_cn_diverted", +1, 0),
@@ -99,8 +93,6 @@ def ordered(world, *orders):
 
 @pytest.mark.parametrize(("lever", "field"), CASES)
 def test_a_field_of_a_lever_acts_and_not_before_its_month(world, plain, lever, field):
-    if (lever, field) in WAITING:
-        pytest.skip(WAITS)
     fields, other = CASES[lever, field]
     found = outcomes(ordered(world, (lever, fields)))
     assert differing(plain, found, before=parse_month(WHEN)) == []
