@@ -57,7 +57,9 @@ def affinity_month(market: Market) -> Floats:
 @lru_cache(maxsize=4)
 def _affinity_keys(seed: int, labs: tuple[str, ...]) -> NDArray[np.uint64]:
     """Return the stream of each family's affinity for each lab, (families, labs)."""
-    return np.array([[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES], np.uint64)
+    return np.array(
+        [[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES], np.uint64
+    )
 
 
 def family_shares(market: Market) -> Floats:
