@@ -107,7 +107,7 @@ class Adopters(mesa.Agent):
         self.review_bump: float = parameters["demand.review_bump"]
 
     def panel_rows(self, table: WorkloadTable, month: int) -> Ints:
-        """Return the rows that stand for the family when prices are set: every n-th one that is in the market."""
+        """Return the rows that stand for the family when prices are set (eq. 112): every n-th one in the market."""
         rows = np.arange(self.rows.start, self.rows.stop, max(1, len(table) // PANEL_ROWS))
         return rows[table.arrival[rows] <= month]
 

@@ -114,7 +114,7 @@ def _family_panel(
 
 
 def prices_month(market: Market, costs: offering.Costs) -> PriceMonth:
-    """Return this month's list prices: replayed ones to the end of the history, those of each lab's rule after it."""
+    """Return this month's list prices, replayed ones or those of each lab's rule, with their standing (eq. 115)."""
     posted = market.releases.posted
     if market.replaying:
         return PriceMonth(posted, posted)
