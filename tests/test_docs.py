@@ -98,7 +98,7 @@ def test_a_missing_or_wrong_citation_is_noticed():
     assert citations("a.py", source) == {("a.py", "one"): [3], ("a.py", "two"): [3, 12], ("a.py", "bare"): []}
     with pytest.raises(AssertionError, match="not a list of numbers"):
         cited("Return z (eqs. 3 and 5).")
-    assert on_the_page()["sim/market/stages/compute.py", "next_compute"] == [9, 10]
+    assert on_the_page()["sim/market/stages/compute.py", "next_compute"] == [11, 12, 13]
     assert sum(path.startswith("sim/market/stages/") for path, _ in on_the_page()) >= 40
 
 
