@@ -30,7 +30,7 @@ BESIDE = {
 LABS_BESIDE = {
     "openness.follow": lambda world: for_all_labs(world, cadence_months=2.0) | {"OpenAI": {"openness": "open"}},
 }
-WAITING = {"serving.load_months", "demand.latency_cost"}
+WAITING: set[str] = set()
 # The same for fields of labs.
 BESIDE_LABS = {
     "openness_points": {"openness": "open_if_behind", "cadence_months": 2.0},
