@@ -106,7 +106,11 @@ _MARKET = (
         USD_MONTH,
         "Value to users over doing without; changes can be read, the level is uncalibrated.",
     ),
-    _text("equilibrium_status", "nash, local_only, not_checked, multiple or not_converged; missing where none was solved.", True),
+    _text(
+        "equilibrium_status",
+        "nash, local_only, not_checked, multiple or not_converged; missing where none was solved.",
+        True,
+    ),
     _number("deviation_gain", "1", "Largest relative profit gain a lab could make by changing its prices alone."),
 )
 

@@ -321,7 +321,10 @@ def test_parameters_that_the_model_page_names_are_in_the_register():
     from sim.scenario.register import register
 
     names = register().groups
-    for path in re.findall(r"`((?:compute|capability|openness|serving|pricing|demand|awareness|ecosystem|observation)\.[\w.]+)`", MODEL.read_text("utf-8")):
+    for path in re.findall(
+        r"`((?:compute|capability|openness|serving|pricing|demand|awareness|ecosystem|observation)\.[\w.]+)`",
+        MODEL.read_text("utf-8"),
+    ):
         assert path in register().parameters or path in names, path
 
 
