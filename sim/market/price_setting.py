@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.market import demand, governments, offering
+from sim.market import demand, governments, offering, supply
 from sim.market.adopters import Adopters, MonthView
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sim.market.market import Market
 
 CHECK_MONTHS = 12  # months between full searches for profitable deviations
-SOLVER = Solver(tolerance=1e-7, most_iterations=100, check=None)
-CHECK = DeviationCheck(margins=16, joint_moves=2)
+SOLVER = Solver(tolerance=1e-5, most_iterations=40, check=None)  # so near, a lab could gain about 1e-10 of its profit
+CHECK = DeviationCheck(margins=12, joint_moves=2)
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
 
@@ -158,7 +158,8 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
         return PriceMonth(pricing.next_posted(table.posted, target, fresh, adjustment), table.wanted)
     cost, value = costs.marginal[offers.release], labs.adoption_value[offers.lab]
     by_rule = pricing.next_posted(table.posted, target, fresh, adjustment)
-    start = np.where(free, table.wanted[offers.release], by_rule[offers.release])
+    cheaper = supply.cost_index(market, market.month) / supply.cost_index(market, market.month - 1)
+    start = np.where(free, cheaper * table.wanted[offers.release], by_rule[offers.release])
     start = np.where(problem.panel.priced, start, 0.0)
     found = solve_prices(problem.panel, offers.lab, cost, value, start, free=free, solver=SOLVER)
     solved = offers.release[free]

@@ -354,7 +354,7 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
         "input_price": table.input_price[before],
         "output_price": table.output_price[before],
         "posted": table.posted[before],
-        "wanted": table.wanted[before],
+        "wanted": table.wanted[before] * ratio / fall,  # where the search for it starts
         "wedge": table.wedge[before],
         "price_over_cost": table.price_over_cost[before],
         "cost_at_release": table.cost_at_release[before] * ratio,
