@@ -200,6 +200,18 @@ def test_what_the_page_says_switches_a_mechanism_off_can_be_set(path, value):
     assert value in spec.choices if spec.choices else spec.low <= float(value) <= spec.high
 
 
+def test_the_constants_of_the_price_search_on_the_page_are_those_of_the_code():
+    from sim.market.adopters import PANEL_ROWS
+    from sim.market.price_setting import CHECK_MONTHS, SOLVER
+
+    words = " ".join(MODEL.read_text("utf-8").split())
+    assert f"floor(rows / {PANEL_ROWS})" in words
+    assert f"about {PANEL_ROWS} rows" in words
+    assert f"to a relative {SOLVER.tolerance:g}".replace("e-0", "e-") in words
+    assert CHECK_MONTHS == 12
+    assert "every twelve months" in words
+
+
 def test_the_files_that_hold_the_invariants_exist():
     section = MODEL.read_text("utf-8").split("\n## 12. ", 1)[1].split("\n## 13. ", 1)[0]
     files = re.findall(r"`([\w/]+\.py)`", section)
