@@ -108,7 +108,7 @@ _MARKET = (
     ),
     _text(
         "equilibrium_status",
-        "nash, local_only, not_checked, multiple or not_converged; missing where none was solved.",
+        "nash, local_only, multiple, not_converged, or not_checked for large moves; missing where none was solved.",
         True,
     ),
     _number("deviation_gain", "1", "Largest relative profit gain a lab could make by changing its prices alone."),

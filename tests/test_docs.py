@@ -202,13 +202,13 @@ def test_what_the_page_says_switches_a_mechanism_off_can_be_set(path, value):
 
 def test_the_constants_of_the_price_search_on_the_page_are_those_of_the_code():
     from sim.market.adopters import PANEL_ROWS
-    from sim.market.price_setting import CHECK_MONTHS, SOLVER
+    from sim.market.price_setting import CHECK_MONTHS, EXACT, ROUGH
 
     words = " ".join(MODEL.read_text("utf-8").split())
     assert f"floor(rows / {PANEL_ROWS})" in words
     assert f"about {PANEL_ROWS} rows" in words
-    assert f"to a relative {SOLVER.tolerance:g}".replace("e-0", "e-") in words
-    assert CHECK_MONTHS == 12
+    assert (EXACT.tolerance, ROUGH.tolerance, CHECK_MONTHS) == (1e-5, 3e-4, 12)
+    assert "to a relative 1e-5 at the hand-over and in months of a full search (68), to 3e-4 in the others" in words
     assert "every twelve months" in words
 
 

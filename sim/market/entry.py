@@ -42,7 +42,7 @@ def _with(column: Any, row: int, value: Any) -> Any:
 
 
 def schedule(market: Market) -> tuple[Floats, Floats]:
-    """Return each line's offset from its lab's potential and the month of its next release, both of shape (lines,).
+    """Return each line's offset from its lab's potential and the month of its next release, both (lines,) (eq. 89).
 
     Lines of labs that have stopped have no next release; the line with which a lab enters has no offset.
     """

@@ -28,7 +28,7 @@ _OPENNESS_COLUMNS = {
 
 
 def columns_set(lever: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of the lab table that an event sets for a lab it concerns, with their values."""
+    """Return the columns of the lab table that an event sets for a lab it concerns, with their values (eq. 88)."""
     if lever == "price_rule":
         return {"price_rule": values["rule"]}
     if lever == "openness_change":
@@ -122,7 +122,7 @@ class Lab(Actor):
                 profit_if=partial(self.model.profit_if, self.row, line, capability),
             )
             follows = follows and seen.was_open  # one line that was closed is the answer
-            may = self._may_publish(capability)
+            may = self.may_publish(capability)
             later = self.model.month + int(self.openness_delay) if self.openness == "delayed" and may else None
             made.append(releases.NewRelease(line, capability, may and releases.opens(self.openness, seen), later))
         return made
@@ -137,7 +137,8 @@ class Lab(Actor):
         rivals = on[~table.is_open[on] & (table.lab[on] != self.row) & self.model.labs.active[table.lab[on]]]
         return float(table.capability[rivals].max(initial=-np.inf))
 
-    def _may_publish(self, capability: float) -> bool:
+    def may_publish(self, capability: float) -> bool:
+        """Return whether the lab may now publish weights of a capability [ECI points] (eq. 85)."""
         return may_publish(self.model.policy, int(self.model.labs.bloc[self.row]), capability)
 
     def _was_open(self, line: int) -> bool:

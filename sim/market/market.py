@@ -217,7 +217,7 @@ class Market(mesa.Model):
         """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""
         shared = (self.workloads, self.settings, self.record)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
-        copied.counterfactual, copied.twin_world = world, None
+        copied.counterfactual, copied.twin_world, copied.violations = world, None, []
         copied.open_spillover = world != worlds.NEVER
         worlds.close(copied, world)
         return copied

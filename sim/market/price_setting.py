@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from sim.market.market import Market
 
 CHECK_MONTHS = 12  # months between full searches for profitable deviations
-SOLVER = Solver(tolerance=1e-5, most_iterations=40, check=None)  # so near, a lab could gain about 1e-10 of its profit
+ROUGH = Solver(tolerance=3e-4, most_iterations=40, check=None)  # a thousandth of what a list price moves in a year
+EXACT = Solver(tolerance=1e-5, most_iterations=100, check=None)  # so near, a lab could gain about 1e-10 of its profit
 CHECK = DeviationCheck(margins=12, joint_moves=2)
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
@@ -161,7 +162,9 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     cheaper = supply.cost_index(market, market.month) / supply.cost_index(market, market.month - 1)
     start = np.where(free, cheaper * table.wanted[offers.release], by_rule[offers.release])
     start = np.where(problem.panel.priced, start, 0.0)
-    found = solve_prices(problem.panel, offers.lab, cost, value, start, free=free, solver=SOLVER)
+    checks = (market.month - market.settings.history_until) % CHECK_MONTHS == 1
+    solver = EXACT if checks else ROUGH
+    found = solve_prices(problem.panel, offers.lab, cost, value, start, free=free, solver=solver)
     solved = offers.release[free]
     wanted = table.wanted.copy()
     wanted[solved] = found.prices[free]
@@ -169,7 +172,7 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     target[solved] = wanted[solved] * np.exp(wedge_left(market) * table.wedge[solved])
     posted = pricing.next_posted(table.posted, target, fresh, adjustment)
     status = NOT_CHECKED if found.status == LOCAL_ONLY else found.status
-    if (market.month - market.settings.history_until) % CHECK_MONTHS != 1:
+    if not checks:
         return PriceMonth(posted, wanted, status)
     now = np.where(problem.panel.priced, posted[offers.release], 0.0)
     gain, at_posted = (
@@ -196,7 +199,7 @@ def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
     offers, table = problem.offers, market.releases
     free = problem.panel.priced
     found = solve_prices(
-        problem.panel, offers.lab, costs.marginal[offers.release], np.zeros(len(offers)), problem.listed, solver=SOLVER
+        problem.panel, offers.lab, costs.marginal[offers.release], np.zeros(len(offers)), problem.listed, solver=EXACT
     )
     wanted, wedge = table.posted.copy(), np.zeros(len(table.names))
     positive = free & (found.prices > 0.0)

@@ -367,7 +367,7 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
 def late_weights(market: Market) -> list[tuple[int, float]]:
     """Return the closed releases whose weights are published this month, with their degree (eq. 35).
 
-    A lab that has stopped publishes nothing any more.
+    A lab that has stopped publishes nothing any more; one whose government keeps it from publishing waits.
     """
     table, lines = market.releases, market.lines
     due = np.flatnonzero(~table.is_open & (table.opens_at <= market.month) & market.labs.active[table.lab])
@@ -375,6 +375,8 @@ def late_weights(market: Market) -> list[tuple[int, float]]:
     for row in due:
         last = lines.current_open[table.line[row]]
         lab = market.lab_agents[table.lab[row]]
+        if not lab.may_publish(float(table.capability[row])):
+            continue
         found.append((int(row), lab.new_degree(0.0 if last == NONE else float(table.degree[last]))))
     return found
 
