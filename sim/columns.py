@@ -111,7 +111,8 @@ _MARKET = (
         "nash, local_only, multiple, not_converged, or not_checked for large moves; missing where none was solved.",
         True,
     ),
-    _number("deviation_gain", "1", "Largest relative profit gain a lab could make by changing its prices alone."),
+    _number("deviation_gain", "1", "Largest relative profit gain of a lab from leaving the prices that labs want."),
+    _number("posted_deviation_gain", "1", "The same from leaving the prices that are posted, which follow slowly."),
 )
 
 _LABS = (

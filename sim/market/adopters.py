@@ -30,7 +30,7 @@ from sim.market.tables import (
 from sim.scenario.schema import BLOCS
 
 CN = BLOCS.index("CN")
-PANEL_ROWS = 700  # workloads, present or to come, that stand for all when prices are set
+PANEL_ROWS = 600  # workloads, present or to come, that stand for all when prices are set
 FAMILIES = ("developer", "enterprise")
 
 

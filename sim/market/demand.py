@@ -6,6 +6,7 @@ Each function reads the market and returns what changes; `market.py` alone assig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,21 +43,22 @@ def awareness_month(market: Market, leaps: Floats) -> tuple[Floats, Floats]:
 
 def affinity_month(market: Market) -> Floats:
     """Return each family's affinity for each lab [utils], (families, labs): last month's, drifted (eq. 55)."""
-    p, names = market.parameters, market.labs.names
-    z = np.array(
-        [
-            [rng.normal(rng.stream_key(market.seed, f"affinity:{family}:{lab}"), market.month) for lab in names]
-            for family in FAMILIES
-        ]
-    )
+    p = market.parameters
     return affinity.next_affinity(
         market.affinity,
-        z,
+        rng.normal(_affinity_keys(market.seed, market.labs.names), market.month),
         family_shares(market),
         half_life=p["demand.affinity_half_life"],
         sd=p["demand.affinity_sd"],
         first=market.month == market.settings.start,
     )
+
+
+@lru_cache(maxsize=4)
+def _affinity_keys(seed: int, labs: tuple[str, ...]) -> NDArray[np.uint64]:
+    """Return the stream of each family's affinity for each lab, (families, labs)."""
+    keys = [[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES]
+    return np.array(keys, np.uint64)
 
 
 def family_shares(market: Market) -> Floats:

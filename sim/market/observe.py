@@ -90,6 +90,7 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, listed:
         "contestable_revenue_share": demand.contestable_share(market, view),
         "equilibrium_status": market.price_month.status or None,
         "deviation_gain": market.price_month.deviation_gain,
+        "posted_deviation_gain": market.price_month.posted_gain,
     }
 
 
