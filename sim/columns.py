@@ -106,7 +106,11 @@ _MARKET = (
         USD_MONTH,
         "Value to users over doing without; changes can be read, the level is uncalibrated.",
     ),
-    _text("equilibrium_status", "nash, local_only, multiple, not_converged, or not_checked for large moves; missing where none was solved.", True),
+    _text(
+        "equilibrium_status",
+        "nash, local_only, multiple, not_converged, or not_checked for large moves; missing where none was solved.",
+        True,
+    ),
     _number("deviation_gain", "1", "Largest relative profit gain of a lab from leaving the prices that labs want."),
     _number("posted_deviation_gain", "1", "The same from leaving the prices that are posted, which follow slowly."),
 )

@@ -48,14 +48,34 @@ def test_a_run_writes_every_file_of_the_contract(finished):
     } <= files
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["valid"]
-    assert "market.pricing_pressure" in manifest["columns_not_filled"]
+    assert manifest["options"]["twin"] == "weights_withheld"
+    assert sum(manifest["equilibrium_status"].values()) == manifest["tables"]["market"]["rows"]
 
 
 def test_columns_that_are_empty_are_the_ones_the_manifest_names(finished):
     place, _ = finished
     manifest = json.loads((place / "outputs/baseline/manifest.json").read_text())
-    texts = {"market.equilibrium_status"}  # a text column cannot be NaN; it is null
-    assert set(manifest["columns_empty"]) | texts == set(manifest["columns_not_filled"])
+    assert set(manifest["columns_empty"]) == set(manifest["columns_not_filled"])
+
+
+@pytest.mark.parametrize(
+    ("options", "twin"), [(["--no-twin"], "none"), (["--twin", "never_developed"], "never_developed")]
+)
+def test_a_run_may_have_no_twin_or_another_one(tmp_path, options, twin):
+    small = ["--runs", "1", "--workloads", "60", "--until", "2026-01", "--out", tmp_path / "r", "--quiet"]
+    done = sim("run", "baseline", *small, *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    manifest = json.loads((tmp_path / "r/manifest.json").read_text())
+    assert manifest["options"]["twin"] == twin
+    assert ("market.pricing_pressure" in manifest["columns_empty"]) == (twin == "none")
+
+
+def test_a_twin_that_is_unknown_is_refused_in_one_line(tmp_path):
+    done = sim("run", "baseline", *SMALL, "--twin", "no_weights", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip().splitlines()[-1].endswith("allowed are weights_withheld, never_developed, or none")
+    assert "no_weights" in done.stderr
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_the_screen_shows_the_table_and_where_the_files_are(finished):
