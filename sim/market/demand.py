@@ -57,14 +57,8 @@ def affinity_month(market: Market) -> Floats:
 @lru_cache(maxsize=4)
 def _affinity_keys(seed: int, labs: tuple[str, ...]) -> NDArray[np.uint64]:
     """Return the stream of each family's affinity for each lab, (families, labs)."""
-<<<<<<< HEAD
-    return np.array(
-        [[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES], np.uint64
-    )
-=======
     keys = [[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES]
     return np.array(keys, np.uint64)
->>>>>>> docs
 
 
 def family_shares(market: Market) -> Floats:
@@ -172,7 +166,7 @@ def _runs(market: Market) -> Bools:
 
 def _barred(market: Market) -> NDArray[np.int8]:
     """Return how far bans on models of each bloc reach for each workload, (workloads, blocs) (eq. 81)."""
-    barred = governments.barred(market.policy, market.workloads, market.seed)
+    barred = governments.barred(market.policy, market.workloads, market.population_seed)
     if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
         barred[:, CN] = np.maximum(barred[:, CN], market.workloads.banned)
     return barred
