@@ -69,6 +69,7 @@ CASES = {
     "bans": Case(
         ("2026-03", "2026-04", "2026-05"),
         ("reached by a ban", "review"),
+        own_people=True,
         seed=4,
         events=(
             event("2026-03", "model_ban", **BAN),
@@ -195,7 +196,7 @@ def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
     settings = changed(
         between(settings, case.start, "2026-12", workloads=250),
         case.parameters,
-        for_all_labs(settings, **case.lab_fields) | dict.fromkeys(case.without_compute, {"compute_share": 0.0}),
+        for_all_labs(settings, **case.lab_fields) | {lab: {"compute_share": 0.0} for lab in case.without_compute},
         events=case.events,
         population_seed=99 if case.own_people else settings.population_seed,
     )

@@ -136,9 +136,8 @@ class Demand(Supply):
             reach = [0, 0, 0, 0]
             for ban in self.policy.bans:
                 origin = BLOCS.index(ban.origin)
-                bound = (
-                    float(rng.uniform(rng.stream_key(self.seed, f"ban event:{ban.origin}"), w.organisation)) < ban.share
-                )
+                key = rng.stream_key(self.population_seed, f"ban event:{ban.origin}")
+                bound = float(rng.uniform(key, w.organisation)) < ban.share
                 there = w.bloc != origin if ban.adopters == "all" else BLOCS[w.bloc] == ban.adopters
                 if bound and there and w.group in GROUPS[ban.group]:
                     reach[origin] = max(reach[origin], 1 + ("api", "hosted", "weights").index(ban.scope))
@@ -155,7 +154,7 @@ class Demand(Supply):
         return 1 / (1 + math.exp((hard - able) / self.p["demand.success_width"]))
 
     def liking(self, i: int, r: Row, channel: int) -> float:
-        """Return the utility of a release on a channel but for its bill and the cost of moving (eq. 30)."""
+        """Return the utility of a release on a channel but for its bill and the cost of moving."""
         w, p, lab, name = self.users[i], self.p, self.labs[r.lab], CHANNELS[channel]
         total = w.value * self.success(w, r) + w.control_value * r.degree * p[f"demand.control.{name}"]
         if lab.bloc == CHINA:
