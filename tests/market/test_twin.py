@@ -46,8 +46,7 @@ CASES = {
         ("2025-07", "2025-08"),
         ("reached by a ban",),
         start="2025-01",
-        parameters=AGAIN
-        | dict.fromkeys(("demand.ban.public", "demand.ban.regulated", "demand.mix.regulated"), 1.0)
+        parameters=dict.fromkeys(("demand.ban.public", "demand.ban.regulated", "demand.mix.regulated"), 1.0)
         | dict.fromkeys(("demand.enterprise.distrust", "demand.enterprise.adoption_cost"), 0.0)
         | {"demand.ban.start": 2025 + 7 / 12, "demand.enterprise.control_value": 0.0, "demand.upgrade_hazard": 0.5},
         lab_fields={"initial_awareness": 1.0},
@@ -93,7 +92,7 @@ CASES = {
         seed=6,
         events=(
             event("2026-03", "open_subsidy", bloc="CN", share=0.5, compute=3.0),
-            event("2026-05", "open_subsidy", bloc="US", share=0.9),
+            event("2026-05", "open_subsidy", bloc="US", share=0.9, compute=2.0),
         ),
         parameters=AGAIN,
     ),
@@ -120,14 +119,14 @@ CASES = {
         lab_fields={"adoption_value": 0.2},
     ),
     "openness changes": Case(
-        ("2026-03", "2026-06", "2026-09"),
+        ("2026-03", "2026-04", "2026-05", "2026-09"),
         ("release", "a line opens", "answers"),
         seed=9,
         events=(
             event("2026-03", "openness_change", who="CN", openness="closed"),
             event("2026-03", "openness_change", who="OpenAI", openness="open", degree="restricted_weights"),
         ),
-        parameters={"openness.follow": 0.9, "demand.upgrade_hazard": 0.5, "capability.minimum_step": 0.0},
+        parameters={"openness.follow": 0.9, "demand.upgrade_hazard": 0.5, "capability.minimum_step": -20.0},
         lab_fields={"cadence_months": 1.0},
     ),
     "weights that come late, and too late": Case(
