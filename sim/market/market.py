@@ -204,7 +204,7 @@ class Market(mesa.Model):
         return policy
 
     def _apply_choices(self, choices: list[Any]) -> None:
-        """Write what was chosen, and count the looks of developers at open weights (eq. 45)."""
+        """Write what was chosen, and count the looks of developers at open weights (eq. 77)."""
         self.evaluations = np.zeros(len(self.lines.lab))
         for group, made in zip(self.adopters, choices, strict=True):
             self.usage.release[made.rows] = made.release
@@ -246,7 +246,7 @@ class Market(mesa.Model):
         self.unmet_tokens = used.unmet
 
     def _release(self, made: list[supply.Made]) -> np.ndarray:
-        """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 19)."""
+        """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 31)."""
         leaps = np.zeros(len(self.labs.names))
         for change in supply.price_changes_month(self):
             self.change_price(change)
@@ -283,10 +283,16 @@ class Market(mesa.Model):
         return row
 
     def publish_weights(self, row: int, degree: float) -> int:
-        """Open the weights of a release that came out closed (eq. 82); return its row."""
+<<<<<<< HEAD
+        """Open the weights of a release that came out closed (eq. 82), on offer unless its line has newer ones."""
+=======
+        """Open the weights of a release that came out closed (eq. 35); return its row."""
+>>>>>>> docs
         self.releases.is_open[row] = True
         self.releases.degree[row] = degree
-        self.lines.current_open[self.releases.line[row]] = row
+        line = self.releases.line[row]
+        if self.lines.current_open[line] < row:
+            self.lines.current_open[line] = row
         return row
 
     def change_price(self, change: Any) -> None:

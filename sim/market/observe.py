@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from sim.market.market import Market
 
 # What this version cannot fill; NaN in the files and listed in the manifest.
-NOT_FILLED = (
-)
+NOT_FILLED = ()
 PANELS_NOT_OBSERVED = (
     "enterprise: share_using_5_or_more_models, upgrade_within_vendor_1_month",
     "downloads: chinese_base_share_of_new_derivatives, crossings (read them off cumulative_downloads)",
@@ -240,7 +239,7 @@ def _sample(market: Market, rows: Bools, amount: Floats) -> observation.Sample:
 
 
 def _billing(market: Market, routed: Bools, tokens: Floats) -> Floats:
-    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,) (eq. 48)."""
+    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,) (eq. 90)."""
     bloc = market.workloads.bloc
     seen = totals(bloc[routed], tokens[routed], len(BLOCS))
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
@@ -296,7 +295,7 @@ def _compute_series(market: Market) -> dict[str, float]:
 
 
 def _demand_series(market: Market) -> dict[str, float]:
-    """Return the elasticity between hosts of the same weights, the mean over hosted tokens (eq. 90)."""
+    """Return the elasticity between hosts of the same weights, the mean over hosted tokens (eq. 92)."""
     table, hosts = market.releases, market.hosts
     tokens = market.accounts.tokens[:, HOST]
     of_line = market.lines.hosts[table.line]

@@ -67,7 +67,7 @@ class PriceProblem:
 
 
 def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
-    """Return the demand that labs face at this month's offers and last month's awareness (eq. 112)."""
+    """Return the demand that labs face at this month's offers and last month's awareness (eq. 63)."""
     priced = offering.prices(market, costs)
     offers = offering.offers(market, priced)
     view = demand.month_view(market, offers, priced, np.zeros(len(market.labs.names)))
@@ -80,7 +80,7 @@ def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
 
 
 def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: Floats) -> DemandPanel:
-    """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 112).
+    """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 63).
 
     `loading` is what a class pays over the list price, shape (classes, offers), zero for offers without one.
     """
@@ -115,7 +115,7 @@ def _family_panel(
 
 
 def prices_month(market: Market, costs: offering.Costs) -> PriceMonth:
-    """Return this month's list prices: replayed ones to the end of the history, those of each lab's rule after it."""
+    """Return this month's list prices, replayed ones or those of each lab's rule, with their standing (eq. 68)."""
     posted = market.releases.posted
     if market.replaying:
         return PriceMonth(posted, posted)
@@ -154,6 +154,9 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     fresh = table.month == market.month
     adjustment = market.parameters["pricing.adjustment"]
     solves = np.array([rule == "bertrand" for rule in labs.price_rule])
+    solves &= (
+        governments.discounts(market.policy, market.month, labs) == 0.0
+    )  # a list price stays while a discount runs
     free = solves[offers.lab] & problem.panel.priced
     if not free.any():
         return PriceMonth(pricing.next_posted(table.posted, target, fresh, adjustment), table.wanted)
@@ -185,13 +188,13 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
 
 
 def wedge_left(market: Market) -> float:
-    """Return the part of the hand-over's wedge that is left this month (eq. 114)."""
+    """Return the part of the hand-over's wedge that is left this month (eq. 69)."""
     months = market.month - market.settings.history_until
     return 0.5 ** (months / market.parameters["pricing.wedge_half_life"])
 
 
 def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
-    """Return what the price rules attach to, so that no price jumps (eq. 114).
+    """Return what the price rules attach to, so that no price jumps (eq. 69).
 
     A release that nobody can buy at the hand-over has no wedge.
     """

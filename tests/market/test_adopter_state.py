@@ -74,7 +74,9 @@ def test_the_ecosystem_of_a_line_is_the_decayed_stock_plus_developers_use_of_its
     whole = table.weight[used].sum()
     for line in range(len(market.lines.names)):
         open_use = used & (market.releases.line[now.release] == line) & market.releases.is_open[now.release]
-        wanted = (1.0 - market.parameters["ecosystem.decay"]) * before[line] + 100.0 * table.weight[open_use].sum() / whole
+        wanted = (1.0 - market.parameters["ecosystem.decay"]) * before[line] + 100.0 * table.weight[
+            open_use
+        ].sum() / whole
         assert market.ecosystem[line] == pytest.approx(wanted)
     assert (market.ecosystem > 0.0).any()
     assert (market.ecosystem[market.lines.current_open == NONE] == 0.0).all()

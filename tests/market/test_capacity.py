@@ -118,7 +118,7 @@ def test_the_books_balance_while_capacity_binds(world):
     assert spilled > 0.0
     assert market.violations == []
     assert broken_identities(combine([market.record.tables()])) == []
-    assert market.record.market["unmet_tokens"][-1] > 0.0
+    assert market.record.market["unmet_tokens"].max() > 0.0
 
 
 def test_apis_with_hardly_any_compute_earn_hardly_anything_and_their_open_tokens_are_the_hosts(world):
@@ -172,10 +172,8 @@ def test_latency_is_what_the_load_costs(small_market):
 
 
 def test_with_compute_without_end_capacity_changes_no_bit(world):
-    plenty, more = (
-        outcomes(changed(world, {"serving.api_share": 1.0}, for_all_labs(world, compute_share=share)))
-        for share in (0.5, 1.0)
-    )
+    unfelt = {"serving.api_share": 1.0, "demand.latency_cost": 0.0}  # a load of a millionth still costs its latency
+    plenty, more = (outcomes(changed(world, unfelt, for_all_labs(world, compute_share=share))) for share in (0.5, 1.0))
     assert (plenty["market"]["unmet_tokens"] == 0.0).all()
     moved = {name.split(".")[1] for name in differing(plenty, more, before=world.history_until + 1)}
     assert moved <= {"research_compute"}  # before potentials react, more chips serve nobody better
@@ -186,8 +184,9 @@ def test_the_serving_load_in_the_record_is_the_cost_of_the_api_in_accelerators(w
     market = simulated(world, 5)
     market.month -= 1
     hour = offering.supply.gpu_hour(market, market.month)
-    closed = np.array([not market.releases.is_open[market.releases.lab == row].any() for row in range(20)])
-    cost = totals(market.releases.lab, market.accounts.cost[:, LAB_API], 20)
+    labs = len(market.labs.names)
+    closed = np.array([not market.releases.is_open[market.releases.lab == row].any() for row in range(labs)])
+    cost = totals(market.releases.lab, market.accounts.cost[:, LAB_API], labs)
     assert market.labs.serving_load[closed] == pytest.approx(cost[closed] / hour / 730)
     recorded = market.record.tables()["labs"]
     last = recorded["month"] == market.month

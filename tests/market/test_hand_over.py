@@ -13,8 +13,7 @@ from sim.market.stages import capability
 from sim.market.tables import NONE
 from sim.scenario.schema import BLOCS
 
-from .worlds import between, changed, simulated
-
+from .worlds import NO_FEEDBACK, between, changed, simulated
 
 RELATIVE = ("open_token_share", "open_workload_share", "open_spend_share", "closed_price", "open_price", "hhi_tokens",
             "compute_cn", "compute_us", "total_tokens", "total_spend")  # fmt: skip
@@ -192,8 +191,7 @@ def after_a_year(settings, **policy):
 
 
 def test_levers_on_the_frontier_and_on_closed_knowledge_push_as_they_say(small_settings):
-    quiet = {"capability.regime_hazard": 0.0, "capability.novelty_effect": 0.0, "compute.revenue_elasticity": 0.0}
-    quiet |= {"capability.data_effect": 0.0, "capability.outside_effect": 0.0}  # use that moves elsewhere teaches others
+    quiet = NO_FEEDBACK | {"capability.regime_hazard": 0.0, "capability.novelty_effect": 0.0}
     settings = changed(between(small_settings, "2025-10", "2026-12", workloads=250), quiet)
     plain = after_a_year(settings)
     for slope in (0.5, 1.5):

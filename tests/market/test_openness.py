@@ -10,7 +10,7 @@ from sim.market.market import Market
 from sim.market.stages.releases import DEGREES
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, ReleaseTable
 
-from .worlds import between, changed, differing, for_all_labs, outcomes, simulated
+from .worlds import NO_FEEDBACK, between, changed, differing, for_all_labs, outcomes, simulated
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_offers_show_what_buyers_perceive_and_trackers_what_tests_claim(small_ma
 
 
 def test_inflation_costs_users_in_time_and_never_moves_the_race(small_settings):
-    settings = between(small_settings, "2025-01", "2026-06", workloads=1500)
+    settings = changed(between(small_settings, "2025-01", "2026-06", workloads=1500), NO_FEEDBACK)
     honest = outcomes(changed(settings, labs=for_all_labs(settings, benchmark_inflation=0.0)))
     inflated = {name: {"benchmark_inflation": 12.0 * (name == "OpenAI")} for name in settings.labs}
     found = outcomes(changed(settings, labs=inflated))

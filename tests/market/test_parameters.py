@@ -177,7 +177,9 @@ def test_parameters_push_the_way_their_meaning_says(small_settings, path, factor
 
 def test_twice_the_workloads_in_the_world_is_twice_of_everything_counted_and_the_same_shares(world):
     """With twice the fixed cost of hosts and twice the compute for APIs, which are amounts and not shares."""
-    world = changed(world, {"capability.data_effect": 0.0})  # more use is more data: the size of the world matters there
+    world = changed(
+        world, {"capability.data_effect": 0.0}
+    )  # more use is more data: the size of the world matters there
     plain = outcomes(world)
     scale = ("demand.workloads_2025", "serving.host.fixed_cost", "serving.api_share")
     doubled = outcomes(changed(world, {path: 2.0 * world.parameters[path] for path in scale}))

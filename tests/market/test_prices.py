@@ -202,9 +202,7 @@ def priced(request, world):
         market.policy = replace(market.policy, promotions=free, subsidy=(0.2, 0.0, 0.5, 0.0))
     costs = offering.serving_costs(market)
     problem = price_setting.price_problem(market, costs)
-    view = demand.month_view(
-        market, problem.offers, offering.prices(market, costs), np.zeros(len(market.labs.names))
-    )
+    view = demand.month_view(market, problem.offers, offering.prices(market, costs), np.zeros(len(market.labs.names)))
     parts = []
     for group in market.adopters:
         rows = group.panel_rows(market.workloads, market.month)
@@ -270,9 +268,7 @@ def test_list_prices_move_the_labs_own_apis_alone(priced):
 @pytest.fixture(scope="module")
 def checked(small_scenario):
     """Market tables of two runs of 2,000 workloads that end after three searches for deviations."""
-    settings = (
-        between(small_scenario.draw(replicate), "2025-11", "2028-02", workloads=2000) for replicate in range(2)
-    )
+    settings = (between(small_scenario.draw(replicate), "2025-11", "2028-02", workloads=2000) for replicate in range(2))
     return [(one, after(one).record.tables()["market"]) for one in settings]
 
 

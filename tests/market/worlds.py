@@ -13,6 +13,9 @@ from sim.scenario.events import Event
 from sim.scenario.register import register
 from sim.scenario.scenario import Settings
 
+# What the use of models gives back to the labs that make them; without it nothing that moves users moves capability.
+NO_FEEDBACK = dict.fromkeys(("capability.data_effect", "capability.outside_effect", "compute.revenue_elasticity"), 0.0)
+
 
 def changed(
     settings: Settings,

@@ -63,6 +63,12 @@ def test_a_line_is_due_once_its_interval_has_passed_and_the_step_is_worth_it():
     assert releases.due_lines(next_month, 100, gain, 0.0).tolist() == [0, 2]
 
 
+def seen(**fields):
+    """Return what a lab sees that has neither rival nor load nor profit to look at, but for the given fields."""
+    blank = {"was_open": False, "follows": False, "behind": -np.inf, "points": 0.0, "load": 0.0}
+    return releases.Situation(**blank | {"profit_if": lambda is_open: 0.0} | fields)
+
+
 @pytest.mark.parametrize(
     ("rule", "was_open", "is_open"),
     [
@@ -76,7 +82,7 @@ def test_a_line_is_due_once_its_interval_has_passed_and_the_step_is_worth_it():
     ],
 )
 def test_openness_follows_the_rule_of_the_lab(rule, was_open, is_open):
-    assert releases.opens(rule, releases.Situation(was_open=was_open)) is is_open
+    assert releases.opens(rule, seen(was_open=was_open)) is is_open
 
 
 @pytest.mark.parametrize(
@@ -88,21 +94,29 @@ def test_openness_follows_the_rule_of_the_lab(rule, was_open, is_open):
 )
 def test_a_lab_opens_what_is_behind_or_what_it_cannot_serve(rule, field, below, at, above):
     for value, is_open in (below, at, above):
-        assert releases.opens(rule, releases.Situation(points=5.0, **{field: value})) is is_open
-    assert not releases.opens(rule, releases.Situation(was_open=True, points=0.0))  # no rival, no load
+        assert releases.opens(rule, seen(points=5.0, **{field: value})) is is_open
+    assert not releases.opens(rule, seen(was_open=True, points=0.0))  # no rival, no load
 
 
 def test_a_lab_that_answers_a_rival_opens_once_where_it_continues_its_lines():
-    assert releases.opens("as_line", releases.Situation(follows=True))
-    assert not releases.opens("closed", releases.Situation(follows=True))
+    assert releases.opens("as_line", seen(follows=True))
+    assert not releases.opens("closed", seen(follows=True))
 
 
 def test_profit_decides_where_it_is_asked_for():
-    for gain in (-1.0, 1.0):
-        seen = releases.Situation(profit_if=lambda is_open, gain=gain: gain * is_open)
-        assert releases.opens("profit_max", seen) is (gain > 0)
-    with pytest.raises(ValueError, match="not known"):
-        releases.opens("profit_max", releases.Situation())
+    for gain, is_open in ((-1.0, False), (0.0, False), (1.0, True)):  # weights stay in where publishing earns nothing
+        situation = seen(profit_if=lambda is_open, gain=gain: gain * is_open)
+        assert releases.opens("profit_max", situation) is is_open
+
+
+@pytest.mark.parametrize("rule", sorted(set(releases.RULES) - {"profit_max"}))
+def test_profit_is_reckoned_for_no_other_rule(rule):
+    """Reckoning it costs two trials of the market."""
+
+    def refuse(is_open):
+        raise AssertionError("nobody asked for it")
+
+    assert releases.opens(rule, seen(was_open=True, profit_if=refuse)) in {True, False}
 
 
 def test_answers_come_at_the_stated_chance_and_depend_on_both_labs_and_the_month():
@@ -128,7 +142,7 @@ def test_what_buyers_perceive_moves_from_the_claim_to_the_truth():
 
 def test_an_unknown_openness_rule_is_refused():
     with pytest.raises(KeyError):
-        releases.opens("sometimes", releases.Situation())
+        releases.opens("sometimes", seen())
 
 
 def test_a_superseded_release_runs_until_its_deprecation():

@@ -1,0 +1,105 @@
+"""The rule `profit_max`: weights come out where that earns the lab more, what adoption is worth to it included."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from sim.market import opening
+from sim.market.market import Market
+
+from .worlds import between, changed, differing, outcomes
+
+LAB = "Alibaba"
+CALENDAR = ("2025-07", "2026-06")
+
+
+@pytest.fixture(scope="module")
+def world(small_settings):
+    return between(small_settings, *CALENDAR, workloads=250)
+
+
+def seeking(settings, **fields):
+    """Return the settings in which a lab opens what pays, and releases often."""
+    return changed(settings, labs={LAB: {"openness": "profit_max", "cadence_months": 2.0} | fields})
+
+
+def after_the_history(settings):
+    market = Market(settings)
+    while market.replaying:
+        market.step()
+    return market
+
+
+def opened(settings):
+    """Return whether each release that the lab decided has open weights."""
+    market = after_the_history(settings)
+    while market.month <= settings.end:
+        market.step()
+    market.close()
+    table = market.releases
+    rows = table.lab == market.labs.names.index(LAB)
+    found = table.is_open[rows & (table.month > settings.history_until)]
+    assert len(found) >= 5
+    assert market.violations == []
+    return found
+
+
+def test_a_lab_to_which_adoption_is_worth_nothing_keeps_its_weights(world):
+    assert not opened(seeking(world, adoption_value=0.0)).any()
+
+
+def test_a_lab_to_which_adoption_is_worth_much_publishes_them(world):
+    assert opened(seeking(world, adoption_value=3.0)).all()
+
+
+def due(market):
+    """Return an open line of the lab and what it could release now."""
+    lab = market.labs.names.index(LAB)
+    line = int(np.flatnonzero((market.lines.lab == lab) & (market.lines.current_open >= 0))[0])
+    return lab, line, float(market.labs.potential[lab])
+
+
+def columns_of(market):
+    """Return the bits of all that a market holds in tables and arrays."""
+    held = {}
+    for name, value in vars(market).items():
+        if isinstance(value, np.ndarray):
+            held[name] = value.tobytes()
+        elif name in {"labs", "lines", "releases", "workloads", "usage"}:
+            for column, array in vars(value).items():
+                held[f"{name}.{column}"] = array.tobytes() if isinstance(array, np.ndarray) else copy.deepcopy(array)
+    return held
+
+
+def test_a_trial_leaves_the_market_bitwise_alone(world):
+    market = after_the_history(seeking(world, adoption_value=1.0))
+    market.step()
+    before = columns_of(market)
+    for is_open in (True, False):
+        opening.profit_if(market, *due(market), is_open)
+    assert columns_of(market) == before
+    market.close()
+
+
+def test_a_rule_that_decides_as_the_line_would_changes_no_bit_of_the_world(world):
+    """Trials draw no random number and leave no trace: where profit says closed, the world is that of `closed`."""
+    closed = {"adoption_value": 0.0, "cadence_months": 2.0}
+    plain = changed(world, labs={LAB: {"openness": "closed"} | closed})
+    assert differing(outcomes(plain), outcomes(seeking(world, adoption_value=0.0))) == []
+
+
+def test_the_profit_of_a_trial_is_that_of_the_lab_with_the_release_on_offer(world):
+    """What adoption is worth counts on every channel; without it the API alone earns."""
+    market = after_the_history(seeking(world, adoption_value=0.0))
+    lab, line, capability = due(market)
+    poor = {is_open: opening.profit_if(market, lab, line, capability, is_open) for is_open in (True, False)}
+    market.labs.adoption_value[lab] = 1.0
+    rich = {is_open: opening.profit_if(market, lab, line, capability, is_open) for is_open in (True, False)}
+    assert poor[False] >= poor[True] > 0.0
+    assert rich[True] - poor[True] > rich[False] - poor[False] > 0.0
+    better = opening.profit_if(market, lab, line, capability + 10.0, True)
+    assert better > rich[True]
+    market.close()
