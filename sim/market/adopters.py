@@ -244,15 +244,8 @@ def paid_price(price: Floats, cluster: Floats, channel: Ints, kind: Ints, releas
     return np.where(channel == SELF_HOST, own_price(listed, cluster[channel, release], need), listed)
 
 
-<<<<<<< HEAD
 def _decide(who: choice.Choosers, u: Floats, view: MonthView, rules: choice.ChoiceRules) -> tuple[Ints, Ints, Floats]:
-    """Return chosen release, channel and surplus over doing without [USD/month] (eq. 38)."""
-=======
-def _decide(
-    who: choice.Choosers, u: Floats, view: MonthView, rules: choice.ChoiceRules
-) -> tuple[Ints, Ints, Floats]:
     """Return chosen release, channel and surplus over doing without [USD/month] (eq. 62)."""
->>>>>>> docs
     offers = view.offers
     utility = choice.offer_utilities(who, offers, rules)
     keep = choice.keep_utilities(who, rules)

@@ -57,14 +57,8 @@ def affinity_month(market: Market) -> Floats:
 @lru_cache(maxsize=4)
 def _affinity_keys(seed: int, labs: tuple[str, ...]) -> NDArray[np.uint64]:
     """Return the stream of each family's affinity for each lab, (families, labs)."""
-<<<<<<< HEAD
-    return np.array(
-        [[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES], np.uint64
-    )
-=======
     keys = [[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES]
     return np.array(keys, np.uint64)
->>>>>>> docs
 
 
 def family_shares(market: Market) -> Floats:

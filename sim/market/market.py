@@ -283,11 +283,7 @@ class Market(mesa.Model):
         return row
 
     def publish_weights(self, row: int, degree: float) -> int:
-<<<<<<< HEAD
-        """Open the weights of a release that came out closed (eq. 82), on offer unless its line has newer ones."""
-=======
-        """Open the weights of a release that came out closed (eq. 35); return its row."""
->>>>>>> docs
+        """Open the weights of a release that came out closed (eq. 35), on offer unless its line has newer ones."""
         self.releases.is_open[row] = True
         self.releases.degree[row] = degree
         line = self.releases.line[row]
