@@ -162,8 +162,8 @@ def test_contestable_revenue_is_that_of_the_panel_whose_users_know_a_cheaper_goo
             fits = channel != 3 or view.need[row] <= market.parameters["serving.on_device_limit"]
             allowed = view.barred[row, market.labs.bloc[lab]] < (1, 2, 3, 3)[channel]
             sold = table.bloc[row] != CN or channel != LAB_API or market.labs.bloc[lab] != BLOCS.index("US")
-            usable = known[lab] and fits and allowed and sold and price < use.price[row]
-            if usable and succeeds(offers.capability[j], lab) >= mine - slack:
+            can = known[lab] and fits and allowed and sold and price < use.price[row]
+            if can and succeeds(offers.capability[j], lab) >= mine - slack:
                 part += spend
                 break
     market.close()

@@ -223,7 +223,7 @@ def test_an_unused_draw_changes_nobody(world, plain, monkeypatch):
     drawn = rng.uniform
 
     def wasteful(key, rows):
-        drawn(rng.stream_key(key & 0xFFFF, "unused"), np.arange(10))
+        drawn(rng.stream_key(int(np.ravel(key)[0]) & 0xFFFF, "unused"), np.arange(10))
         return drawn(key, rows)
 
     monkeypatch.setattr(rng, "uniform", wasteful)

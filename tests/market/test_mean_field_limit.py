@@ -15,7 +15,7 @@ from scipy import stats
 
 from sim import rng
 
-from .worlds import differing, outcomes, simulated
+from .worlds import changed, differing, outcomes, simulated
 
 OUTCOMES = (
     "open_workload_share",
@@ -64,9 +64,11 @@ def distances(few: np.ndarray, many: np.ndarray) -> np.ndarray:
     return np.abs(few[:, :, -1].mean(axis=0) - many[:, :, -1].mean(axis=0)) / np.sqrt(np.add(*errors))
 
 
-def test_another_population_meets_the_same_releases_at_the_same_prices(settings):
+def test_where_use_builds_and_teaches_nothing_another_population_meets_the_same_releases(settings):
+    without = ("compute.revenue_elasticity", "capability.data_effect", "capability.outside_effect")
+    settings = changed(settings, dict.fromkeys(without, 0.0))
     one, other = (simulated(replace(settings, workloads=300, population_seed=seed)) for seed in (1, 2))
-    for name in ("month", "lab", "capability", "input_price", "is_open"):
+    for name in ("month", "lab", "capability", "is_open", "degree"):
         assert np.array_equal(getattr(one.releases, name), getattr(other.releases, name)), name
     assert not np.array_equal(one.workloads.need, other.workloads.need)
     assert (
