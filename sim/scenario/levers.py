@@ -174,7 +174,7 @@ LEVERS = (
             _word("lab", "The lab; `active: 0` before", (ANY_LAB,)),
             _number("points_behind", "Points by which its first release is behind the best one so far", "ECI points",
                     -50, 100),
-            _number("price", "List price of the release, (3 input + output) / 4", "USD/Mtok", 0, 1000),
+            _number("price", "List price of the release, (3 input + output) / 4", "USD/Mtok", 0.001, 1000),
             _word("weights", "Whether the release has open weights", ("open", "closed"), "closed"),
         ),
         target=("lab",),
