@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from sim.market.market import Market
 
 # What this version cannot fill; NaN in the files and listed in the manifest.
-NOT_FILLED = (
-)
+NOT_FILLED: tuple[str, ...] = ()
 PANELS_NOT_OBSERVED = (
     "enterprise: share_using_5_or_more_models, upgrade_within_vendor_1_month",
     "downloads: chinese_base_share_of_new_derivatives, crossings (read them off cumulative_downloads)",

@@ -48,21 +48,31 @@ def test_a_run_writes_every_file_of_the_contract(finished):
     } <= files
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["valid"]
-    assert "market.pricing_pressure" in manifest["columns_not_filled"]
+    assert manifest["columns_not_filled"] == []
+    assert sum(manifest["equilibrium_status"].values()) == manifest["tables"]["market"]["rows"]
+    assert set(manifest["equilibrium_status"]) - {"none"}
 
 
 def test_columns_that_are_empty_are_the_ones_the_manifest_names(finished):
     place, _ = finished
     manifest = json.loads((place / "outputs/baseline/manifest.json").read_text())
-    texts = {"market.equilibrium_status"}  # a text column cannot be NaN; it is null
-    assert set(manifest["columns_empty"]) | texts == set(manifest["columns_not_filled"])
+    assert manifest["columns_empty"] == manifest["columns_not_filled"]
 
 
 def test_the_screen_shows_the_table_and_where_the_files_are(finished):
     _, done = finished
-    for words in ("Open share of tokens", "Closed price paid", "Open behind closed", "2025-12", "outputs/baseline/"):
+    rows = ("Open share of tokens", "Closed price paid", "Open behind closed", "Pricing pressure on closed")
+    for words in (*rows, "Equilibrium of list prices", "2025-12", "outputs/baseline/"):
         assert words in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_without_a_twin_pricing_pressure_is_empty_and_not_on_the_screen(tmp_path):
+    done = sim("run", "baseline", *SMALL, "--no-twin", "--out", tmp_path / "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ressure" not in done.stdout
+    manifest = json.loads((tmp_path / "r/manifest.json").read_text())
+    assert manifest["columns_empty"] == ["market.pricing_pressure"]
 
 
 def test_the_same_run_again_is_reused_and_another_one_refused(finished):
