@@ -87,7 +87,10 @@ _MARKET = (
         "1",
         "1 - closed list prices / those in the twin world without open weights; missing in the history.",
     ),
-    _share("contestable_revenue_share", "Part of closed API revenue for which the user knows a good-enough cheaper open offer."),
+    _share(
+        "contestable_revenue_share",
+        "Part of closed API revenue for which the user knows a good-enough cheaper open offer.",
+    ),
     _number("hhi_tokens", "1", "Herfindahl index of the labs' token shares, 0 to 1."),
     _number("hhi_spend", "1", "Herfindahl index of the labs' spend shares, 0 to 1."),
     _number("gap_points", ECI, "Capability of the best closed model less that of the best open one."),

@@ -244,9 +244,7 @@ def paid_price(price: Floats, cluster: Floats, channel: Ints, kind: Ints, releas
     return np.where(channel == SELF_HOST, own_price(listed, cluster[channel, release], need), listed)
 
 
-def _decide(
-    who: choice.Choosers, u: Floats, view: MonthView, rules: choice.ChoiceRules
-) -> tuple[Ints, Ints, Floats]:
+def _decide(who: choice.Choosers, u: Floats, view: MonthView, rules: choice.ChoiceRules) -> tuple[Ints, Ints, Floats]:
     """Return chosen release, channel and surplus over doing without [USD/month] (eq. 38)."""
     offers = view.offers
     utility = choice.offer_utilities(who, offers, rules)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sim.evidence import observations
+from sim.results import load_results
+
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--runs", "2", "--workloads", "600", "--until", "2026-03"]
 TABLES = ("market", "labs", "offers", "segments", "panels")
@@ -65,6 +68,18 @@ def test_the_screen_shows_the_table_and_where_the_files_are(finished):
     for words in (*rows, "Equilibrium of list prices", "2025-12", "outputs/baseline/"):
         assert words in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_the_manifest_names_the_series_of_the_evidence_without_a_counterpart(finished):
+    place, _ = finished
+    folder = place / "outputs/baseline"
+    missing = set(json.loads((folder / "manifest.json").read_text())["panels_not_observed"])
+    panels = load_results(folder).tables["panels"]
+    recorded = {f"{panel}: {series}" for panel, series in zip(panels["panel"], panels["series"], strict=True)}
+    observed = {f"{seen.panel}: {seen.series}" for seen in observations()}
+    assert missing == observed - recorded
+    assert "enterprise: share_using_5_or_more_models" in missing
+    assert observed & recorded
 
 
 def test_without_a_twin_pricing_pressure_is_empty_and_not_on_the_screen(tmp_path):

@@ -173,10 +173,7 @@ def test_latency_is_what_the_load_costs(small_market):
 
 def test_with_compute_without_end_capacity_changes_no_bit(world):
     unfelt = {"serving.api_share": 1.0, "demand.latency_cost": 0.0}  # a load of a millionth still costs its latency
-    plenty, more = (
-        outcomes(changed(world, unfelt, for_all_labs(world, compute_share=share)))
-        for share in (0.5, 1.0)
-    )
+    plenty, more = (outcomes(changed(world, unfelt, for_all_labs(world, compute_share=share))) for share in (0.5, 1.0))
     assert (plenty["market"]["unmet_tokens"] == 0.0).all()
     moved = {name.split(".")[1] for name in differing(plenty, more, before=world.history_until + 1)}
     assert moved <= {"research_compute"}  # before potentials react, more chips serve nobody better

@@ -9,7 +9,6 @@ import pytest
 
 from sim.market import opening
 from sim.market.market import Market
-from sim.market.tables import HOST, LAB_API
 
 from .worlds import between, changed, differing, outcomes
 

@@ -137,7 +137,7 @@ def test_surplus_falls_by_the_tokens_bought_along_any_path(seed):
 
 
 def test_surplus_is_counted_from_doing_without():
-    """[15] Nothing on offer is worth nothing; one type's surplus has its closed form, whatever doing without is worth."""
+    """[15] Nothing on offer is worth nothing; one type's surplus has its closed form, whatever the outside is worth."""
     panel = CASE.panel
     nothing = replace(panel, fixed=np.full_like(panel.fixed, -np.inf), keep=np.full_like(panel.keep, -np.inf))
     assert abs(consumer_surplus(nothing, FOUND.prices)) <= 1e-12

@@ -141,7 +141,10 @@ def downloads_series(by_lab: Floats, before: Floats, lab_bloc: Ints, labs: tuple
     """Return hub downloads: China's share of those of China and the US over the month, running totals in millions."""
     fresh = by_lab - before
     china, us = fresh[lab_bloc == CN].sum(), fresh[lab_bloc == US].sum()
-    series = {"chinese_download_share_of_two": ratio(china, china + us), "cumulative_downloads:all": float(in_order(by_lab)[0]) / 1e6}
+    series = {
+        "chinese_download_share_of_two": ratio(china, china + us),
+        "cumulative_downloads:all": float(in_order(by_lab)[0]) / 1e6,
+    }
     for name in ("Alibaba", "Meta"):
         series[f"cumulative_downloads:{name}"] = float(by_lab[labs.index(name)]) / 1e6
     series["cumulative_downloads:CN"] = float(by_lab[lab_bloc == CN].sum()) / 1e6
