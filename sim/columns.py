@@ -115,15 +115,11 @@ _MARKET = (
     ),
     _text(
         "equilibrium_status",
-        "nash, local_only, multiple, not_converged, or not_checked in months without a search for large deviations; "
-        "missing where no lab solves.",
+        "nash, local_only, multiple, not_converged, or not_checked for large moves; missing where none was solved.",
         True,
     ),
-    _number(
-        "deviation_gain",
-        "1",
-        "Largest relative gain of one lab from leaving the prices wanted alone; searched once a year.",
-    ),
+    _number("deviation_gain", "1", "Largest relative profit gain of a lab from leaving the prices that labs want."),
+    _number("posted_deviation_gain", "1", "The same from leaving the prices that are posted, which follow slowly."),
 )
 
 _LABS = (

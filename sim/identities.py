@@ -28,7 +28,7 @@ CHECKED = (
 
 
 def broken_identities(tables: Tables) -> list[str]:
-    """Return one line for each identity that does not hold, with the worst row; missing values are left out (eq. 46).
+    """Return one line for each identity that does not hold, with the worst row; missing values are left out (eq. 78).
 
     Parameters
     ----------

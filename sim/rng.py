@@ -50,14 +50,14 @@ def stream_key(seed: int, name: str, month: int = 0) -> int:
     return _mix_int((key + (month + 1) * int(GOLDEN)) & _MASK)
 
 
-def bits(key: int, rows: ArrayLike) -> NDArray[np.uint64]:
+def bits(key: int | NDArray[np.uint64], rows: ArrayLike) -> NDArray[np.uint64]:
     """Return 64 random bits for each row number of a stream, in the shape of `rows`."""
     with np.errstate(over="ignore"):
         counter = (np.asarray(rows, dtype=np.uint64) + np.uint64(1)) * GOLDEN
         return mix(np.uint64(key) + counter)
 
 
-def uniform(key: int, rows: ArrayLike) -> NDArray[np.float64]:
+def uniform(key: int | NDArray[np.uint64], rows: ArrayLike) -> NDArray[np.float64]:
     """Return uniforms in the open interval (0, 1), one for each row number.
 
     They are the middles of 2**52 equal cells: with 53 bits the middle of the last cell would round to one, and its
@@ -66,7 +66,7 @@ def uniform(key: int, rows: ArrayLike) -> NDArray[np.float64]:
     return ((bits(key, rows) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
-def normal(key: int, rows: ArrayLike) -> NDArray[np.float64]:
+def normal(key: int | NDArray[np.uint64], rows: ArrayLike) -> NDArray[np.float64]:
     """Return standard normals by inverse CDF, one for each row number."""
     from scipy.special import ndtri
 

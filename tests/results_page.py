@@ -23,7 +23,8 @@ def results_page() -> str:
         "`summary.csv` has one row for each month: for each number of `market` that is not empty the median over runs\n"
         "and the 5, 25, 75 and 95 % quantiles, as `<column>_median`, `_q05`, `_q25`, `_q75` and `_q95`.\n"
         "`sim diff` shows " + ", ".join(f"`{name}`" for name in HEADLINES) + ".",
-        "How each is computed: [model.md](model.md), sections 4.8 and 6.",
+        "How each is computed: [model.md](model.md), sections 4.8 and 6; the equations behind each column of `market`\n"
+        "stand in section 6.1.",
     ]
     for each in TABLES.values():
         keys = [(f"`{column.name}`", "key", column.meaning) for column in each.keys]

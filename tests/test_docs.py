@@ -98,7 +98,7 @@ def test_a_missing_or_wrong_citation_is_noticed():
     assert citations("a.py", source) == {("a.py", "one"): [3], ("a.py", "two"): [3, 12], ("a.py", "bare"): []}
     with pytest.raises(AssertionError, match="not a list of numbers"):
         cited("Return z (eqs. 3 and 5).")
-    assert on_the_page()["sim/market/stages/compute.py", "next_compute"] == [9, 10]
+    assert on_the_page()["sim/market/stages/compute.py", "next_compute"] == [11, 12, 13]
     assert sum(path.startswith("sim/market/stages/") for path, _ in on_the_page()) >= 40
 
 
@@ -165,6 +165,68 @@ def test_the_page_lists_exactly_the_levers_of_the_register():
     assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(lever.name for lever in LEVERS)
 
 
+def test_the_page_says_what_is_behind_every_column_of_the_market_in_order():
+    from sim.columns import TABLES
+
+    section = MODEL.read_text("utf-8").split("\n### 6.1 ", 1)[1].split("\n## 7. ", 1)[0]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]{4,} \| ((?:\(\d+\)(?:, )?)+) \|$", section, re.MULTILINE)
+    assert [name for name, _ in rows] == [column.name for column in TABLES["market"].values]
+    assert {int(number) for _, cited in rows for number in re.findall(r"\d+", cited)} <= dict(equations()).keys()
+
+
+def test_the_page_says_which_equation_each_field_of_a_lab_enters():
+    from sim.scenario.lab_fields import LAB_FIELDS
+
+    section = MODEL.read_text("utf-8").split("\n### 5.1 ", 1)[1].split("\n### 5.2 ", 1)[0]
+    rows = re.findall(r"^\| (`labs\.<lab>\..+) \| ((?:\(\d+\)(?:, )?)+) \|$", section, re.MULTILINE)
+    named = [name for names, _ in rows for name in re.findall(r"`labs\.<lab>\.(\w+)`", names)]
+    assert sorted(named) == sorted(field.path for field in LAB_FIELDS)
+    assert {int(number) for _, cited in rows for number in re.findall(r"\d+", cited)} <= dict(equations()).keys()
+
+
+def switches() -> list[tuple[str, str]]:
+    """Return the values at which the model page says that a mechanism is off."""
+    section = MODEL.read_text("utf-8").split("\n### 5.2 ", 1)[1].split("\n## 6. ", 1)[0]
+    return re.findall(r"`([\w.<>]+): (\w+)`", section)
+
+
+@pytest.mark.parametrize(("path", "value"), switches())
+def test_what_the_page_says_switches_a_mechanism_off_can_be_set(path, value):
+    from sim.scenario.register import register
+
+    of = register()
+    name = path.removeprefix("labs.<lab>.")
+    spec = of.parameters[path] if name == path else of.lab_fields[name]
+    assert value in spec.choices if spec.choices else spec.low <= float(value) <= spec.high
+
+
+def test_the_constants_of_the_price_search_on_the_page_are_those_of_the_code():
+    from sim.market.adopters import PANEL_ROWS
+    from sim.market.price_setting import CHECK_MONTHS, EXACT, ROUGH
+
+    words = " ".join(MODEL.read_text("utf-8").split())
+    assert f"floor(rows / {PANEL_ROWS})" in words
+    assert f"about {PANEL_ROWS} rows" in words
+    assert (EXACT.tolerance, ROUGH.tolerance, CHECK_MONTHS) == (1e-5, 3e-4, 12)
+    assert "to a relative 1e-5 at the hand-over and in months of a full search (68), to 3e-4 in the others" in words
+    assert "every twelve months" in words
+
+
+def test_the_files_that_hold_the_invariants_exist():
+    section = MODEL.read_text("utf-8").split("\n## 12. ", 1)[1].split("\n## 13. ", 1)[0]
+    files = re.findall(r"`([\w/]+\.py)`", section)
+    assert len(files) > 50
+    assert [name for name in dict.fromkeys(files) if not (ROOT / "tests" / name).is_file()] == []
+    assert [int(number) for number in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == list(range(1, 51))
+
+
+def test_every_equation_that_the_page_mentions_is_on_it():
+    text = prose(MODEL.read_text("utf-8"))
+    mentioned = {int(number) for number in re.findall(r"(?<![\w)])\((\d{1,3})\)", text)}
+    assert len(mentioned) > 60
+    assert sorted(mentioned - dict(equations()).keys()) == []
+
+
 def test_the_numbers_of_labs_lines_and_releases_on_the_page_are_those_of_the_evidence():
     from sim import evidence
     from sim.scenario.lab_fields import LABS
@@ -176,11 +238,11 @@ def test_the_numbers_of_labs_lines_and_releases_on_the_page_are_those_of_the_evi
 
 
 def test_the_notation_names_columns_parameters_and_functions_that_exist():
-    from sim.market import governments, market, offering, supply, tables
-    from sim.market.stages import accounts, compute
+    from sim.market import governments, market, offering, price_setting, supply, tables
+    from sim.market.stages import accounts, compute, demand_panel
     from sim.scenario.register import register
 
-    homes = (tables, governments, supply, offering, accounts, compute, market)
+    homes = (tables, governments, supply, offering, price_setting, accounts, compute, demand_panel, market)
     in_sources = "\n".join(path.read_text("utf-8") for path in sorted((SIM / "market").rglob("*.py")))
     paths = register().parameters
     notation = MODEL.read_text("utf-8").split("\n## 13. ", 1)[1].split("\n## 14. ", 1)[0]
@@ -258,11 +320,23 @@ def test_every_default_has_either_a_source_or_an_assumption():
         assert len(spec.source or spec.assumption) >= 8, spec.path
 
 
+def test_every_default_on_the_page_of_parameters_says_what_it_rests_on():
+    from sim.scenario.register import register
+
+    of, page = register(), PARAMETERS.read_text("utf-8")
+    for path in [*of.parameters, *(f"labs.<lab>.{name}" for name in of.lab_fields)]:
+        (row,) = re.findall(rf"^\| `{re.escape(path)}` \|.*$", page, re.MULTILINE)
+        assert re.search(r"\| (Source|Assumption): [^|]{8,}", row), row
+
+
 def test_parameters_that_the_model_page_names_are_in_the_register():
     from sim.scenario.register import register
 
     names = register().groups
-    for path in re.findall(r"`((?:compute|capability|serving|demand|observation)\.[\w.]+)`", MODEL.read_text("utf-8")):
+    for path in re.findall(
+        r"`((?:compute|capability|openness|serving|pricing|demand|awareness|ecosystem|observation)\.[\w.]+)`",
+        MODEL.read_text("utf-8"),
+    ):
         assert path in register().parameters or path in names, path
 
 

@@ -30,7 +30,7 @@ from sim.market.tables import (
 from sim.scenario.schema import BLOCS
 
 CN = BLOCS.index("CN")
-PANEL_ROWS = 800  # workloads, present or to come, that stand for all when prices are set
+PANEL_ROWS = 600  # workloads, present or to come, that stand for all when prices are set
 FAMILIES = ("developer", "enterprise")
 
 
@@ -107,12 +107,12 @@ class Adopters(mesa.Agent):
         self.review_bump: float = parameters["demand.review_bump"]
 
     def panel_rows(self, table: WorkloadTable, month: int) -> Ints:
-        """Return the rows that stand for the family when prices are set: every n-th one that is in the market."""
+        """Return the rows that stand for the family when prices are set (eq. 63): every n-th one in the market."""
         rows = np.arange(self.rows.start, self.rows.stop, max(1, len(table) // PANEL_ROWS))
         return rows[table.arrival[rows] <= month]
 
     def choose(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> Choices:
-        """Return what the family's workloads choose this month (eq. 38); who does not look again keeps what it uses."""
+        """Return what the family's workloads choose this month (eq. 62); who does not look again keeps what it uses."""
         rows, at_home = self._who_looks(table, usage, view)
         release = np.empty(len(rows), np.int64)
         channel = np.empty(len(rows), np.int64)
@@ -127,7 +127,7 @@ class Adopters(mesa.Agent):
         return Choices(rows, release, channel, surplus, _open_evaluations(knows, table.weight[rows], view))
 
     def _who_looks(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> tuple[Ints, Bools]:
-        """Return the rows that look again and which of them look only at their own vendor's offers (eq. 25).
+        """Return the rows that look again and which of them look only at their own vendor's offers (eq. 48).
 
         Clocks run per organisation: all its workloads review in the same month. A workload that has just arrived,
         whose release has been switched off or who may no longer use it, looks again in any case.
@@ -157,7 +157,7 @@ class Adopters(mesa.Agent):
         return rows[looks], at_home[looks]
 
     def _upgrade_hazard(self, release: Ints, view: MonthView) -> Floats:
-        """Return each row's hazard of looking at its vendor's newer release this month (eq. 26), shape (rows,)."""
+        """Return each row's hazard of looking at its vendor's newer release this month (eq. 49), shape (rows,)."""
         newest = view.lines.current[view.releases.line[release]]
         fresh = (newest != NONE) & (view.releases.month[newest] == view.month)
         step = np.where(fresh, view.releases.capability[newest] - view.releases.capability[release], 0.0)
@@ -207,7 +207,7 @@ class Adopters(mesa.Agent):
     def _keep(
         self, rows: Ints, uses: Bools, table: WorkloadTable, usage: UsageTable, view: MonthView
     ) -> tuple[Floats, Floats, Floats]:
-        """Return price, NaN where there is nothing to keep, capability and fixed utility of what is in use (eq. 33)."""
+        """Return price, NaN where there is nothing to keep, capability and fixed utility of what is in use (eq. 57)."""
         release, channel = usage.release[rows], usage.channel[rows]
         kind, bloc = table.kind[rows], table.bloc[rows]
         keeps = uses & ~view.offered[release, channel] & view.runs[release, channel]
@@ -245,7 +245,7 @@ def paid_price(price: Floats, cluster: Floats, channel: Ints, kind: Ints, releas
 
 
 def _decide(who: choice.Choosers, u: Floats, view: MonthView, rules: choice.ChoiceRules) -> tuple[Ints, Ints, Floats]:
-    """Return chosen release, channel and surplus over doing without [USD/month] (eq. 38)."""
+    """Return chosen release, channel and surplus over doing without [USD/month] (eq. 62)."""
     offers = view.offers
     utility = choice.offer_utilities(who, offers, rules)
     keep = choice.keep_utilities(who, rules)
@@ -269,7 +269,7 @@ def _decide(who: choice.Choosers, u: Floats, view: MonthView, rules: choice.Choi
 
 
 def _open_evaluations(knows: Bools, weight: Floats, view: MonthView) -> Floats:
-    """Return the workloads that looked at each line's open weights, (lines,), added in the order of rows (eq. 45)."""
+    """Return the workloads that looked at each line's open weights, (lines,), added in the order of rows (eq. 77)."""
     row, lab = np.nonzero(knows)
     by_lab = totals(lab, weight[row], knows.shape[1])
     return np.where(view.lines.current_open != NONE, by_lab[view.lines.lab], 0.0)

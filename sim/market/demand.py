@@ -6,6 +6,7 @@ Each function reads the market and returns what changes; `market.py` alone assig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,22 +42,23 @@ def awareness_month(market: Market, leaps: Floats) -> tuple[Floats, Floats]:
 
 
 def affinity_month(market: Market) -> Floats:
-    """Return each family's affinity for each lab [utils], (families, labs): last month's, drifted (eq. 111)."""
-    p, names = market.parameters, market.labs.names
-    z = np.array(
-        [
-            [rng.normal(rng.stream_key(market.seed, f"affinity:{family}:{lab}"), market.month) for lab in names]
-            for family in FAMILIES
-        ]
-    )
+    """Return each family's affinity for each lab [utils], (families, labs): last month's, drifted (eq. 55)."""
+    p = market.parameters
     return affinity.next_affinity(
         market.affinity,
-        z,
+        rng.normal(_affinity_keys(market.seed, market.labs.names), market.month),
         family_shares(market),
         half_life=p["demand.affinity_half_life"],
         sd=p["demand.affinity_sd"],
         first=market.month == market.settings.start,
     )
+
+
+@lru_cache(maxsize=4)
+def _affinity_keys(seed: int, labs: tuple[str, ...]) -> NDArray[np.uint64]:
+    """Return the stream of each family's affinity for each lab, (families, labs)."""
+    keys = [[rng.stream_key(seed, f"affinity:{family}:{lab}") for lab in labs] for family in FAMILIES]
+    return np.array(keys, np.uint64)
 
 
 def family_shares(market: Market) -> Floats:
@@ -72,7 +74,7 @@ def family_shares(market: Market) -> Floats:
 
 
 def ecosystem_month(market: Market) -> Floats:
-    """Return the ecosystem of each line's open weights [percent-months], (lines,) (eq. 110)."""
+    """Return the ecosystem of each line's open weights [percent-months], (lines,) (eq. 76)."""
     table, now = market.workloads, market.usage
     used = (now.release != NONE) & (table.group < ENTERPRISE)
     release = now.release[used]
@@ -96,7 +98,7 @@ def vendor_shares(market: Market) -> Floats:
 
 
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
-    """Return what adopters see when they choose (eq. 31)."""
+    """Return what adopters see when they choose (eq. 54)."""
     p, table = market.parameters, market.workloads
     labs, state = market.labs, market.releases
     control = np.array([p["demand.control.lab_api"], p["demand.control.host"], *[p["demand.control.own"]] * 2])
@@ -136,7 +138,7 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     """Return what each family likes about every release on every channel [utils], (families, releases, channels).
 
     Liking of the lab with its drift, the ecosystem of its open lines, less the trust lost by shocks and the delay of a
-    loaded API (eq. 30).
+    loaded API (eq. 53).
     """
     p, state, labs = market.parameters, market.releases, market.labs
     own = np.arange(len(CHANNELS)) >= SELF_HOST
@@ -155,7 +157,7 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
 
 
 def _runs(market: Market) -> Bools:
-    """Return which releases can still be used on each channel by who uses them, (releases, channels) (eq. 18)."""
+    """Return which releases can still be used on each channel by who uses them, (releases, channels) (eq. 30)."""
     state = market.releases
     runs = np.repeat(state.is_open[:, None], len(CHANNELS), axis=1)  # published weights are out for good
     runs[:, LAB_API] = offering.served(market)
@@ -163,8 +165,8 @@ def _runs(market: Market) -> Bools:
 
 
 def _barred(market: Market) -> NDArray[np.int8]:
-    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs) (eq. 100)."""
-    barred = governments.barred(market.policy, market.workloads, market.seed)
+    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs) (eq. 81)."""
+    barred = governments.barred(market.policy, market.workloads, market.population_seed)
     if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
         barred[:, CN] = np.maximum(barred[:, CN], market.workloads.banned)
     return barred
@@ -255,7 +257,7 @@ class Usage:
 
 
 def usage_month(market: Market, need: Floats, costs: offering.Costs, priced: offering.Prices) -> Usage:
-    """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 87)."""
+    """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 45)."""
     table, now, labs = market.workloads, market.usage, market.labs
     price, wanted = np.zeros(len(table)), np.zeros(len(table))
     uses = now.release != NONE
@@ -293,7 +295,7 @@ def usage_month(market: Market, need: Floats, costs: offering.Costs, priced: off
 
 
 def contestable_share(market: Market, view: MonthView) -> float:
-    """Return the part of closed revenue for which a good enough cheaper open offer is known (eq. 116).
+    """Return the part of closed revenue for which a good enough cheaper open offer is known (eq. 93).
 
     Judged on the workloads that stand for all when prices are set.
     """
@@ -375,7 +377,7 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
 
 
 def _unit_cost(market: Market, costs: offering.Costs, priced: offering.Prices) -> Floats:
-    """Return the cost of serving each workload's tokens [USD/Mtok] (eq. 47).
+    """Return the cost of serving each workload's tokens [USD/Mtok] (eq. 79).
 
     Caching and discounts save cost in proportion to price: a class costs its own mix times the cost at the list blend,
     at a lab as at a host. Own machines cost what their users pay.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def labs_month(market: Market) -> LabTable:
-    """Return the table of labs after the labs' events of the month (eq. 107); the same table if there are none."""
+    """Return the table of labs after the labs' events of the month (eq. 88); the same table if there are none."""
     changed: dict[str, Any] = {}
     for lab in market.lab_agents:
         for column, value in lab.decisions(market.month).items():
@@ -42,7 +42,7 @@ def _with(column: Any, row: int, value: Any) -> Any:
 
 
 def schedule(market: Market) -> tuple[Floats, Floats]:
-    """Return each line's offset from its lab's potential and the month of its next release, both of shape (lines,).
+    """Return each line's offset from its lab's potential and the month of its next release, both (lines,) (eq. 89).
 
     Lines of labs that have stopped have no next release; the line with which a lab enters has no offset.
     """
@@ -54,7 +54,7 @@ def schedule(market: Market) -> tuple[Floats, Floats]:
 
 
 def attached(market: Market) -> supply.HandOver | None:
-    """Return what the rules attach to, the labs that enter this month included (eq. 108).
+    """Return what the rules attach to, the labs that enter this month included (eq. 89).
 
     From its entry on a lab's potential moves with its own columns, such as research compute and knowledge, away from
     the capability with which it enters.
@@ -69,7 +69,7 @@ def attached(market: Market) -> supply.HandOver | None:
 
 
 def entering(market: Market) -> list[supply.Made]:
-    """Return the releases with which labs enter this month (eq. 108)."""
+    """Return the releases with which labs enter this month (eq. 89)."""
     return [supply.as_made(market, _first_release(market, lab, values)) for lab, values in _entries(market)]
 
 

@@ -214,7 +214,7 @@ _ACTS: dict[str, Callable[[Policy, Mapping[str, Any], int], Policy]] = {
 
 
 def barred(policy: Policy, table: WorkloadTable, seed: int) -> NDArray[np.int8]:
-    """Return how far bans on models of each bloc reach for each workload, shape (workloads, blocs) (eq. 100).
+    """Return how far bans on models of each bloc reach for each workload, shape (workloads, blocs) (eq. 81).
 
     0 none, 1 the labs' own API, 2 hosts as well, 3 own machines and devices as well. An organisation that a ban with
     some share reaches is reached by every ban on the same origin with a larger one.
@@ -240,7 +240,7 @@ def barred(policy: Policy, table: WorkloadTable, seed: int) -> NDArray[np.int8]:
 
 
 def trust_penalty(policy: Policy, month: int) -> dict[str, float]:
-    """Return what shocks have cost Chinese, open and closed models in trust by a month [utils] (eq. 101)."""
+    """Return what shocks have cost Chinese, open and closed models in trust by a month [utils] (eq. 82)."""
     return {
         target: fsum(s.size * 0.5 ** ((month - s.month) / s.half_life) for s in policy.trust if s.target == target)
         for target in TRUST_TARGETS
@@ -248,7 +248,7 @@ def trust_penalty(policy: Policy, month: int) -> dict[str, float]:
 
 
 def subsidies(policy: Policy, lab_bloc: Ints, is_open: Bools) -> Floats:
-    """Return the share of the price of hosting or running each release that is paid for its users (eq. 102).
+    """Return the share of the price of hosting or running each release that is paid for its users (eq. 83).
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def subsidies(policy: Policy, lab_bloc: Ints, is_open: Bools) -> Floats:
 
 
 def research_grants(policy: Policy, labs: LabTable, lines: LineTable, releases: ReleaseTable) -> Floats:
-    """Return the factor on each lab's research compute, shape (labs,) (eq. 103): for those with an open release."""
+    """Return the factor on each lab's research compute, shape (labs,) (eq. 84): for those with an open release."""
     current = releases.is_open[lines.current[lines.current >= 0]]
     publishes = np.zeros(len(labs.names), bool)
     publishes[lines.lab[lines.current >= 0][current]] = True
@@ -271,12 +271,12 @@ def research_grants(policy: Policy, labs: LabTable, lines: LineTable, releases: 
 
 
 def may_publish(policy: Policy, bloc: int, capability: float) -> bool:
-    """Return whether a lab of a bloc may publish weights of a capability [ECI points] (eq. 104)."""
+    """Return whether a lab of a bloc may publish weights of a capability [ECI points] (eq. 85)."""
     return capability <= policy.publish_limit[bloc]
 
 
 def discounts(policy: Policy, month: int, labs: LabTable) -> Floats:
-    """Return the share of its API's price that each lab drops this month, shape (labs,) (eq. 105).
+    """Return the share of its API's price that each lab drops this month, shape (labs,) (eq. 86).
 
     Of several promotions of a lab the largest counts.
     """

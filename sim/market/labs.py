@@ -28,7 +28,7 @@ _OPENNESS_COLUMNS = {
 
 
 def columns_set(lever: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of the lab table that an event sets for a lab it concerns, with their values."""
+    """Return the columns of the lab table that an event sets for a lab it concerns, with their values (eq. 88)."""
     if lever == "price_rule":
         return {"price_rule": values["rule"]}
     if lever == "openness_change":
@@ -84,7 +84,7 @@ class Lab(Actor):
         return sorted(super().due(month), key=lambda event: words.index(self._meant(event)))
 
     def act(self, policy: Policy, month: int) -> Policy:
-        """Return the policy with the promotions that the lab starts in `month` (eq. 105)."""
+        """Return the policy with the promotions that the lab starts in `month` (eq. 86)."""
         new = [
             Promotion(self.row, event.fields["discount"], month, event.fields["months"])
             for event in self.due(month)
@@ -93,7 +93,7 @@ class Lab(Actor):
         return replace(policy, promotions=(*policy.promotions, *new)) if new else policy
 
     def decisions(self, month: int) -> dict[str, Any]:
-        """Return the lab's new entries in columns of the lab table after its events of `month` (eqs. 106, 107)."""
+        """Return the lab's new entries in columns of the lab table after its events of `month` (eqs. 87, 88)."""
         changed: dict[str, Any] = {}
         for event in self.due(month):
             changed |= columns_set(event.lever, event.fields)
@@ -102,7 +102,7 @@ class Lab(Actor):
         return changed
 
     def decide_releases(self, due: dict[int, float]) -> list[releases.NewRelease]:
-        """Return this month's releases of the lab's lines (eq. 17) and which of them have open weights (eqs. 80, 82).
+        """Return this month's releases of the lab's lines (eq. 29) and which of them have open weights (eqs. 32, 35).
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Lab(Actor):
                 profit_if=partial(self.model.profit_if, self.row, line, capability),
             )
             follows = follows and seen.was_open  # one line that was closed is the answer
-            may = self._may_publish(capability)
+            may = self.may_publish(capability)
             later = self.model.month + int(self.openness_delay) if self.openness == "delayed" and may else None
             made.append(releases.NewRelease(line, capability, may and releases.opens(self.openness, seen), later))
         return made
@@ -137,7 +137,8 @@ class Lab(Actor):
         rivals = on[~table.is_open[on] & (table.lab[on] != self.row) & self.model.labs.active[table.lab[on]]]
         return float(table.capability[rivals].max(initial=-np.inf))
 
-    def _may_publish(self, capability: float) -> bool:
+    def may_publish(self, capability: float) -> bool:
+        """Return whether the lab may now publish weights of a capability [ECI points] (eq. 85)."""
         return may_publish(self.model.policy, int(self.model.labs.bloc[self.row]), capability)
 
     def _was_open(self, line: int) -> bool:
@@ -164,12 +165,12 @@ class HostMarket(mesa.Agent):
         self.fixed_cost, self.growth = fixed_cost, growth
 
     def price_over_cost(self, hosts: Ints | int, restricted: Bools | bool) -> Floats:
-        """Return what hosts ask for serving weights, over the cost of serving them, shape of `hosts` (eq. 23)."""
+        """Return what hosts ask for serving weights, over the cost of serving them, shape of `hosts` (eq. 40)."""
         kept = 1.0 - self.licence * np.asarray(restricted, np.float64)
         return (1.0 + host_entry.host_markup(self.transport, hosts)) / kept
 
     def entering(self, cost: Floats, tokens: Floats, years: float) -> Ints:
-        """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 84).
+        """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 41).
 
         Parameters
         ----------

@@ -204,7 +204,7 @@ class Market(mesa.Model):
         return policy
 
     def _apply_choices(self, choices: list[Any]) -> None:
-        """Write what was chosen, and count the looks of developers at open weights (eq. 45)."""
+        """Write what was chosen, and count the looks of developers at open weights (eq. 77)."""
         self.evaluations = np.zeros(len(self.lines.lab))
         for group, made in zip(self.adopters, choices, strict=True):
             self.usage.release[made.rows] = made.release
@@ -217,7 +217,7 @@ class Market(mesa.Model):
         """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""
         shared = (self.workloads, self.settings, self.record)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
-        copied.counterfactual, copied.twin_world = world, None
+        copied.counterfactual, copied.twin_world, copied.violations = world, None, []
         copied.open_spillover = world != worlds.NEVER
         worlds.close(copied, world)
         return copied
@@ -246,7 +246,7 @@ class Market(mesa.Model):
         self.unmet_tokens = used.unmet
 
     def _release(self, made: list[supply.Made]) -> np.ndarray:
-        """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 19)."""
+        """Put releases on offer; return each lab's leap above the record of its kind [ECI points], (labs,) (eq. 31)."""
         leaps = np.zeros(len(self.labs.names))
         for change in supply.price_changes_month(self):
             self.change_price(change)
@@ -283,10 +283,12 @@ class Market(mesa.Model):
         return row
 
     def publish_weights(self, row: int, degree: float) -> int:
-        """Open the weights of a release that came out closed (eq. 82); return its row."""
+        """Open the weights of a release that came out closed (eq. 35), on offer unless its line has newer ones."""
         self.releases.is_open[row] = True
         self.releases.degree[row] = degree
-        self.lines.current_open[self.releases.line[row]] = row
+        line = self.releases.line[row]
+        if self.lines.current_open[line] < row:
+            self.lines.current_open[line] = row
         return row
 
     def change_price(self, change: Any) -> None:

@@ -84,6 +84,7 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, listed:
         "contestable_revenue_share": demand.contestable_share(market, view),
         "equilibrium_status": market.price_month.status or None,
         "deviation_gain": market.price_month.deviation_gain,
+        "posted_deviation_gain": market.price_month.posted_gain,
     }
 
 
@@ -233,7 +234,7 @@ def _sample(market: Market, rows: Bools, amount: Floats) -> observation.Sample:
 
 
 def _billing(market: Market, routed: Bools, tokens: Floats) -> Floats:
-    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,) (eq. 48)."""
+    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,) (eq. 90)."""
     bloc = market.workloads.bloc
     seen = totals(bloc[routed], tokens[routed], len(BLOCS))
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
@@ -289,7 +290,7 @@ def _compute_series(market: Market) -> dict[str, float]:
 
 
 def _demand_series(market: Market) -> dict[str, float]:
-    """Return the elasticity between hosts of the same weights, the mean over hosted tokens (eq. 90)."""
+    """Return the elasticity between hosts of the same weights, the mean over hosted tokens (eq. 92)."""
     table, hosts = market.releases, market.hosts
     tokens = market.accounts.tokens[:, HOST]
     of_line = market.lines.hosts[table.line]

@@ -53,9 +53,9 @@ class Prices:
 
 
 def serving_costs(market: Market) -> Costs:
-    """Return the serving cost of every release (eq. 22): that of its release month moved along the cost index.
+    """Return the serving cost of every release (eq. 39): that of its release month moved along the cost index.
 
-    The accelerator-hours are those of an open model's full-load cost; of a closed model all cost counts (eq. 85).
+    The accelerator-hours are those of an open model's full-load cost; of a closed model all cost counts (eq. 43).
     """
     table = market.releases
     now = supply.cost_index(market, market.month)
@@ -72,7 +72,7 @@ def serving_costs(market: Market) -> Costs:
 
 
 def prices(market: Market, costs: Costs) -> Prices:
-    """Return the prices of every release by channel and class (eq. 23).
+    """Return the prices of every release by channel and class (eq. 40).
 
     Labs post their list price (less the adoption value after the history); hosts sell at cost plus the markup of
     their number, which is the list price in the month of an open release; own machines pay the accelerators.
@@ -99,7 +99,7 @@ def prices(market: Market, costs: Costs) -> Prices:
 
 
 def hosts_month(market: Market, costs: Costs) -> Ints:
-    """Return how many hosts will serve each line's open weights next month, shape (lines,) (eq. 84)."""
+    """Return how many hosts will serve each line's open weights next month, shape (lines,) (eq. 41)."""
     table, lines = market.releases, market.lines
     tokens = totals(table.line, market.accounts.tokens[:, HOST], len(lines.lab))
     cost = np.where(lines.current_open == NONE, 0.0, costs.marginal[lines.current_open])
@@ -107,13 +107,13 @@ def hosts_month(market: Market, costs: Costs) -> Ints:
 
 
 def perceived(market: Market) -> Floats:
-    """Return what buyers take each release to be worth this month [ECI points], shape (releases,) (eq. 83)."""
+    """Return what buyers take each release to be worth this month [ECI points], shape (releases,) (eq. 36)."""
     table, experience = market.releases, market.parameters["demand.experience_months"]
     return releases.perceived(table.capability, table.inflation, market.month - table.month, experience)
 
 
 def latency(market: Market) -> Floats:
-    """Return the disutility of the load on each lab's API [utils], shape (labs,) (eq. 89)."""
+    """Return the disutility of the load on each lab's API [utils], shape (labs,) (eq. 47)."""
     return serving.latency(market.labs.load, market.parameters["demand.latency_cost"])
 
 
@@ -123,7 +123,7 @@ def open_for_business(market: Market) -> Bools:
 
 
 def served(market: Market) -> Bools:
-    """Return which releases still run on their lab's API, shape (releases,) (eq. 18)."""
+    """Return which releases still run on their lab's API, shape (releases,) (eq. 30)."""
     table = market.releases
     runs = releases.still_served(table.superseded, market.month, market.parameters["capability.deprecation"])
     return runs & open_for_business(market)[table.lab]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def profit_if(market: Market, lab: int, line: int, capability: float, is_open: bool) -> float:
-    """Return a lab's profit in the month if a release came out open or closed [USD/month] (eq. 118).
+    """Return a lab's profit in the month if a release came out open or closed [USD/month] (eq. 33).
 
     At the prices posted now and with every aware workload of the price panel looking again once; a token that others
     serve counts with the adoption value.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.market import demand, governments, offering
+from sim.market import demand, governments, offering, supply
 from sim.market.adopters import Adopters, MonthView
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from sim.market.market import Market
 
 CHECK_MONTHS = 12  # months between full searches for profitable deviations
-SOLVER = Solver(tolerance=1e-7, most_iterations=100, check=None)
-CHECK = DeviationCheck(margins=16, joint_moves=2)
+ROUGH = Solver(tolerance=3e-4, most_iterations=40, check=None)  # a thousandth of what a list price moves in a year
+EXACT = Solver(tolerance=1e-5, most_iterations=100, check=None)  # so near, a lab could gain about 1e-10 of its profit
+CHECK = DeviationCheck(margins=10, joint_moves=2)
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
 
@@ -66,7 +67,7 @@ class PriceProblem:
 
 
 def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
-    """Return the demand that labs face at this month's offers and last month's awareness (eq. 112)."""
+    """Return the demand that labs face at this month's offers and last month's awareness (eq. 63)."""
     priced = offering.prices(market, costs)
     offers = offering.offers(market, priced)
     view = demand.month_view(market, offers, priced, np.zeros(len(market.labs.names)))
@@ -79,7 +80,7 @@ def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
 
 
 def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: Floats) -> DemandPanel:
-    """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 112).
+    """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 63).
 
     `loading` is what a class pays over the list price, shape (classes, offers), zero for offers without one.
     """
@@ -114,7 +115,7 @@ def _family_panel(
 
 
 def prices_month(market: Market, costs: offering.Costs) -> PriceMonth:
-    """Return this month's list prices: replayed ones to the end of the history, those of each lab's rule after it."""
+    """Return this month's list prices, replayed ones or those of each lab's rule, with their standing (eq. 68)."""
     posted = market.releases.posted
     if market.replaying:
         return PriceMonth(posted, posted)
@@ -152,15 +153,19 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     table, offers, labs = market.releases, problem.offers, market.labs
     fresh = table.month == market.month
     adjustment = market.parameters["pricing.adjustment"]
-    solves = np.array([rule == "bertrand" for rule in labs.price_rule])
+    full_price = governments.discounts(market.policy, market.month, labs) == 0.0  # a list price stays meanwhile
+    solves = np.array([rule == "bertrand" for rule in labs.price_rule]) & full_price
     free = solves[offers.lab] & problem.panel.priced
     if not free.any():
         return PriceMonth(pricing.next_posted(table.posted, target, fresh, adjustment), table.wanted)
     cost, value = costs.marginal[offers.release], labs.adoption_value[offers.lab]
     by_rule = pricing.next_posted(table.posted, target, fresh, adjustment)
-    start = np.where(free, table.wanted[offers.release], by_rule[offers.release])
+    cheaper = supply.cost_index(market, market.month) / supply.cost_index(market, market.month - 1)
+    start = np.where(free, cheaper * table.wanted[offers.release], by_rule[offers.release])
     start = np.where(problem.panel.priced, start, 0.0)
-    found = solve_prices(problem.panel, offers.lab, cost, value, start, free=free, solver=SOLVER)
+    checks = (market.month - market.settings.history_until) % CHECK_MONTHS == 1
+    solver = EXACT if checks else ROUGH
+    found = solve_prices(problem.panel, offers.lab, cost, value, start, free=free, solver=solver)
     solved = offers.release[free]
     wanted = table.wanted.copy()
     wanted[solved] = found.prices[free]
@@ -168,7 +173,7 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     target[solved] = wanted[solved] * np.exp(wedge_left(market) * table.wedge[solved])
     posted = pricing.next_posted(table.posted, target, fresh, adjustment)
     status = NOT_CHECKED if found.status == LOCAL_ONLY else found.status
-    if (market.month - market.settings.history_until) % CHECK_MONTHS != 1:
+    if not checks:
         return PriceMonth(posted, wanted, status)
     now = np.where(problem.panel.priced, posted[offers.release], 0.0)
     gain, at_posted = (
@@ -181,13 +186,13 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
 
 
 def wedge_left(market: Market) -> float:
-    """Return the part of the hand-over's wedge that is left this month (eq. 114)."""
+    """Return the part of the hand-over's wedge that is left this month (eq. 69)."""
     months = market.month - market.settings.history_until
     return 0.5 ** (months / market.parameters["pricing.wedge_half_life"])
 
 
 def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
-    """Return what the price rules attach to, so that no price jumps (eq. 114).
+    """Return what the price rules attach to, so that no price jumps (eq. 69).
 
     A release that nobody can buy at the hand-over has no wedge.
     """
@@ -195,7 +200,7 @@ def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
     offers, table = problem.offers, market.releases
     free = problem.panel.priced
     found = solve_prices(
-        problem.panel, offers.lab, costs.marginal[offers.release], np.zeros(len(offers)), problem.listed, solver=SOLVER
+        problem.panel, offers.lab, costs.marginal[offers.release], np.zeros(len(offers)), problem.listed, solver=EXACT
     )
     wanted, wedge = table.posted.copy(), np.zeros(len(table.names))
     positive = free & (found.prices > 0.0)

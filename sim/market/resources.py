@@ -85,13 +85,13 @@ def first_compute(p: Mapping[str, Any]) -> compute.ComputeState:
 
 
 def domestic_units(p: Mapping[str, Any], month: int) -> float:
-    """Return China's monthly output of accelerators during the history [chips/month] (eq. 8)."""
+    """Return China's monthly output of accelerators during the history [chips/month] (eq. 10)."""
     years = years_since(month, DOMESTIC_REFERENCE)
     return p["compute.cn.domestic_units_2025"] / 12.0 * p["compute.cn.domestic_past_growth"] ** years
 
 
 def _domestic_after(market: Market) -> float:
-    """Return the monthly output after the history (eq. 8): the last one, grown at the rates in force since."""
+    """Return the monthly output after the history (eq. 10): the last one, grown at the rates in force since."""
     p, until = market.parameters, market.settings.history_until
     units = domestic_units(p, until)
     growth, since = p["compute.cn.domestic_growth"], until
@@ -102,7 +102,7 @@ def _domestic_after(market: Market) -> float:
 
 
 def inflow(market: Market, month: int) -> Inflow:
-    """Return what the month adds (eqs. 7, 9): shipments replayed in the history, rules after it."""
+    """Return what the month adds (eqs. 9, 11): shipments replayed in the history, rules after it."""
     p, policy = market.parameters, market.policy
     share = p["compute.cn.demand_share"]
     if month <= market.settings.history_until:
@@ -133,7 +133,7 @@ def inflow(market: Market, month: int) -> Inflow:
 
 
 def replayed_serving_weight(p: Mapping[str, Any], month: int) -> float:
-    """Return serving over training weight of the accelerators China bought in a month of the history (eq. 60).
+    """Return serving over training weight of the accelerators China bought in a month of the history (eq. 13).
 
     What arrived after the older tiers were closed were H20, in the months without a licence too.
     """
@@ -141,7 +141,7 @@ def replayed_serving_weight(p: Mapping[str, Any], month: int) -> float:
 
 
 def _added_abroad(market: Market, month: int) -> float:
-    """Return what is added outside China in a month after the history [H100e] (eq. 62)."""
+    """Return what is added outside China in a month after the history [H100e] (eq. 8)."""
     p, start = market.parameters, market.attached
     growth, fade = p["compute.world.growth"], p["compute.world.growth_fade"]
     years = HAND_OVER_YEARS + years_since(month, market.settings.history_until)
@@ -161,7 +161,7 @@ def revenue_month(market: Market) -> float:
 
 
 def averaged_revenue(market: Market) -> float:
-    """Return labs' revenue averaged over a year, with the last month in the books [USD/month] (eq. 61)."""
+    """Return labs' revenue averaged over a year, with the last month in the books [USD/month] (eq. 7)."""
     now = market.accounts.spend_labs
     before = now if np.isnan(market.revenue) else market.revenue
     return before + (now - before) / REVENUE_MEMORY
@@ -196,7 +196,7 @@ def observed_abroad(month: int) -> float:
 
 
 def bloc_stocks(market: Market, *, serving: bool = False) -> Floats:
-    """Return the accelerators that labs of each bloc can use [H100e], in the order of `BLOCS` (eq. 10).
+    """Return the accelerators that labs of each bloc can use [H100e], in the order of `BLOCS` (eq. 12).
 
     In training weights, or in serving weights.
     """
@@ -207,7 +207,7 @@ def bloc_stocks(market: Market, *, serving: bool = False) -> Floats:
 
 
 def serving_compute(market: Market) -> Floats:
-    """Return the accelerators on which each lab serves, in serving weights [H100e], shape (labs,) (eq. 63)."""
+    """Return the accelerators on which each lab serves, in serving weights [H100e], shape (labs,) (eq. 15)."""
     labs, research = market.labs, market.parameters["compute.research_share"]
     return labs.compute_share * bloc_stocks(market, serving=True)[labs.bloc] * (1.0 - research)
 

@@ -84,7 +84,7 @@ def release_row(
     hosts: HostMarket,
     of_line: int,
 ) -> dict[str, Any]:
-    """Return the columns of one replayed release (eqs. 22, 23).
+    """Return the columns of one replayed release (eqs. 39, 40).
 
     Parameters
     ----------

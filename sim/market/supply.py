@@ -81,7 +81,7 @@ def price_changes_month(market: Market) -> list[evidence.PriceChange]:
 
 
 def records(market: Market) -> tuple[float, float]:
-    """Return the best closed and the best open capability so far [ECI points] (eq. 19); infinite before the first."""
+    """Return the best closed and the best open capability so far [ECI points] (eq. 31); infinite before the first."""
     table = market.releases
     best = [table.capability[table.is_open == kind].max(initial=-np.inf) for kind in (False, True)]
     closed, open_ = (value if np.isfinite(value) else np.inf for value in best)  # the first of its kind is no leap
@@ -190,7 +190,7 @@ def best_of_labs(market: Market, *, only_open: bool = False) -> Floats:
 
 
 def hand_over(market: Market) -> HandOver:
-    """Return what the rules attach to: potentials are the best releases, each gap stands still on trend (eqs. 14, 15).
+    """Return what the rules attach to: potentials are the best releases, each gap stands still on trend (eqs. 18, 23).
 
     What the frontier lab receives is its compute trend, next month's data, and the gifts of a month with the novelty
     usual in the window of the trend. A counterfactual without spill-over starts from the same state.
@@ -305,7 +305,7 @@ def technical_cost(market: Market, active_params: float, month: int) -> float:
 
 
 def decided_releases(market: Market) -> list[Made]:
-    """Return the releases that labs decide this month, after the history (eq. 17)."""
+    """Return the releases that labs decide this month, after the history (eq. 29)."""
     p, lines, table = market.parameters, market.lines, market.releases
     ready = np.full(len(lines.lab), np.nan)
     for line in np.flatnonzero(lines.next_month <= market.month):
@@ -354,7 +354,7 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
         "input_price": table.input_price[before],
         "output_price": table.output_price[before],
         "posted": table.posted[before],
-        "wanted": table.wanted[before],
+        "wanted": table.wanted[before] * ratio / fall,  # where the search for it starts
         "wedge": table.wedge[before],
         "price_over_cost": table.price_over_cost[before],
         "cost_at_release": table.cost_at_release[before] * ratio,
@@ -365,9 +365,9 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
 
 
 def late_weights(market: Market) -> list[tuple[int, float]]:
-    """Return the closed releases whose weights are published this month, with their degree (eq. 82).
+    """Return the closed releases whose weights are published this month, with their degree (eq. 35).
 
-    A lab that has stopped publishes nothing any more.
+    A lab that has stopped publishes nothing any more; one whose government keeps it from publishing waits.
     """
     table, lines = market.releases, market.lines
     due = np.flatnonzero(~table.is_open & (table.opens_at <= market.month) & market.labs.active[table.lab])
@@ -375,12 +375,14 @@ def late_weights(market: Market) -> list[tuple[int, float]]:
     for row in due:
         last = lines.current_open[table.line[row]]
         lab = market.lab_agents[table.lab[row]]
+        if not lab.may_publish(float(table.capability[row])):
+            continue
         found.append((int(row), lab.new_degree(0.0 if last == NONE else float(table.degree[last]))))
     return found
 
 
 def openings(market: Market, made: list[Made], late: list[tuple[int, float]]) -> list[int]:
-    """Return the labs that open a line this month that was closed (eq. 81), each once, ascending."""
+    """Return the labs that open a line this month that was closed (eq. 34), each once, ascending."""
     table, lines = market.releases, market.lines
     labs = [int(table.lab[row]) for row, _ in late if lines.current_open[table.line[row]] == NONE]
     for new in made:
@@ -391,7 +393,7 @@ def openings(market: Market, made: list[Made], late: list[tuple[int, float]]) ->
 
 
 def following(market: Market, opened: list[int]) -> Bools:
-    """Return which labs will answer a rival's opening with their next release, (labs,) (eq. 81).
+    """Return which labs will answer a rival's opening with their next release, (labs,) (eq. 34).
 
     An opening of its own ends a lab's answer; nobody answers during the history.
     """

@@ -55,7 +55,7 @@ def _prices_before(market: Market, made: Made) -> dict[str, float]:
 
 
 def pricing_pressure(market: Market, twin: Market) -> float:
-    """Return by how much open weights press closed list prices: 1 - price here / price in the twin (eq. 117).
+    """Return by how much open weights press closed list prices: 1 - price here / price in the twin (eq. 80).
 
     Both prices weigh each closed line by the tokens that it sells here; NaN where none sells in both worlds.
     """

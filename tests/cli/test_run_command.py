@@ -51,6 +51,7 @@ def test_a_run_writes_every_file_of_the_contract(finished):
     } <= files
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["valid"]
+    assert manifest["options"]["twin"] == "weights_withheld"
     assert manifest["columns_not_filled"] == []
     assert sum(manifest["equilibrium_status"].values()) == manifest["tables"]["market"]["rows"]
     assert set(manifest["equilibrium_status"]) - {"none"}
@@ -59,7 +60,27 @@ def test_a_run_writes_every_file_of_the_contract(finished):
 def test_columns_that_are_empty_are_the_ones_the_manifest_names(finished):
     place, _ = finished
     manifest = json.loads((place / "outputs/baseline/manifest.json").read_text())
-    assert manifest["columns_empty"] == manifest["columns_not_filled"]
+    assert set(manifest["columns_empty"]) == set(manifest["columns_not_filled"])
+
+
+@pytest.mark.parametrize(
+    ("options", "twin"), [(["--no-twin"], "none"), (["--twin", "never_developed"], "never_developed")]
+)
+def test_a_run_may_have_no_twin_or_another_one(tmp_path, options, twin):
+    small = ["--runs", "1", "--workloads", "60", "--until", "2026-01", "--out", tmp_path / "r", "--quiet"]
+    done = sim("run", "baseline", *small, *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    manifest = json.loads((tmp_path / "r/manifest.json").read_text())
+    assert manifest["options"]["twin"] == twin
+    assert ("market.pricing_pressure" in manifest["columns_empty"]) == (twin == "none")
+
+
+def test_a_twin_that_is_unknown_is_refused_in_one_line(tmp_path):
+    done = sim("run", "baseline", *SMALL, "--twin", "no_weights", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip().splitlines()[-1].endswith("allowed are weights_withheld, never_developed, or none")
+    assert "no_weights" in done.stderr
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_the_screen_shows_the_table_and_where_the_files_are(finished):
@@ -80,14 +101,6 @@ def test_the_manifest_names_the_series_of_the_evidence_without_a_counterpart(fin
     assert missing == observed - recorded
     assert "enterprise: share_using_5_or_more_models" in missing
     assert observed & recorded
-
-
-def test_without_a_twin_pricing_pressure_is_empty_and_not_on_the_screen(tmp_path):
-    done = sim("run", "baseline", *SMALL, "--no-twin", "--out", tmp_path / "r", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "ressure" not in done.stdout
-    manifest = json.loads((tmp_path / "r/manifest.json").read_text())
-    assert manifest["columns_empty"] == ["market.pricing_pressure"]
 
 
 def test_the_same_run_again_is_reused_and_another_one_refused(finished):

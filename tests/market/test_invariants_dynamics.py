@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from sim import rng
+from sim.market.adopters import Adopters
 from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import choice, compute
 from sim.market.stages.awareness import next_awareness
 from sim.months import parse_month
 
-from .worlds import between, changed, differing, event, outcomes
+from .worlds import between, changed, differing, event, outcomes, simulated
 
 JANUARY = parse_month("2027-01")
 PERF = {"B200": 2.5, "H200": 1.0, "H20": 0.15}
@@ -196,12 +197,33 @@ def test_more_rows_leave_those_before_them_who_they_were(small_settings):
         assert (getattr(few, name)[same] == getattr(many, name)[same]).all(), name
 
 
+def test_one_who_does_not_look_changes_nobody_elses_choice(world, monkeypatch):
+    """[48] In every month and family the first row that would look is left out: all others choose as before."""
+    choose, compared = Adopters.choose, []
+
+    def checked(family, table, usage, view):
+        found = choose(family, table, usage, view)
+        if len(found.rows) > 1:
+            present = usage.present.copy()
+            present[found.rows[0]] = False
+            rest = choose(family, table, replace(usage, present=present), view)
+            assert (rest.rows == found.rows[1:]).all()
+            for name in ("release", "channel", "surplus"):
+                assert (getattr(rest, name) == getattr(found, name)[1:]).all()
+            compared.append(len(rest.rows))
+        return found
+
+    monkeypatch.setattr(Adopters, "choose", checked)
+    simulated(world)
+    assert np.sum(compared) > 300
+
+
 def test_an_unused_draw_changes_nobody(world, plain, monkeypatch):
     """[48] Numbers belong to a purpose, not to an order of calls."""
     drawn = rng.uniform
 
     def wasteful(key, rows):
-        drawn(rng.stream_key(key & 0xFFFF, "unused"), np.arange(10))
+        drawn(rng.stream_key(int(np.ravel(key)[0]) & 0xFFFF, "unused"), np.arange(10))
         return drawn(key, rows)
 
     monkeypatch.setattr(rng, "uniform", wasteful)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.market import governments
+from sim.market import governments, offering
 from sim.market.governments import EXPORTER, IMPORTER, LABS, WORLD, Policy, apply_event, owner_of
+from sim.market.market import Market
+from sim.market.tables import HOST, LAB_API
+from sim.market.worlds import WORLDS
 from sim.months import format_month, parse_month
 from sim.scenario.levers import LEVERS
 
@@ -407,6 +410,33 @@ def test_a_grant_multiplies_research_compute(small_market):
     assert governments.research_grants(policy_of(), labs, lines, releases).tolist() == [1.0] * len(labs.names)
 
 
+def test_late_weights_wait_while_a_restriction_holds(often):
+    late = event("2026-01", "openness_change", who="DeepSeek", openness="delayed", delay_months=1.0)
+    stop = event("2026-02", "publishing_restriction", bloc="CN")
+    lift = event("2026-08", "publishing_restriction", bloc="CN", above=1000.0)
+    until_lifted = parse_month("2026-08") - often.start
+    for events, months, some in (((late,), until_lifted, True), ((late, stop), until_lifted, False)):
+        _, is_open, _ = released(simulated(changed(often, events=events), months), "DeepSeek", "2026-01")
+        assert is_open.any() == some
+    _, is_open, _ = released(simulated(changed(often, events=(late, stop, lift))), "DeepSeek", "2026-08")
+    assert is_open.any()
+
+
+@pytest.mark.parametrize("world_name", WORLDS)
+def test_a_twin_without_open_weights_has_the_labs_that_enter_and_opens_nothing_late(often, world_name):
+    acts = (
+        event("2026-01", "openness_change", who="CN", openness="delayed", delay_months=1.0),
+        event(WHEN, "lab_entry", **ENTRY),
+    )
+    market = Market(changed(often, events=acts), twin=world_name)
+    market.run()
+    market.close()
+    assert market.violations == []
+    assert released(market, "DeepSeek", "2026-01")[1].any()
+    assert not market.twin.releases.is_open.any()
+    assert len(released(market.twin, "Tencent", "2026-01")[0]) > 0
+
+
 def test_a_limit_lets_through_what_does_not_exceed_it():
     policy = after(policy_of(), "publishing_restriction", bloc="CN", above=140.0)
     assert governments.may_publish(policy, CN, 140.0)
@@ -516,7 +546,11 @@ def test_a_lab_that_stops_releases_no_more_and_its_weights_stay(often):
     assert len(released(market, "Alibaba", WHEN)[0]) == 0
     lines = market.lines.lab == row
     assert (market.lines.next_month[lines] == np.inf).all()
-    assert (market.lines.current_open[lines] >= 0).any()
+    weights = market.lines.current_open[lines]
+    on = offering.offered(market)
+    assert on[weights[weights >= 0], HOST].all()
+    assert not on[market.releases.lab == row, LAB_API].any()
+    assert not (market.usage.channel[market.releases.lab[market.usage.release] == row] == LAB_API).any()
 
 
 @pytest.mark.parametrize("weights", ["open", "closed"])

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sim import rng
+
 from .worlds import changed, differing, outcomes, simulated
 
 OUTCOMES = (
@@ -77,6 +79,21 @@ def test_where_use_builds_and_teaches_nothing_another_population_meets_the_same_
 def test_the_seed_of_the_run_is_the_seed_of_its_population_unless_it_has_its_own(settings):
     small = replace(settings, workloads=200)
     assert differing(outcomes(small), outcomes(replace(small, population_seed=small.seed))) == []
+
+
+def test_people_and_their_luck_are_keyed_by_the_population_and_the_rest_by_the_run(settings, monkeypatch):
+    plain, names = rng.stream_key, {}
+
+    def noting(seed, name, month=0):
+        names.setdefault(seed, set()).add(name)
+        return plain(seed, name, month)
+
+    monkeypatch.setattr(rng, "stream_key", noting)
+    simulated(replace(settings, workloads=100, seed=11, population_seed=12))
+    people = {"choice", "review", "upgrade", "value", "taste open", "weyl:rows", "organisation size:developer"}
+    assert people <= names[12]
+    assert names[11]
+    assert not names[11] & names[12]
 
 
 def test_eightfold_workloads_leave_about_a_third_of_the_luck_and_the_same_means(settings):

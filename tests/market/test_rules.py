@@ -1,15 +1,15 @@
-"""Releases, openness and prices decided by rule after the history."""
+"""Releases decided by rule after the history: when, how capable, how large."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from sim.market import offering, supply
+from sim.market import supply
 from sim.market.market import Market
 from sim.market.stages.releases import draw_noise
 
-from .worlds import between, changed, for_all_labs, simulated
+from .worlds import changed, for_all_labs, simulated
 
 
 def decided(market):
@@ -63,69 +63,39 @@ def test_a_decided_release_is_its_labs_potential_with_offset_and_noise(small_set
     assert found > 20
 
 
-def test_held_prices_stay_and_prices_on_cost_follow_cost_and_size(small_settings):
-    held, on_cost = (busy(small_settings, price_rule=rule) for rule in ("hold", "cost_plus"))
-    p = small_settings.parameters
-    for row in decided(held):
-        before = predecessor(held, row)
-        table = held.releases
-        if table.has_api[row]:
-            assert table.list_price[row] == pytest.approx(table.list_price[before])
-            assert table.input_price[row] == pytest.approx(table.input_price[before])
-    fell = 0
-    for row in decided(on_cost):
-        before, table = predecessor(on_cost, row), on_cost.releases
-        months = (table.month[row] - table.month[before]) / 12
-        growth = p["serving.size_growth"] ** months
-        index = [supply.cost_index(on_cost, int(table.month[r])) for r in (row, before)]
-        wanted = table.list_price[before] * index[0] / index[1] * growth ** p["serving.size_exponent"]
-        assert table.list_price[row] == pytest.approx(wanted)
-        fell += wanted < table.list_price[before]
-    assert fell > 10
-
-
-def test_lines_that_only_hosts_sell_follow_cost_even_where_the_lab_holds_its_prices(small_settings):
-    market = busy(small_settings, price_rule="hold")
-    hosted = [r for r in decided(market) if not market.releases.has_api[r]]
-    moved = [market.releases.list_price[r] / market.releases.list_price[predecessor(market, r)] for r in hosted]
-    assert hosted
-    assert all(abs(ratio - 1) > 1e-6 for ratio in moved)
-
-
-def test_a_held_price_keeps_the_margin_and_the_saving_goes_into_the_model(small_settings):
-    market = busy(small_settings, price_rule="hold")
-    table = market.releases
-    closed = [r for r in decided(market) if not table.is_open[r]]
-    margins = [1 - table.cost_at_release[r] / table.list_price[r] for r in closed]
-    assert margins == pytest.approx([small_settings.parameters["serving.closed_margin"]] * len(closed))
-
-
-def test_models_grow_by_the_stated_factor(small_settings):
+def test_a_new_release_takes_back_its_part_of_the_fall_in_cost_and_grows_by_as_much(small_settings):
+    """Spent share of the fall goes into size: cost times fall**(1 - spent), size times fall**(-spent / exponent)."""
     market = busy(small_settings)
-    table = market.releases
+    table, p = market.releases, small_settings.parameters
+    kinds = []
     for row in decided(market):
         before = predecessor(market, row)
-        growth = small_settings.parameters["serving.size_growth"] ** ((table.month[row] - table.month[before]) / 12)
+        fall = supply.cost_index(market, int(table.month[row])) / supply.cost_index(market, int(table.month[before]))
+        spent = p["serving.saving_spent.open" if table.is_open[row] else "serving.saving_spent.closed"]
+        assert fall < 1.0
+        wanted = table.cost_at_release[before] * fall ** (1.0 - spent)
+        assert table.cost_at_release[row] == pytest.approx(wanted)
+        growth = fall ** (-spent / p["serving.size_exponent"])
+        assert growth >= 1.0
         if not np.isnan(table.total_params[before]):
             assert table.total_params[row] == pytest.approx(table.total_params[before] * growth)
         assert np.isnan(table.active_params[row]) == np.isnan(table.active_params[before])
+        kinds.append(bool(table.is_open[row]))
+    assert 5 < sum(kinds) < len(kinds) - 5
 
 
-def test_adoption_value_lowers_posted_prices_from_the_first_month_after_the_history(small_settings):
-    labs = {"OpenAI": {"adoption_value": 0.7}}
-    market = Market(changed(between(small_settings, "2025-11", "2026-03"), labs=labs))
-    for _ in range(2):
-        market.step()
-    made = market.releases.lab == market.labs.names.index("OpenAI")
-    market.month -= 1  # look at December with its own eyes
-    december = offering.prices(market, offering.serving_costs(market)).api_list
-    market.month += 1
-    january = offering.prices(market, offering.serving_costs(market)).api_list
-    market.close()
-    assert december[made] == pytest.approx(market.releases.list_price[made])
-    assert january[made] == pytest.approx(np.maximum(0.0, market.releases.list_price[made] - 0.7))
-    assert (january[made] == 0.0).any()
-    assert january[~made] == pytest.approx(december[~made])
+@pytest.mark.parametrize("spent", [0.0, 1.0])
+def test_a_release_that_spends_nothing_of_the_saving_is_as_large_and_one_that_spends_all_costs_as_much(
+    small_settings, spent
+):
+    both = {f"serving.saving_spent.{kind}": spent for kind in ("open", "closed")}
+    market = busy(changed(small_settings, both))
+    table = market.releases
+    for row in decided(market):
+        before = predecessor(market, row)
+        kept = "cost_at_release" if spent else "active_params"
+        left, right = getattr(table, kept)[row], getattr(table, kept)[before]
+        assert left == pytest.approx(right, nan_ok=True)
 
 
 def test_cadence_sets_how_often_a_line_releases(small_settings):

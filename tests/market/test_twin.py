@@ -1,174 +1,319 @@
-"""The vectorised month against a plain loop over workloads that shares no code with it."""
+"""Months of the whole market against the same months in plain Python (`twin.py`)."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from sim.market import demand, offering
+from sim.market import adopters, price_setting
+from sim.market.adopters import Adopters
 from sim.market.market import Market
-from sim.market.stages import choice
+from sim.market.stages.equilibrium import NOT_CONVERGED
 from sim.months import parse_month
 
-from .twin import Twin, as_array, by_offer, remember
-from .worlds import between, changed, for_all_labs
+from .twin import Twin
+from .worlds import between, changed, event, for_all_labs
 
-CLOSE = 1e-10
-
-
-def month_of(settings, months, monkeypatch):
-    """Simulate some months and return the market, what its last month's stages saw, and its twin."""
-    market = Market(settings)
-    for _ in range(months - 1):
-        market.step()
-    seen = {"utilities": []}
-    view, utilities, costs = demand.month_view, choice.offer_utilities, offering.serving_costs
-
-    def keeping_view(market, offers, priced, leaps):
-        seen["leaps"], seen["offers"] = leaps.tolist(), offers
-        return view(market, offers, priced, leaps)
-
-    def keeping_utilities(who, offers, rules):
-        found = utilities(who, offers, rules)
-        seen["utilities"].append(found)
-        return found
-
-    def keeping_costs(market):
-        seen["costs"] = costs(market)
-        return seen["costs"]
-
-    before = remember(market)
-    with monkeypatch.context() as patch:
-        patch.setattr(demand, "month_view", keeping_view)
-        patch.setattr(choice, "offer_utilities", keeping_utilities)
-        patch.setattr(offering, "serving_costs", keeping_costs)
-        market.step()
-    market.close()
-    twin = Twin(market, before, seen["leaps"], seen["costs"], demand.reference_frontier(market))
-    return market, seen, twin
+CLOSE = 1e-9
+FLAT = 1e-6  # slope of profit in a lab's own list price, over the tokens sold at it
+TOLERANCE = 1e-7  # of the product's search for prices
+PANEL_ROWS = 100  # so that a small market has workloads that do not stand for the others when prices are set
 
 
+class Case(NamedTuple):
+    """A market, the months in which it is compared, and what must happen in them."""
+
+    months: tuple[str, ...]
+    reaches: tuple[str, ...]
+    seed: int = 0
+    start: str = "2025-09"
+    events: tuple[Any, ...] = ()
+    parameters: dict[str, float] = {}  # noqa: RUF012
+    lab_fields: dict[str, Any] = {}  # noqa: RUF012
+    without_compute: tuple[str, ...] = ()
+    own_people: bool = False  # the population is that of another seed
+
+
+BAN = {"origin": "CN", "adopters": "all", "group": "enterprises", "scope": "weights", "share": 0.6}
+AGAIN = {"demand.developer.review_hazard": 0.6, "demand.enterprise.review_hazard": 0.3}
 CASES = {
-    "everybody chooses in the first month": ("2025-01", "2025-12", 1, {}, {}),
-    "history before bans, many leaps": ("2024-11", "2025-12", 3, {"demand.ban.start": 2030.0}, {}),
-    "bans bind in the history": ("2025-01", "2025-12", 3, {"demand.ban.public": 1.0, "demand.ban.regulated": 1.0}, {}),
-    "a ban comes over users of superseded releases": (
-        "2025-01",
-        "2025-12",
-        8,
-        {
-            "demand.ban.start": 1970 + parse_month("2025-08") / 12,
-            "demand.ban.public": 1.0,
-            "demand.ban.regulated": 1.0,
-            "demand.mix.regulated": 1.0,
-            "demand.enterprise.distrust": 0.0,
-            "demand.enterprise.control_value": 0.0,
-            "demand.enterprise.adoption_cost": 0.0,
-            "demand.enterprise.review_hazard": 0.3,
-            "demand.upgrade_hazard": 0.0,
-            "demand.upgrade_hazard_leap": 0.0,
-        },
-        {"initial_awareness": 1.0},
+    "everybody chooses for the first time": Case(("2025-01",), ("arrival", "lab_api", "host"), start="2025-01"),
+    "history": Case(("2025-02", "2025-04", "2025-08"), ("review", "at home", "keeps an old release"), 1, "2025-01"),
+    "history, with a ban over users of superseded releases": Case(
+        ("2025-07", "2025-08"),
+        ("reached by a ban",),
+        start="2025-01",
+        parameters=dict.fromkeys(("demand.ban.public", "demand.ban.regulated", "demand.mix.regulated"), 1.0)
+        | dict.fromkeys(("demand.enterprise.distrust", "demand.enterprise.adoption_cost"), 0.0)
+        | {"demand.ban.start": 2025 + 7 / 12, "demand.enterprise.control_value": 0.0, "demand.upgrade_hazard": 0.5},
+        lab_fields={"initial_awareness": 1.0},
     ),
-    "first month of the rules": ("2025-10", "2026-12", 4, {"demand.developer.review_hazard": 0.6}, {}),
-    "releases are switched off": ("2025-01", "2026-12", 16, {"capability.deprecation": 1.0}, {}),
-    "labs value adoption": ("2025-09", "2026-12", 8, {"demand.nest_dissimilarity": 0.2}, {"adoption_value": 0.1}),
-    "labs close their lines": ("2025-09", "2027-12", 14, {"demand.upgrade_hazard": 0.5}, {"openness": "closed"}),
-    "work without a model becomes cheap and devices large": (
-        "2025-09",
-        "2026-12",
-        6,
-        {
-            "demand.developer.without_ai_cost": 0.0,
-            "demand.value": 1.0,
-            "demand.developer.review_hazard": 0.9,
-            "serving.on_device_limit": 1000.0,
-        },
-        {},
+    "from replay to rule": Case(
+        ("2025-12", "2026-01", "2026-02"),
+        ("release", "review", "self_host"),
+        seed=2,
+        parameters={"openness.follow": 0.5},
     ),
-    "plain logit, growth that never fades": (
-        "2025-09",
-        "2026-12",
-        6,
-        {"demand.nest_dissimilarity": 1.0, "demand.volume_growth_fade": 0.0},
-        {},
+    "from replay to rule, with people of another seed": Case(
+        ("2025-12", "2026-01", "2026-12"),
+        ("release", "switched off", "hosts enter"),
+        seed=3,
+        own_people=True,
+        parameters=AGAIN
+        | {"capability.deprecation": 1.0, "serving.host.fixed_cost": 1e4, "capability.regime_hazard": 1.0},
+    ),
+    "bans": Case(
+        ("2026-03", "2026-04", "2026-05"),
+        ("reached by a ban", "review"),
+        own_people=True,
+        seed=4,
+        events=(
+            event("2026-03", "model_ban", **BAN),
+            event("2026-04", "model_ban", **BAN | {"group": "indie", "scope": "hosted", "share": 1.0}),
+            event("2026-05", "model_ban", **BAN | {"share": 0.0}),
+        ),
+    ),
+    "lost trust": Case(
+        ("2026-03", "2026-06"),
+        ("review",),
+        seed=5,
+        events=tuple(
+            event(date, "trust_shock", target=target, size=2.0)
+            for date, target in (("2026-03", "chinese"), ("2026-04", "open"), ("2026-06", "closed"))
+        ),
+        parameters=AGAIN | {"demand.nest_dissimilarity": 1.0, "demand.volume_growth_fade": 0.0},
+    ),
+    "subsidies": Case(
+        ("2026-03", "2026-05"),
+        ("self_host",),
+        seed=6,
+        events=(
+            event("2026-03", "open_subsidy", bloc="CN", share=0.5, compute=3.0),
+            event("2026-05", "open_subsidy", bloc="US", share=0.9, compute=2.0),
+        ),
+        parameters=AGAIN,
+    ),
+    "promotions": Case(
+        ("2026-03", "2026-05", "2026-06"),
+        ("review",),
+        seed=7,
+        events=(
+            event("2026-03", "promotion", who="CN", discount=0.4),
+            event("2026-05", "promotion", who="OpenAI", discount=1.0, months=1.0),
+        ),
+        parameters=AGAIN,
+    ),
+    "price rules": Case(
+        ("2026-03", "2026-04", "2026-06"),
+        ("release",),
+        seed=8,
+        events=(
+            event("2026-03", "price_rule", who="CN", rule="penetration"),
+            event("2026-04", "price_rule", who="US", rule="match_open"),
+            *(event("2026-06", "price_rule", who=w, rule=r) for w, r in (("OpenAI", "cost_plus"), ("Google", "hold"))),
+        ),
+        parameters={"pricing.adjustment": 0.3},
+        lab_fields={"adoption_value": 0.2},
+    ),
+    "openness changes": Case(
+        ("2026-03", "2026-04", "2026-05", "2026-09"),
+        ("release", "a line opens", "answers"),
+        seed=9,
+        events=(
+            event("2026-03", "openness_change", who="CN", openness="closed"),
+            event("2026-03", "openness_change", who="OpenAI", openness="open", degree="restricted_weights"),
+        ),
+        parameters={"openness.follow": 0.9, "demand.upgrade_hazard": 0.5, "capability.minimum_step": -20.0},
+        lab_fields={"cadence_months": 1.0},
+    ),
+    "weights that come late, and too late": Case(
+        ("2026-04", "2026-09", "2026-10", "2026-11"),
+        ("late weights", "late weights that stay behind"),
+        seed=10,
+        events=(
+            event("2026-01", "openness_change", who="all", openness="delayed", delay_months=8.0),
+            event("2026-04", "openness_change", who="all", openness="open"),
+        ),
+    ),
+    "late weights that may not come out": Case(
+        ("2026-06", "2026-07"),
+        ("release",),
+        seed=11,
+        events=(event("2026-06", "publishing_restriction", bloc="CN", above=0.0),),
+        lab_fields={"openness": "delayed", "openness_delay_months": 3},
+    ),
+    "open if behind": Case(
+        ("2026-03", "2026-07"),
+        ("release", "a line opens"),
+        seed=12,
+        lab_fields={"openness": "open_if_behind", "openness_points": 3.0},
+    ),
+    "open if short, and full APIs": Case(
+        ("2026-03", "2026-08"),
+        ("release", "overflow", "unmet"),
+        seed=13,
+        parameters={"serving.api_share": 1e-9, "demand.latency_cost": 0.1},
+        lab_fields={"openness": "open_if_short"},
+    ),
+    "open if it pays": Case(
+        ("2026-03",), ("release",), seed=14, lab_fields={"openness": "profit_max", "adoption_value": 0.3}
+    ),
+    "exit and entry": Case(
+        ("2026-03", "2026-04", "2026-06"),
+        ("switched off", "enters"),
+        seed=15,
+        events=(
+            event("2026-03", "lab_exit", lab="OpenAI"),
+            event("2026-04", "lab_entry", lab="Tencent", points_behind=2.0, price=0.7, weights="open"),
+            event("2026-06", "lab_entry", lab="OpenAI", points_behind=-1.0, price=4.0, weights="closed"),
+        ),
+    ),
+    "compute and the frontier": Case(
+        ("2026-03", "2026-04", "2026-06"),
+        (),
+        without_compute=("TII", "Cohere"),
+        seed=16,
+        events=(
+            event("2026-03", "compute_shock", factor=0.3),
+            event("2026-03", "export_control", tier="H200", quota=300_001.0, leakage=0.2),
+            event("2026-03", "domestic_ramp", growth=3.0),
+            event("2026-03", "frontier_shock", factor=1.5, lab="Google", points=5.0),
+            event("2026-04", "cloud_access", open=0.2),
+            event("2026-04", "distillation_crackdown", factor=0.5),
+            event("2026-04", "import_restriction", allowed=0.3),
+        ),
     ),
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_month_equals_the_plain_loop(case, small_settings, monkeypatch):
-    start, end, months, parameters, lab_fields = CASES[case]
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
+    settings = small_scenario.draw(case.seed)
     settings = changed(
-        between(small_settings, start, end, workloads=250), parameters, for_all_labs(small_settings, **lab_fields)
+        between(settings, case.start, "2026-12", workloads=250),
+        case.parameters,
+        for_all_labs(settings, **case.lab_fields) | {lab: {"compute_share": 0.0} for lab in case.without_compute},
+        events=case.events,
+        population_seed=99 if case.own_people else settings.population_seed,
     )
-    market, seen, twin = month_of(settings, months, monkeypatch)
-    outcomes = [twin.choose(i) for i in range(len(market.workloads))]
-    assert market.usage.release.tolist() == [found.release for found in outcomes]
-    assert market.usage.channel.tolist() == [found.channel for found in outcomes]
-    assert market.usage.price == pytest.approx(np.array([found.price for found in outcomes]), rel=CLOSE, abs=CLOSE)
-    assert market.usage.tokens == pytest.approx(np.array([found.tokens for found in outcomes]), rel=CLOSE, abs=CLOSE)
-    lookers = [i for i, found in enumerate(outcomes) if found.utilities is not None]
-    for i in lookers:
-        assert market.usage.surplus[i] == pytest.approx(outcomes[i].surplus, rel=1e-9, abs=1e-8)
-    check_utilities(seen, outcomes, lookers)
-    check_books(market, twin, outcomes)
+    monkeypatch.setattr(adopters, "PANEL_ROWS", PANEL_ROWS)
+    looked: dict[int, bool] = {}
+    who_looks = Adopters._who_looks
+
+    def keeping_who(self, *args):
+        rows, at_home = who_looks(self, *args)
+        looked.update(zip(rows.tolist(), at_home.tolist(), strict=True))
+        return rows, at_home
+
+    monkeypatch.setattr(Adopters, "_who_looks", keeping_who)
+    solved: list[Any] = []
+    solve = price_setting.solve_prices
+
+    def keeping_solution(*args, **options):
+        solved.append(solve(*args, **options))
+        return solved[-1]
+
+    monkeypatch.setattr(price_setting, "solve_prices", keeping_solution)
+    for name in ("ROUGH", "EXACT"):
+        monkeypatch.setattr(price_setting, name, replace(price_setting.EXACT, tolerance=TOLERANCE))
+    market, reached = Market(settings), set()
+    for month in map(parse_month, case.months):
+        while market.month < month:
+            market.step()
+        before, plain = Twin(market, PANEL_ROWS), Twin(market, PANEL_ROWS)
+        looked.clear()
+        solved.clear()
+        market.step()
+        plain.run(market.releases.wanted.tolist())
+        check_tables(market, plain, looked)
+        if solved and solved[-1].status != NOT_CONVERGED:
+            check_prices(plain)
+            reached.add("prices")
+        reached |= kinds(before, plain)
+    market.close()
+    assert {*case.reaches, *(() if market.handover is None else ("prices",))} <= reached
 
 
-def check_utilities(seen, outcomes, lookers):
-    found = np.concatenate([block for block in seen["utilities"] if len(block)])
-    assert len(found) == len(lookers) > 0
-    table = seen["offers"]
-    columns = list(zip(table.release.tolist(), table.channel.tolist(), strict=True))
-    for row, i in enumerate(lookers):
-        wanted = np.array([outcomes[i].utilities.get(place, -np.inf) for place in columns])
-        possible = np.isfinite(wanted)
-        assert np.array_equal(np.isfinite(found[row]), possible)
-        assert np.abs(found[row, possible] - wanted[possible]).max(initial=0.0) < CLOSE
+def check_tables(market, plain, looked):
+    """Assert that the product and the plain month agree in every table."""
+    for name in ("leakage", "allowed", "cloud_open", "world_compute", "frontier", "closed_leak", "publish_limit"):
+        same(name, getattr(plain.policy, name), getattr(market.policy, name))
+    for name in plain.stock:
+        same(f"stock {name}", plain.stock[name], getattr(market.compute, name))
+        same(f"serving {name}", plain.serving[name], getattr(market.compute.serving, name))
+    assert plain.looked == looked
+    for name in ("labs", "releases", "lines"):
+        columns(name, getattr(plain, name), getattr(market, name))
+    columns("usage", plain.users, market.usage)
+    for name in ("slope", "revenue", "awareness", "buzz", "affinity", "ecosystem", "downloads"):
+        same(name, getattr(plain, name), getattr(market, name))
+    for name, table in plain.books.items():
+        same(f"accounts {name}", table, getattr(market.accounts, name))
+    for name, value in plain.seen().items():
+        same(name, value, market.record.market[name][plain.month - plain.start])
+    if plain.handover is not None:
+        for name, value in vars(plain.handover).items():
+            same(f"hand-over {name}", value, getattr(market.handover, name))
 
 
-def check_books(market, twin, outcomes):
-    weight = market.workloads.weight.tolist()
-    books, shape = market.accounts, market.accounts.tokens.shape
-    tokens = [w * found.tokens for w, found in zip(weight, outcomes, strict=True)]
-    spend = [t * found.price for t, found in zip(tokens, outcomes, strict=True)]
-    cost = [t * twin.cost_of(i, found) for i, (t, found) in enumerate(zip(tokens, outcomes, strict=True))]
-    for name, amounts in (("workloads", weight), ("tokens", tokens), ("spend", spend), ("cost", cost)):
-        assert getattr(books, name) == pytest.approx(as_array(by_offer(outcomes, amounts), shape), rel=CLOSE, abs=CLOSE)
-    assert market.record.market["total_spend"][twin.month - market.settings.start] == pytest.approx(sum(spend))
+def columns(table_name, rows, table):
+    for name, column in vars(table).items():
+        if name != "names":
+            same(f"{table_name} {name}", [getattr(row, name) for row in rows], column)
 
 
-def test_the_cases_reach_every_kind_of_decision(small_settings, monkeypatch):
-    """Together the cases hold arrivals, reviews, upgrades at home, switch-offs, keeping, leaving and bans."""
-    reached = set()
-    for start, end, months, parameters, lab_fields in CASES.values():
-        settings = changed(
-            between(small_settings, start, end, workloads=250), parameters, for_all_labs(small_settings, **lab_fields)
+def same(what, mine, theirs):
+    mine, theirs = np.array(mine), np.array(theirs)
+    if theirs.dtype.kind != "f":
+        np.testing.assert_array_equal(mine, theirs, err_msg=what)
+        return
+    size = np.abs(theirs[np.isfinite(theirs)]).max(
+        initial=0.0
+    )  # what is left of a difference counts against the largest
+    np.testing.assert_allclose(mine, theirs, rtol=CLOSE, atol=1e-12 * size, err_msg=what)
+
+
+def check_prices(plain):
+    """Assert that no lab's profit rises with a small change of a list price that the product wants."""
+    price = {id(r): r.wanted if any(r is one for one in plain.free) else r.posted for r in plain.releases}
+    slopes = plain.slopes_of_profit(price, plain.free)
+    assert len(slopes) > 0
+    for r, slope in zip(plain.free, slopes, strict=True):
+        assert slope < FLAT, (plain.lines[r.line].names, r.wanted, slope)
+        assert slope > -FLAT or r.wanted == 0.0, (plain.lines[r.line].names, r.wanted, slope)
+
+
+def kinds(before, plain):
+    """Return what has happened in the month, in words."""
+    happened = {("lab_api", "host", "self_host", "on_device")[w.channel] for w in plain.users if w.release >= 0}
+    for i, at_home in plain.looked.items():
+        old, new = before.users[i], plain.users[i]
+        happened.add("arrival" if new.arrival == plain.month else "at home" if at_home else "review")
+        if old.release >= 0:
+            r = plain.releases[old.release]
+            happened |= {"switched off"} if not plain.runs(r, old.channel) else set()
+            happened |= {"reached by a ban"} if plain.barred(i, r, old.channel) else set()
+            stays = (old.release, old.channel) == (new.release, new.channel) and not plain.on_offer(r, old.channel)
+            happened |= {"keeps an old release"} if stays else set()
+    count = len(before.releases)
+    happened |= {"release"} if len(plain.releases) > count else set()
+    happened |= {"enters"} if plain.entries else set()
+    happened |= {"overflow"} if any(w.spilled > 0 for w in plain.users) else set()
+    happened |= {"unmet"} if plain.unmet > 0 else set()
+    happened |= {"hosts enter"} if any(line.hosts > 2 for line in plain.lines) else set()
+    happened |= {"answers"} if any(lab.follows for lab in plain.labs) else set()
+    for new, r in enumerate(plain.releases):
+        line = plain.lines[r.line]
+        late = new < count and r.is_open and not before.releases[new].is_open
+        happened |= {"late weights"} if late else set()
+        happened |= {"late weights that stay behind"} if late and line.current_open != new else set()
+        last = before.lines[r.line].current
+        happened |= (
+            {"a line opens"}
+            if new >= count and r.is_open and last >= 0 and not before.releases[last].is_open
+            else set()
         )
-        market, _, twin = month_of(settings, months, monkeypatch)
-        for i in range(len(market.workloads)):
-            now, channel = twin.before.release[i], twin.before.channel[i]
-            looks, at_home = twin.clocks(i)
-            present = market.workloads.arrival[i] <= twin.month
-            reached |= {"arrival"} if market.workloads.arrival[i] == twin.month else set()
-            if not present or not looks:
-                continue
-            left = market.usage.release[i] < 0
-            reached |= {"at home"} if at_home else {"review"}
-            reached |= {"leaves"} if left and now >= 0 else set()
-            reached |= {"stays out"} if left and now < 0 else set()
-            if now >= 0:
-                lab = int(market.releases.lab[now])
-                superseded = twin.still_runs(now, channel) and not twin.on_offer(now, channel)
-                reached |= {"may not keep"} if superseded and twin.barred(i, lab, channel) else set()
-                reached |= {"switched off"} if not twin.still_runs(now, channel) else set()
-                same = (now, channel) == (market.usage.release[i], market.usage.channel[i])
-                reached |= {"keeps an old release"} if same and not twin.on_offer(now, channel) else set()
-                moved = market.releases.lab[market.usage.release[i]] != market.releases.lab[now]
-                reached |= {"changes vendor"} if moved and not left else set()
-            reached |= {f"channel {market.usage.channel[i]}"} if not left else set()
-            reached |= {"barred"} if twin.barred(i, market.labs.names.index("DeepSeek"), 0) else set()
-    assert reached == {
-        *("arrival", "at home", "review", "leaves", "stays out", "switched off", "keeps an old release"),
-        *("changes vendor", "channel 0", "channel 1", "channel 2", "channel 3", "barred", "may not keep"),
-    }
+    return happened

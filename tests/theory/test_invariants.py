@@ -137,7 +137,7 @@ def test_surplus_falls_by_the_tokens_bought_along_any_path(seed):
 
 
 def test_surplus_is_counted_from_doing_without():
-    """[15] Nothing on offer is worth nothing; one type's surplus has its closed form, whatever the outside is worth."""
+    """[15] Nothing on offer is worth nothing; one type has the closed form, whatever doing without is worth."""
     panel = CASE.panel
     nothing = replace(panel, fixed=np.full_like(panel.fixed, -np.inf), keep=np.full_like(panel.keep, -np.inf))
     assert abs(consumer_surplus(nothing, FOUND.prices)) <= 1e-12
@@ -147,6 +147,15 @@ def test_surplus_is_counted_from_doing_without():
         utility = case.panel.fixed[0] - 1.3 * case.start / 2.0
         right = 5.0 * 2.0 / 1.3 * np.log1p(np.exp(utility - outside).sum())
         assert consumer_surplus(other, case.start) == pytest.approx(right, rel=1e-12)
+
+
+def test_list_prices_of_offers_without_one_are_not_read():
+    unlisted = ~CASE.panel.priced
+    prices, cost = (np.where(unlisted, np.nan, values) for values in (FOUND.prices, CASE.cost))
+    assert (demand(CASE.panel, prices).tokens == demand(CASE.panel, FOUND.prices).tokens).all()
+    for function in (profits, lambda *given: markups(*given).gradient):
+        right = function(CASE.panel, CASE.owner, FOUND.prices, CASE.cost, CASE.adoption_value)
+        assert (function(CASE.panel, CASE.owner, prices, cost, CASE.adoption_value) == right).all()
 
 
 # Prices ---------------------------------------------------------------------------------------------------------------

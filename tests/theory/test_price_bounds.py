@@ -9,8 +9,16 @@ import pytest
 
 from sim.market.stages import equilibrium
 from sim.market.stages.demand_panel import TINY, demand, prepare
-from sim.market.stages.deviations import DeviationCheck, _tried_prices, deviation_gains
-from sim.market.stages.equilibrium import Solver
+from sim.market.stages.deviations import (
+    LARGEST_MOVE,
+    MARGIN_RANGE,
+    SMALLEST_MOVE,
+    DeviationCheck,
+    _joint_moves,
+    _tried_prices,
+    deviation_gains,
+)
+from sim.market.stages.equilibrium import Solver, _starts
 from sim.market.stages.host_entry import free_entry, host_elasticity, host_markup
 from sim.market.stages.implied_costs import implied_costs
 from sim.market.stages.markups import markups
@@ -74,6 +82,43 @@ def test_a_market_in_which_the_search_finds_no_rest_is_not_converged():
     assert found.iterations == 200
 
 
+def test_a_search_that_fails_gives_the_best_prices_it_met():
+    found = solve(wild_case(169), FINE)
+    there = solve(replace(wild_case(169), start=found.prices), replace(FINE, most_iterations=0))
+    assert there.residual == found.residual
+
+
+def test_further_starts_move_every_free_price_on_its_own_and_no_other():
+    start, free = np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, True, True, False])
+    first, *others = (one / start for one in _starts(start, free, Solver(other_starts=3, seed=1)))
+    assert (first == 1.0).all()
+    factors = np.array(others)
+    assert (factors[:, 3] == 1.0).all()
+    assert len(np.unique(factors[:, :3])) == 9
+    again = _starts(start, free, Solver(other_starts=3, seed=2))
+    assert not (np.array(again[1:]) / start == factors)[:, :3].any()
+
+
+@pytest.mark.parametrize("money", [1e-9, 1.0, 1e9])
+def test_two_solutions_are_told_apart_in_any_unit_of_money(money):
+    two, one = wild_case(1), full_case(31, rows=60, money=money)
+    two = with_panel(two, price_sensitivity=two.panel.price_sensitivity / money)
+    two = replace(two, cost=two.cost * money, start=two.start * money)
+    assert solve(two, replace(FINE, other_starts=8)).status == "multiple"
+    assert solve(one, replace(FINE, other_starts=4)).status == "nash"
+
+
+def test_a_price_given_as_zero_is_not_held_by_the_bound():
+    case = full_case(37, rows=60)
+    given_free = int(np.flatnonzero(case.panel.priced)[0])
+    free = case.panel.priced.copy()
+    free[given_free] = False
+    start = np.where(free, case.start, 0.0)
+    found = solve(replace(case, start=start), free=free)
+    assert found.prices[given_free] == 0.0
+    assert not found.at_zero.any()
+
+
 def test_another_start_can_save_a_first_that_fails():
     found = solve(wild_case(169), replace(FINE, other_starts=8))
     assert found.status == "nash"
@@ -127,6 +172,25 @@ def test_prices_tried_reach_from_nothing_to_a_thousand_margins():
     assert at_loss[0] == 0.5
     assert at_loss.max() == pytest.approx(0.5 + 0.01 * 1e3)
     assert _tried_prices(0.0, 0.0, 40).max() == pytest.approx(1e3)
+
+
+def test_joint_moves_are_small_and_large_random_ones_and_common_factors_of_margins():
+    price, cost = np.array([3.0, 0.5, 2.0]), np.array([1.0, 1.0, 2.0])
+    moves = _joint_moves(price, cost, 0, DeviationCheck(joint_moves=400))
+    random, common = (moves[:400] / price - 1.0)[:, [0, 2]], moves[400:]
+    assert np.abs(random[:20]).max() < 10.0 * SMALLEST_MOVE
+    assert LARGEST_MOVE / 2.0 < np.abs(random[-20:]).max() < 5.0 * LARGEST_MOVE
+    assert abs(np.corrcoef(random.T)[0, 1]) < 0.3, "every price moves on its own"
+    assert (moves >= 0.0).all()
+    assert (moves == 0.0).any(), "a price that would be negative is zero"
+    factors = (common - cost)[:, 0] / (price - cost)[0]
+    assert factors.min() == pytest.approx(1.0 / MARGIN_RANGE)
+    assert factors.max() == pytest.approx(MARGIN_RANGE)
+    assert (common[:, 2] == 2.0).all(), "without a margin there is nothing to multiply"
+    assert common[:, 1] == pytest.approx(np.maximum(0.0, 1.0 - 0.5 * factors))
+    other = _joint_moves(price, cost, 1, DeviationCheck(joint_moves=400))
+    assert (other[:400, 0] != moves[:400, 0]).all()
+    assert (_joint_moves(price, cost, 0, DeviationCheck(joint_moves=400, seed=1))[:400, 0] != moves[:400, 0]).all()
 
 
 def test_a_lab_that_earns_nothing_on_balance_has_a_finite_gain():

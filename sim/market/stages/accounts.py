@@ -67,7 +67,7 @@ def by_segment(group: Ints, bloc: Ints, amount: Floats, groups: int, blocs: int)
 
 
 def violations(accounts: Accounts) -> list[str]:
-    """Return the identities that fail, each a sentence; empty when all hold (eq. 46).
+    """Return the identities that fail, each a sentence; empty when all hold (eq. 78).
 
     Workloads, tokens and money counted by seller must equal those counted by buyer; nothing is negative or not finite.
     """

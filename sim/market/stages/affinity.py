@@ -11,7 +11,7 @@ from sim.market.tables import Floats
 def next_affinity(
     affinity: Floats, z: Floats, share: Floats, *, half_life: float, sd: float, first: bool = False
 ) -> Floats:
-    """Return this month's affinity (eq. 111): an AR(1) whose mean over the market is zero.
+    """Return this month's affinity (eq. 55): an AR(1) whose mean over the market is zero.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from sim.market.tables import Floats
 
 
 def next_awareness(awareness: Floats, share: Floats, *, innovation: float, imitation: float) -> Floats:
-    """Return next month's awareness (eq. 42): hazard 1 - exp(-(p + q share)) for who does not know the lab (Bass 1969).
+    """Return next month's awareness (eq. 73): hazard 1 - exp(-(p + q share)) for who does not know the lab (Bass 1969).
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def next_awareness(awareness: Floats, share: Floats, *, innovation: float, imita
 
 
 def next_buzz(buzz: Floats, leap: Floats, *, decay: float, points: float) -> Floats:
-    """Return next month's buzz, shape (labs,) (eq. 43): what is left of last month's, or the news of a leap if more.
+    """Return next month's buzz, shape (labs,) (eq. 74): what is left of last month's, or the news of a leap if more.
 
     A leap of `points` ECI points above the old record is noticed by 63 %.
     """
@@ -29,5 +29,5 @@ def next_buzz(buzz: Floats, leap: Floats, *, decay: float, points: float) -> Flo
 
 
 def consideration(awareness: Floats, buzz: Floats) -> Floats:
-    """Return 1 - (1 - awareness)(1 - buzz), (segments, labs) (eq. 44): attention can fall back, knowledge cannot."""
+    """Return 1 - (1 - awareness)(1 - buzz), (segments, labs) (eq. 75): attention can fall back, knowledge cannot."""
     return 1.0 - (1.0 - awareness) * (1.0 - buzz[None, :])

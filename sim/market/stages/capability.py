@@ -12,23 +12,23 @@ from sim.market.tables import Floats, Ints
 
 
 def smoothed(previous: Floats, current: Floats, months: float) -> Floats:
-    """Return the exponential average of research compute over a memory [months], shape of `current` (eq. 11)."""
+    """Return the exponential average of research compute over a memory [months], shape of `current` (eq. 14)."""
     return previous + (current - previous) / months
 
 
 def research_compute(shares: Floats, stock: Floats, research_share: float) -> Floats:
-    """Return research compute of each lab [H100e] (eq. 11): its share of its bloc's stock, less what serves users."""
+    """Return research compute of each lab [H100e] (eq. 14): its share of its bloc's stock, less what serves users."""
     return shares * stock * research_share
 
 
 def trend(history: Floats, months: int) -> Floats:
-    """Return the mean monthly growth of log10 research compute over the last `months` rows, shape (labs,) (eq. 14)."""
+    """Return the mean monthly growth of log10 research compute over the last `months` rows, shape (labs,) (eq. 18)."""
     window = history[-(months + 1) :]
     return (np.log10(window[-1]) - np.log10(window[0])) / max(1, len(window) - 1)
 
 
 def next_data(data: Floats, seen: Floats, *, decay: float) -> Floats:
-    """Return what a lab has seen of use and not outlived [Mtok], shape (labs,) (eq. 68).
+    """Return what a lab has seen of use and not outlived [Mtok], shape (labs,) (eq. 24).
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def next_data(data: Floats, seen: Floats, *, decay: float) -> Floats:
 
 
 def data_gain(data: Floats, reference: Floats, *, effect: float, floor: float) -> Floats:
-    """Return points gained from data since a reference stock [points], shape (labs,) (eq. 69); 0 at the reference.
+    """Return points gained from data since a reference stock [points], shape (labs,) (eq. 25); 0 at the reference.
 
     `effect` is for ten times the data; stocks far below `floor` [Mtok] are worth nothing yet.
     """
@@ -51,7 +51,7 @@ def data_gain(data: Floats, reference: Floats, *, effect: float, floor: float) -
 def potential(
     level: Floats, compute_effect: float, compute_ratio: Floats, data: Floats, knowledge_gain: Floats
 ) -> Floats:
-    """Return each lab's potential capability [points] (eq. 12).
+    """Return each lab's potential capability [points] (eq. 16).
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ def potential(
 
 
 def difficulty_rise(ambition: Floats, frontier: float, reference: float) -> Floats:
-    """Return the rise of each class's difficulty since January 2025 with the frontier [points], (classes,) (eq. 28)."""
+    """Return the rise of each class's difficulty since January 2025 with the frontier [points], (classes,) (eq. 51)."""
     return ambition * (frontier - reference)
 
 
 def months_behind(months: Ints, best: Floats, level: float, now: int) -> float:
-    """Return how many months before `now` a record first stood at `level` or above (eq. 49).
+    """Return how many months before `now` a record first stood at `level` or above (eq. 91).
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def legal_imports(
 
 
 def worth(units: Mapping[str, int], perf: Mapping[str, float]) -> float:
-    """Return the compute of units by tier at some weights [H100e] (eqs. 5, 60)."""
+    """Return the compute of units by tier at some weights [H100e] (eqs. 5, 13)."""
     return fsum(units[tier] * perf[tier] for tier in TIERS)
 
 
@@ -120,7 +120,7 @@ def additions_abroad(last_year: float, growth: float, fade: float, years: float)
 
 
 def revenue_response(revenue: float, reference: float, trend_growth: float, elasticity: float) -> float:
-    """Return the factor by which revenue raises or lowers additions (eq. 62); 1 on trend and at elasticity zero.
+    """Return the factor by which revenue raises or lowers additions (eq. 8); 1 on trend and at elasticity zero.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def next_compute(
     cloud_open: float,
     retirement: float,
 ) -> ComputeState:
-    """Return next month's stocks (eqs. 9, 10, 60): last month's less retirement, plus what came in.
+    """Return next month's stocks (eqs. 11, 12, 13): last month's less retirement, plus what came in.
 
     `diverted` is the leakage times `unlicensed`, the demand beyond what the exporter licenses and the home industry
     makes: an importing government's own restriction does not raise it. `rented` is a level: what clouds abroad rent

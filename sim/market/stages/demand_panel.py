@@ -224,7 +224,7 @@ def _block(panel: DemandPanel, rows: slice, order: Ints, has_price: Bools) -> Bl
 
 
 def evaluate(prepared: Prepared, block: Block, list_prices: Floats) -> BlockDemand:
-    """Return the demand of a block.
+    """Return the demand of a block (eq. 64).
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def evaluate(prepared: Prepared, block: Block, list_prices: Floats) -> BlockDema
 
 
 def demand(panel: DemandPanel, prices: Floats) -> Demand:
-    """Return choice probabilities and tokens at list prices.
+    """Return choice probabilities and tokens at list prices (eq. 64).
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def consumer_surplus(panel: DemandPanel, prices: Floats) -> float:
 
 
 def price_derivatives(panel: DemandPanel, prices: Floats, *, loaded: bool = False) -> Floats:
-    """Return the derivatives of tokens with respect to list prices.
+    """Return the derivatives of tokens with respect to list prices (eq. 65).
 
     Both the choice of offer and the tokens bought respond: with s_ij = alpha_i k_ij (v_i / pain_i) D',
 

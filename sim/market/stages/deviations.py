@@ -52,7 +52,7 @@ def deviation_gains(
     free: Bools,
     check: DeviationCheck,
 ) -> Floats:
-    """Return the largest relative gain in profit found for each lab, all others staying, shape (labs,).
+    """Return the largest relative gain in profit found for each lab, all others staying, shape (labs,) (eq. 68).
 
     Gains are relative to the lab's profit, or to a millionth of its margins and adoption values in absolute terms
     where its profit is smaller than that. A lab without customers that could win some gains infinitely much.

@@ -10,7 +10,7 @@ REFERENCE_SIZE = 10.0  # billions of parameters
 
 
 def downloads(evaluations: Floats, total_params: Floats, *, rate: float, size_exponent: float) -> Floats:
-    """Return the month's downloads of each line's open weights, shape (lines,) (eq. 45).
+    """Return the month's downloads of each line's open weights, shape (lines,) (eq. 77).
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def downloads(evaluations: Floats, total_params: Floats, *, rate: float, size_ex
 
 
 def next_ecosystem(stock: Floats, share: Floats, *, decay: float) -> Floats:
-    """Return the ecosystem of each line's open weights [percent-months], shape (lines,) (eq. 110).
+    """Return the ecosystem of each line's open weights [percent-months], shape (lines,) (eq. 76).
 
     Derivatives, tools and defaults grow with developers' use and become outdated.
 

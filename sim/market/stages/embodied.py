@@ -8,7 +8,7 @@ from sim.market.tables import Floats
 
 
 def deployed(year: float, ceiling: Floats, midpoint: Floats, spread: float) -> Floats:
-    """Return machines in use that learn from their work, by bloc [million], shape (blocs,) (eq. 71).
+    """Return machines in use that learn from their work, by bloc [million], shape (blocs,) (eq. 27).
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def solve_prices(
     free: Bools | None = None,
     solver: Solver | None = None,
 ) -> Equilibrium:
-    """Return list prices at which no lab wants to change its own.
+    """Return list prices at which no lab wants to change its own (eq. 67).
 
     Parameters
     ----------

@@ -14,12 +14,12 @@ LEAST_HOSTS = 2
 
 
 def host_markup(transport: float, hosts: Floats | Ints | int) -> Floats:
-    """Return the markup over cost of equally spaced hosts, t / n [unit of t], shape of `hosts` (eq. 23)."""
+    """Return the markup over cost of equally spaced hosts, t / n [unit of t], shape of `hosts` (eq. 40)."""
     return transport / np.asarray(hosts, np.float64)
 
 
 def free_entry(transport: Floats | float, tokens: Floats, fixed_cost: float) -> Ints:
-    """Return the whole number of hosts at which the next one would lose, at least two, shape of `tokens` (eq. 84).
+    """Return the whole number of hosts at which the next one would lose, at least two, shape of `tokens` (eq. 41).
 
     Parameters
     ----------
@@ -34,5 +34,5 @@ def free_entry(transport: Floats | float, tokens: Floats, fixed_cost: float) -> 
 
 
 def host_elasticity(price: Floats, transport: float, hosts: Floats | Ints | int) -> Floats:
-    """Return the elasticity of one host's tokens to its own price at equal prices, -p n / t (eq. 90)."""
+    """Return the elasticity of one host's tokens to its own price at equal prices, -p n / t (eq. 92)."""
     return -price * hosts / transport

@@ -19,22 +19,22 @@ REFERENCE_GPU_HOUR = 2.0  # USD, the accelerator-hour price of that cost
 
 
 def cost_index(gpu_hour: float, efficiency_growth: float, years: float) -> float:
-    """Return serving cost relative to February 2025 (eq. 20): price of an accelerator-hour over its tokens."""
+    """Return serving cost relative to February 2025 (eq. 37): price of an accelerator-hour over its tokens."""
     return gpu_hour / REFERENCE_GPU_HOUR / efficiency_growth**years
 
 
 def technical_cost(base_cost: float, active_params: float, size_exponent: float, index: float) -> float:
-    """Return the cost of serving an open model at full load, by its active parameters [billions] (eq. 21)."""
+    """Return the cost of serving an open model at full load, by its active parameters [billions] (eq. 38)."""
     return base_cost * (active_params / REFERENCE_PARAMS) ** size_exponent * index
 
 
 def accelerators_needed(total_params: Floats) -> Floats:
-    """Return the accelerators whose memory holds a model's weights, whole ones, shape of `total_params` (eq. 24)."""
+    """Return the accelerators whose memory holds a model's weights, whole ones, shape of `total_params` (eq. 42)."""
     return np.ceil(total_params * BYTES_A_PARAMETER * (1.0 + WORKING_MEMORY) / ACCELERATOR_MEMORY)
 
 
 def cluster_cost(total_params: Floats, gpu_hour: float, sharing: float) -> Floats:
-    """Return a workload's part of the smallest cluster that can run a model [USD/month], shape (releases,) (eq. 24).
+    """Return a workload's part of the smallest cluster that can run a model [USD/month], shape (releases,) (eq. 42).
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ def cluster_cost(total_params: Floats, gpu_hour: float, sharing: float) -> Float
 
 
 def split_price(list_price: Numbers, output_ratio: Numbers) -> tuple[Numbers, Numbers]:
-    """Return input and output prices whose blend (3 input + output) / 4 is `list_price`, given their ratio (eq. 41)."""
+    """Return input and output prices whose blend (3 input + output) / 4 is `list_price`, given their ratio (eq. 72)."""
     input_price = 4.0 * list_price / (3.0 + output_ratio)
     return input_price, input_price * output_ratio
 
 
 def own_price(full_price: Floats, cluster: Floats, volume: Floats) -> Floats:
-    """Return the price of a million tokens on own machines [USD/Mtok], broadcast shape (eq. 24).
+    """Return the price of a million tokens on own machines [USD/Mtok], broadcast shape (eq. 42).
 
     Parameters
     ----------

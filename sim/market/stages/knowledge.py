@@ -18,7 +18,7 @@ FASTEST = 60.0  # ECI points a year: the upper bound of capability.frontier_slop
 
 
 def next_slope(slope: float, mean: float, month: int, seed: int, *, hazard: float, sd: float) -> float:
-    """Return the slope of the frontier in a month [points/year] (eq. 70): last month's, or a new regime's.
+    """Return the slope of the frontier in a month [points/year] (eq. 26): last month's, or a new regime's.
 
     With probability `hazard` it is drawn anew around `mean`, lognormal with log standard deviation `sd` and that mean.
     """
@@ -29,7 +29,7 @@ def next_slope(slope: float, mean: float, month: int, seed: int, *, hazard: floa
 
 
 def own_pace(slope: float, received: float) -> float:
-    """Return what the frontier lab learns by its own work [points/month] (eq. 14): the slope less what it receives.
+    """Return what the frontier lab learns by its own work [points/month] (eq. 18): the slope less what it receives.
 
     Knowledge is not unlearned: a slope below what compute alone gives leaves zero.
     """
@@ -37,7 +37,7 @@ def own_pace(slope: float, received: float) -> float:
 
 
 def own_growth(pace: float, research: Floats, front: int, returns: float) -> Floats:
-    """Return what each lab learns by its own work [points/month], shape (labs,) (eq. 64).
+    """Return what each lab learns by its own work [points/month], shape (labs,) (eq. 19).
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def own_growth(pace: float, research: Floats, front: int, returns: float) -> Flo
 
 
 def open_level(knowledge: Floats, best: Floats, best_open: Floats) -> float:
-    """Return the knowledge that open weights carry [points] (eq. 65); minus infinity without any.
+    """Return the knowledge that open weights carry [points] (eq. 20); minus infinity without any.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def open_level(knowledge: Floats, best: Floats, best_open: Floats) -> float:
 
 
 def novelty(month: int, labs: int, *, when: Ints, lab: Ints, capability: Floats, is_open: Bools) -> Floats:
-    """Return by how much others' open releases of a month beat the open record before it [points], (labs,) (eq. 66).
+    """Return by how much others' open releases of a month beat the open record before it [points], (labs,) (eq. 21).
 
     The best of the month counts: another release never lowers it. Without a record before there is no novelty.
 
@@ -99,7 +99,7 @@ def novelty(month: int, labs: int, *, when: Ints, lab: Ints, capability: Floats,
 
 
 def outside_work(use: Floats, effect: float) -> Floats:
-    """Return what outside developers add to labs with open lines [points/month], shape (labs,) (eq. 67).
+    """Return what outside developers add to labs with open lines [points/month], shape (labs,) (eq. 22).
 
     `use` is the ecosystem of a lab's lines that are open now [percent-months], zero for closed labs.
     """
@@ -109,7 +109,7 @@ def outside_work(use: Floats, effect: float) -> Floats:
 def next_knowledge(
     knowledge: Floats, *, added: Floats, open_level: float, catch_up_open: float, catch_up_closed: float
 ) -> Floats:
-    """Return next month's knowledge [points], shape (labs,) (eq. 13).
+    """Return next month's knowledge [points], shape (labs,) (eq. 17).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def next_knowledge(
 def stationary_knowledge(
     loss: Floats, best: Floats, best_open: Floats, *, catch_up_open: float, catch_up_closed: float
 ) -> Floats:
-    """Return knowledge at the hand-over relative to the frontier lab [points, <= 0], shape (labs,) (eq. 15).
+    """Return knowledge at the hand-over relative to the frontier lab [points, <= 0], shape (labs,) (eq. 23).
 
     A lab that loses nothing stands with the frontier. The lab whose weights teach most learns nothing from open
     weights itself, so what they carry follows from the gaps that closed knowledge alone would leave.

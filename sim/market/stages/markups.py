@@ -26,12 +26,12 @@ class MarkupConditions:
 
 
 def margins(panel: DemandPanel, prices: Floats, cost: Floats, adoption_value: Floats) -> Floats:
-    """Return what a token earns the lab whose weights it runs on [USD/Mtok], shape (rows, offers)."""
+    """Return what a token earns the lab whose weights it runs on [USD/Mtok], shape (rows, offers) (eq. 66)."""
     return panel.loading * np.where(panel.priced, prices - cost, 0.0) + adoption_value
 
 
 def profits(panel: DemandPanel, owner: Ints, prices: Floats, cost: Floats, adoption_value: Floats) -> Floats:
-    """Return each lab's profit, adoption value included [USD/month], shape (labs,).
+    """Return each lab's profit, adoption value included [USD/month], shape (labs,) (eq. 66).
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def profits(panel: DemandPanel, owner: Ints, prices: Floats, cost: Floats, adopt
 
 
 def markups(panel: DemandPanel, owner: Ints, prices: Floats, cost: Floats, adoption_value: Floats) -> MarkupConditions:
-    """Return the markups that the labs' first-order conditions ask for at given prices.
+    """Return the markups that the labs' first-order conditions ask for at given prices (eq. 67).
 
     With e_il what a token of offer l earns from row i, s_ij = alpha_i k_ij (v_i / pain_i) D' and weights left out,
 
@@ -66,7 +66,7 @@ def markups(panel: DemandPanel, owner: Ints, prices: Floats, cost: Floats, adopt
 
 
 def conditions(ready: Prepared, prices: Floats, cost: Floats, adoption_value: Floats) -> MarkupConditions:
-    """Return `markups` of a panel that is prepared already; arrays as there."""
+    """Return `markups` of a panel that is prepared already (eq. 67); arrays as there."""
     priced = ready.order[ready.priced]
     sums = np.zeros((4, len(priced)))
     for block in ready.blocks:
@@ -126,7 +126,7 @@ class Earnings:
 
 
 def earnings(ready: Prepared, block: Block, prices: Floats, cost: Floats, adoption_value: Floats) -> Earnings:
-    """Return what each row of a block earns the labs at given list prices; prices as for `markups`."""
+    """Return what each row of a block earns the labs at given list prices (eq. 66); prices as for `markups`."""
     columns = ready.order[ready.priced]
     now = evaluate(ready, block, prices[columns])
     probability = now.probability[ready.priced]
@@ -141,7 +141,7 @@ def earnings(ready: Prepared, block: Block, prices: Floats, cost: Floats, adopti
 
 
 def row_terms(ready: Prepared, block: Block, prices: Floats, cost: Floats, adoption_value: Floats) -> RowTerms:
-    """Return the parts of the first-order conditions for the rows of a block; prices as for `markups`."""
+    """Return the parts of the first-order conditions for the rows of a block (eq. 67); prices as for `markups`."""
     lam = ready.panel.dissimilarity
     got = earnings(ready, block, prices, cost, adoption_value)
     in_cell = ready.cells.sums(got.earned)

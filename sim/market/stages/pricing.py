@@ -8,7 +8,7 @@ from sim.market.tables import Bools, Floats
 
 
 def cost_plus_price(cost: Floats, price_over_cost: Floats, adoption_value: Floats) -> Floats:
-    """Return cost times the ratio of the hand-over, less the adoption value, never below zero (eq. 39).
+    """Return cost times the ratio of the hand-over, less the adoption value, never below zero (eq. 70).
 
     All arrays have shape (releases,), costs and values in USD/Mtok.
     """
@@ -16,14 +16,14 @@ def cost_plus_price(cost: Floats, price_over_cost: Floats, adoption_value: Float
 
 
 def penetration_price(cost: Floats, adoption_value: Floats) -> Floats:
-    """Return cost less what a token is worth beyond its price, never below zero, shape of `cost` (eq. 39)."""
+    """Return cost less what a token is worth beyond its price, never below zero, shape of `cost` (eq. 70)."""
     return np.maximum(0.0, cost - adoption_value)
 
 
 def matching_price(
     posted: Floats, cost: Floats, capability: Floats, open_price: Floats, open_capability: Floats, *, slack: float
 ) -> Floats:
-    """Return the price of the cheapest open model that is nearly as good, shape of `posted` (eq. 39).
+    """Return the price of the cheapest open model that is nearly as good, shape of `posted` (eq. 70).
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def matching_price(
 
 
 def next_posted(posted: Floats, target: Floats, fresh: Bools, adjustment: float) -> Floats:
-    """Return the prices posted this month (eq. 40): a part of the way to the target, all of it at a release.
+    """Return the prices posted this month (eq. 71): a part of the way to the target, all of it at a release.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def next_posted(posted: Floats, target: Floats, fresh: Bools, adjustment: float)
 
 
 def class_price(input_price: Floats, output_price: Floats, input_share: Floats, price_factor: Floats) -> Floats:
-    """Return what each class of workload pays for each offer, shape (classes, offers) (eq. 41).
+    """Return what each class of workload pays for each offer, shape (classes, offers) (eq. 72).
 
     The class's own input and output mix at list price, times its cache and discount factor.
     """

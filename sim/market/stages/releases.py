@@ -47,7 +47,7 @@ class Situation:
 
 
 def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: float, elapsed: float = 0.0) -> float:
-    """Return the Gamma-distributed interval to a line's next release [months], given `elapsed` ones (eq. 16).
+    """Return the Gamma-distributed interval to a line's next release [months], given `elapsed` ones (eq. 28).
 
     Keyed by line and by the number of the release within it, so that other lines never move it.
     """
@@ -58,12 +58,12 @@ def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: flo
 
 
 def draw_noise(seed: int, line: str, release: int, sd: float) -> float:
-    """Return the deviation of a line's n-th release from its lab's potential [ECI points] (eq. 17)."""
+    """Return the deviation of a line's n-th release from its lab's potential [ECI points] (eq. 29)."""
     return float(sd * rng.normal(rng.stream_key(seed, f"release noise:{line}"), np.array([release]))[0])
 
 
 def due_lines(next_month: Floats, month: int, gain: Floats, minimum_step: float) -> Ints:
-    """Return the lines that release this month (eq. 17), ascending: their interval is over, the step is worth it."""
+    """Return the lines that release this month (eq. 29), ascending: their interval is over, the step is worth it."""
     with np.errstate(invalid="ignore"):
         return np.flatnonzero((next_month <= month) & (gain >= minimum_step))
 
@@ -80,7 +80,7 @@ RULES: dict[str, Callable[[Situation], bool]] = {
 
 
 def opens(rule: str, seen: Situation) -> bool:
-    """Return whether a release comes out with open weights under the lab's openness rule (eq. 80)."""
+    """Return whether a release comes out with open weights under the lab's openness rule (eq. 32)."""
     return RULES[rule](seen)
 
 
@@ -98,12 +98,12 @@ def licence_degree(rule: str, last: float) -> float:
 
 
 def answers(seed: int, opener: str, lab: str, month: int, chance: float) -> bool:
-    """Return whether a lab will answer a rival's opening of a closed line in a month by one of its own (eq. 81)."""
+    """Return whether a lab will answer a rival's opening of a closed line in a month by one of its own (eq. 34)."""
     return bool(rng.uniform(rng.stream_key(seed, f"follows:{opener}:{lab}", month), 0) < chance)
 
 
 def perceived(claimed: Floats, inflation: Floats, age: Ints, experience: float) -> Floats:
-    """Return what buyers take releases to be worth [ECI points], shape (releases,) (eq. 83).
+    """Return what buyers take releases to be worth [ECI points], shape (releases,) (eq. 36).
 
     Parameters
     ----------
@@ -118,5 +118,5 @@ def perceived(claimed: Floats, inflation: Floats, age: Ints, experience: float) 
 
 
 def still_served(superseded: Ints, month: int, deprecation: float) -> Bools:
-    """Return which releases a lab's API still serves (eq. 18): to `deprecation` months after the next, (releases,)."""
+    """Return which releases a lab's API still serves (eq. 30): to `deprecation` months after the next, (releases,)."""
     return month < superseded + deprecation

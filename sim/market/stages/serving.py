@@ -11,12 +11,12 @@ CONGESTION = 4.0  # exponent of the Bureau of Public Roads (1964)
 
 
 def accelerators_busy(hours: Floats) -> Floats:
-    """Return the accelerators that work of so many accelerator-hours a month keeps busy [H100e] (eq. 85)."""
+    """Return the accelerators that work of so many accelerator-hours a month keeps busy [H100e] (eq. 43)."""
     return hours / HOURS_A_MONTH
 
 
 def api_capacity(usual: float, compute: Floats, needed: Floats) -> Floats:
-    """Return the serving compute of labs' APIs while the history is replayed [H100e] (eq. 86).
+    """Return the serving compute of labs' APIs while the history is replayed [H100e] (eq. 44).
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ def api_capacity(usual: float, compute: Floats, needed: Floats) -> Floats:
 
 
 def served_share(needed: Floats, capacity: Floats) -> Floats:
-    """Return the part of the wanted tokens that each lab's API serves (eq. 87): all, or what capacity allows."""
+    """Return the part of the wanted tokens that each lab's API serves (eq. 45): all, or what capacity allows."""
     return np.divide(capacity, needed, out=np.ones_like(needed), where=needed > capacity)
 
 
 def next_load(load: Floats, needed: Floats, capacity: Floats, months: float) -> Floats:
-    """Return the load that users feel: needed over available compute, averaged over a memory [months] (eq. 88)."""
+    """Return the load that users feel: needed over available compute, averaged over a memory [months] (eq. 46)."""
     return load + (needed / capacity - load) / months
 
 
 def latency(load: Floats, cost: float) -> Floats:
-    """Return the disutility of queues and limits on each lab's API [utils] (eq. 89)."""
+    """Return the disutility of queues and limits on each lab's API [utils] (eq. 47)."""
     return cost * load**CONGESTION

@@ -8,7 +8,7 @@ from sim.market.tables import Floats
 
 
 def need_now(need: Floats, growth: Floats, fade: float, years: float, years_at_hand_over: float) -> Floats:
-    """Return each workload's need at zero price [Mtok/month], shape (workloads,) (eq. 36).
+    """Return each workload's need at zero price [Mtok/month], shape (workloads,) (eq. 60).
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ def need_now(need: Floats, growth: Floats, fade: float, years: float, years_at_h
 
 
 def tokens_bought(price: Floats, need: Floats, pain: Floats) -> Floats:
-    """Return x = v / (1 + p v / pain) [Mtok/month], shape broadcast (eq. 37)."""
+    """Return x = v / (1 + p v / pain) [Mtok/month], shape broadcast (eq. 61)."""
     return need / (1.0 + price * need / pain)
 
 
 def bill_disutility(price: Floats, need: Floats, pain: Floats) -> Floats:
-    """Return log(1 + p v / pain), the disutility of a bill per unit of price sensitivity, shape broadcast (eq. 29).
+    """Return log(1 + p v / pain), the disutility of a bill per unit of price sensitivity, shape broadcast (eq. 52).
 
     Its derivative with respect to the price is `tokens_bought` over pain, which is Roy's identity.
     """
