@@ -82,8 +82,15 @@ _MARKET = (
     _number("price_at_eci_126", USD_MTOK, "Lowest list or host price of an offer with capability 126 or more."),
     _number("price_at_eci_140", USD_MTOK, "Lowest list or host price of an offer with capability 140 or more."),
     _number("closed_margin", "1", "Revenue-weighted Lerner margin of closed models on the labs' own API."),
-    _number("pricing_pressure", "1", "1 - closed price / closed price in the twin world without open weights."),
-    _share("contestable_revenue_share", "Closed revenue for which a good-enough cheaper open offer is known."),
+    _number(
+        "pricing_pressure",
+        "1",
+        "1 - closed list prices / those in the twin world without open weights; missing in the history.",
+    ),
+    _share(
+        "contestable_revenue_share",
+        "Part of closed API revenue for which the user knows a good-enough cheaper open offer.",
+    ),
     _number("hhi_tokens", "1", "Herfindahl index of the labs' token shares, 0 to 1."),
     _number("hhi_spend", "1", "Herfindahl index of the labs' spend shares, 0 to 1."),
     _number("gap_points", ECI, "Capability of the best closed model less that of the best open one."),
@@ -95,7 +102,7 @@ _MARKET = (
     _number("compute_cn_diverted", CHIPS, "Chinese stock that got round the export controls."),
     _number("compute_cn_domestic", CHIPS, "Chinese stock of domestic make."),
     _number("compute_cn_rented", CHIPS, "Capacity abroad that Chinese labs rent."),
-    _number("unmet_tokens", MTOK_MONTH, "Tokens wanted that capacity could not serve."),
+    _number("unmet_tokens", MTOK_MONTH, "Tokens wanted that neither the lab nor, for open weights, hosts could serve."),
     _number("total_tokens", MTOK_MONTH, "Tokens used in the whole market."),
     _number("total_spend", USD_MONTH, "What users pay: labs, hosts and own machines."),
     _number("spend_labs", USD_MONTH, "What users pay to labs for their own API."),
@@ -124,7 +131,7 @@ _LABS = (
     _number("revenue", USD_MONTH, "What the lab itself earns, through its own API."),
     _number("gross_profit", USD_MONTH, "Revenue less the cost of serving."),
     _number("research_compute", CHIPS, "Accelerators the lab uses for research and training."),
-    _number("serving_load", CHIPS, "Accelerators needed to serve the lab's own API."),
+    _number("serving_load", CHIPS, "Accelerators that all tokens wanted from the lab's own API would keep busy."),
     _number("downloads_cumulative", "downloads", "Downloads of the lab's open weights so far."),
 )
 
@@ -196,4 +203,5 @@ HEADLINES = (
     "open_price",
     "gap_months",
     "gap_points",
+    "pricing_pressure",
 )

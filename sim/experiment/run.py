@@ -85,7 +85,7 @@ def run(
     from sim.content import combine
     from sim.identities import CHECKED, broken_identities
     from sim.manifest import build_manifest
-    from sim.market.observe import NOT_FILLED, PANELS_NOT_OBSERVED
+    from sim.market.observe import NOT_FILLED
     from sim.results import Results
     from sim.scenario.load import load_scenario
 
@@ -118,9 +118,21 @@ def run(
         checked=(*CHECKED_EACH_MONTH, *CHECKED),
         violations=violations,
         not_filled=NOT_FILLED,
-        not_observed=PANELS_NOT_OBSERVED,
+        not_observed=series_not_observed(tables),
     )
     return Results(tables, manifest, loaded.resolved(), loaded.resolved_text())
+
+
+def series_not_observed(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return ``panel: series`` of the evidence for which the tables of a result hold no row, sorted."""
+    from sim.evidence import observations
+
+    panels = tables["panels"]
+    one = panels["run"] == panels["run"].min()  # every run records the same series
+    recorded = set(zip(panels["panel"][one].tolist(), panels["series"][one].tolist(), strict=True))
+    return sorted(
+        {f"{seen.panel}: {seen.series}" for seen in observations() if (seen.panel, seen.series) not in recorded}
+    )
 
 
 def twin_world(twin: bool | str) -> str | None:

@@ -17,13 +17,8 @@ from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
 if TYPE_CHECKING:
     from sim.market.market import Market
 
-# What this version cannot fill; NaN in the files and listed in the manifest.
-NOT_FILLED = ()
-PANELS_NOT_OBSERVED = (
-    "enterprise: share_using_5_or_more_models, upgrade_within_vendor_1_month",
-    "downloads: chinese_base_share_of_new_derivatives, crossings (read them off cumulative_downloads)",
-    "consumer: web visits; survey: stated reasons; demand: elasticity of usage across models",
-)
+# `table.column` this version cannot fill; NaN in the files and listed in the manifest.
+NOT_FILLED: tuple[str, ...] = ()
 REFERENCE_SELF_HOST = (70.0, 1000.0)  # billions of active parameters and Mtok/month of the self-host cost series
 US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
 

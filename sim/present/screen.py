@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.analysis.compare_observed import Comparison, not_compared, observed_comparison
 from sim.analysis.series import Outcomes, RunSeries, outcomes
 from sim.months import format_month
@@ -29,6 +32,7 @@ ROWS = (
     ("Open price paid", "USD/Mtok", "open_price", 1.0),
     ("Open behind closed", "months", "gap_months", 1.0),
     ("Open behind closed", "points", "gap_points", 1.0),
+    ("Pricing pressure on closed", "%", "pricing_pressure", 100.0),
 )
 POPULATIONS = {
     "router": "Router: price-shopping developers, not the market",
@@ -92,9 +96,10 @@ def headline_months(outcome: Outcomes) -> list[int]:
 
 
 def outcome_table(results: Any) -> str:
-    """Return the one-screen table: adoption, prices and gaps at four dates, median and 90 % band over the runs.
+    """Return the one-screen table: adoption, prices, gaps and pressure at four dates, median and 90 % band over runs.
 
-    At most 100 columns of plain text; "-" where the result holds no number.
+    At most 100 columns of plain text; "-" where the result holds no number. Without a twin world there is no row of
+    pricing pressure, and without a band no chance that it is above zero.
     """
     outcome = outcomes(results)
     months = headline_months(outcome)
@@ -104,8 +109,13 @@ def outcome_table(results: Any) -> str:
     ]
     for label, unit, column, scale in ROWS:
         series = outcome.market(column) if column else _self_hosted_workloads(outcome)
+        if column == "pricing_pressure" and series.empty:
+            continue
         lines.append(_row(label, unit, scale, [estimate(series.at(month)) for month in months]))
+        if column == "pricing_pressure" and outcome.runs > 1:
+            lines.append(_chance_row("  chance it is above 0", [series.at(month) for month in months]))
     lines.append(_band_line(outcome, months))
+    lines += _status_line(outcome)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -131,6 +141,25 @@ def _cell(found: Estimate, unit: str, scale: float) -> str:
         if len(text) < CELL:
             return text
     return f"{found.median * scale:.0e}[{found.low * scale:.0e}..{found.high * scale:.0e}]".replace("e+0", "e")
+
+
+def _chance_row(label: str, samples: list[NDArray[np.float64]]) -> str:
+    """Return a row of the part of the runs with a value in which it is positive, where half of them have one."""
+    found = [sample[np.isfinite(sample)] for sample in samples]
+    cells = (
+        number(100.0 * float((known > 0.0).mean()), 0) if known.size and 2 * known.size >= sample.size else "-"
+        for known, sample in zip(found, samples, strict=True)
+    )
+    return f"{label:<{LABEL - 1}}%" + "".join(f"{cell:>{CELL}}" for cell in cells)
+
+
+def _status_line(outcome: Outcomes) -> list[str]:
+    """Return one line that counts what the months' list prices are, none where no lab solves for them."""
+    counts = {word: n for word, n in outcome.manifest.get("equilibrium_status", {}).items() if word != "none"}
+    if not counts:
+        return []
+    words = ", ".join(f"{n:,} {plain(word)}" for word, n in counts.items())
+    return [f"Equilibrium of list prices in {sum(counts.values()):,} months of all runs: {words}."]
 
 
 def _band_line(outcome: Outcomes, months: list[int]) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sim.evidence import observations
+from sim.results import load_results
+
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--runs", "2", "--workloads", "600", "--until", "2026-03"]
 TABLES = ("market", "labs", "offers", "segments", "panels")
@@ -49,7 +52,9 @@ def test_a_run_writes_every_file_of_the_contract(finished):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["valid"]
     assert manifest["options"]["twin"] == "weights_withheld"
+    assert manifest["columns_not_filled"] == []
     assert sum(manifest["equilibrium_status"].values()) == manifest["tables"]["market"]["rows"]
+    assert set(manifest["equilibrium_status"]) - {"none"}
 
 
 def test_columns_that_are_empty_are_the_ones_the_manifest_names(finished):
@@ -80,9 +85,22 @@ def test_a_twin_that_is_unknown_is_refused_in_one_line(tmp_path):
 
 def test_the_screen_shows_the_table_and_where_the_files_are(finished):
     _, done = finished
-    for words in ("Open share of tokens", "Closed price paid", "Open behind closed", "2025-12", "outputs/baseline/"):
+    rows = ("Open share of tokens", "Closed price paid", "Open behind closed", "Pricing pressure on closed")
+    for words in (*rows, "Equilibrium of list prices", "2025-12", "outputs/baseline/"):
         assert words in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_the_manifest_names_the_series_of_the_evidence_without_a_counterpart(finished):
+    place, _ = finished
+    folder = place / "outputs/baseline"
+    missing = set(json.loads((folder / "manifest.json").read_text())["panels_not_observed"])
+    panels = load_results(folder).tables["panels"]
+    recorded = {f"{panel}: {series}" for panel, series in zip(panels["panel"], panels["series"], strict=True)}
+    observed = {f"{seen.panel}: {seen.series}" for seen in observations()}
+    assert missing == observed - recorded
+    assert "enterprise: share_using_5_or_more_models" in missing
+    assert observed & recorded
 
 
 def test_the_same_run_again_is_reused_and_another_one_refused(finished):

@@ -83,6 +83,7 @@ class MadeUp:
             "gap_months": 6 + self.walk("gap", 0.5),
             "china_lag_months": 8 + self.walk("lag", 0.5),
             "compute_us": us,
+            "pricing_pressure": np.where(self.months > self.hand_over, 0.05 + self.walk("pressure", 0.02), np.nan),
         }
         for source, begin, growth in zip(SOURCES, (2.5e5, 3e4, 4e4, 2e4), (1.25, 1.7, 2.0, 1.9), strict=True):
             columns[f"compute_cn_{source}"] = self.path(source, begin, growth, 0.05)

@@ -45,7 +45,52 @@ def test_the_table_tells_median_and_band_of_every_row():
     assert tokens.endswith("40 [22-58]")
     price = next(line for line in lines if line.startswith("Closed price paid"))
     assert price.endswith("2.0 [1.1-2.9]")
-    assert len(lines) == 13
+    assert len(lines) == 15
+
+
+def pressed(values, **span):
+    """Return the rows of pricing pressure of a made-up result with a value for each run in its last month."""
+    made_up = MadeUp(runs=len(values), **span)
+    last = made_up.market["month"] == made_up.market["month"].max()
+    made_up.market.loc[last, "pricing_pressure"] = values
+    lines = outcome_table(made_up).splitlines()
+    at = next(k for k, line in enumerate(lines) if line.startswith("Pricing pressure on closed %"))
+    return lines[at : at + 2]
+
+
+def test_pricing_pressure_is_told_with_its_band_and_the_chance_that_it_is_above_zero():
+    row, chance = pressed(np.linspace(-0.02, 0.06, 101))
+    assert row.endswith("2.0 [-1.6..5.6]")
+    assert row.split()[5] == "-", "the history has no twin"
+    assert chance.startswith("  chance it is above 0     %")
+    assert chance.split()[-1] == "74"  # 75 of the 101 values lie above zero
+    assert chance.split()[6] == "-"
+
+
+def test_the_chance_counts_the_runs_that_have_a_value_where_half_of_them_have_one():
+    assert pressed([0.1, -0.1, 0.1, 0.1, np.nan])[1].split()[-1] == "75"
+    assert pressed([0.1, -0.1, np.nan, np.nan])[1].split()[-1] == "50"
+    assert pressed([0.1, np.nan, np.nan])[1].split()[-1] == "-"
+    assert pressed([0.0, 0.0])[1].split()[-1] == "0"
+
+
+def test_without_a_twin_nothing_is_said_of_pricing_pressure_and_a_single_run_has_no_chance():
+    made_up = MadeUp(runs=3)
+    made_up.market["pricing_pressure"] = np.nan
+    assert "ressure" not in outcome_table(made_up)
+    single = outcome_table(MadeUp(runs=1))
+    assert "Pricing pressure on closed %" in single
+    assert "chance" not in single
+
+
+def test_one_line_counts_what_the_list_prices_are():
+    made_up = MadeUp(runs=2)
+    assert "Equilibrium" not in outcome_table(made_up)
+    made_up.manifest["equilibrium_status"] = {"none": 60, "nash": 1100, "not_checked": 110}
+    words = "Equilibrium of list prices in 1,210 months of all runs: 1,100 nash, 110 not_checked."
+    assert outcome_table(made_up).splitlines()[-1] == words
+    made_up.manifest["equilibrium_status"] = {"none": 60}
+    assert "Equilibrium" not in outcome_table(made_up)
 
 
 def test_self_hosted_workloads_are_weighted_by_users_of_a_model():
@@ -67,7 +112,8 @@ def test_no_line_is_wider_than_a_hundred_columns_and_no_cells_run_together(facto
     lines = outcome_table(made_up).splitlines()
     assert max(len(line) for line in lines) <= 100
     for line in lines[2:-1]:
-        assert line.count("[") == 4
+        cells = {"Pricing pressure": 3, "  chance it is a": 0}  # no twin in the history; a chance has no band
+        assert line.count("[") == cells.get(line[:16], 4)
         assert all(line[28 + 18 * cell] == " " for cell in range(4)), line
     assert max(len(line) for line in observation_table(made_up).splitlines()) <= 100
 
