@@ -166,7 +166,7 @@ def _runs(market: Market) -> Bools:
 
 def _barred(market: Market) -> NDArray[np.int8]:
     """Return how far bans on models of each bloc reach for each workload, (workloads, blocs) (eq. 81)."""
-    barred = governments.barred(market.policy, market.workloads, market.seed)
+    barred = governments.barred(market.policy, market.workloads, market.population_seed)
     if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
         barred[:, CN] = np.maximum(barred[:, CN], market.workloads.banned)
     return barred

@@ -153,10 +153,8 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     table, offers, labs = market.releases, problem.offers, market.labs
     fresh = table.month == market.month
     adjustment = market.parameters["pricing.adjustment"]
-    solves = np.array([rule == "bertrand" for rule in labs.price_rule])
-    solves &= (
-        governments.discounts(market.policy, market.month, labs) == 0.0
-    )  # a list price stays while a discount runs
+    full_price = governments.discounts(market.policy, market.month, labs) == 0.0  # a list price stays meanwhile
+    solves = np.array([rule == "bertrand" for rule in labs.price_rule]) & full_price
     free = solves[offers.lab] & problem.panel.priced
     if not free.any():
         return PriceMonth(pricing.next_posted(table.posted, target, fresh, adjustment), table.wanted)

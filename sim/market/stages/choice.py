@@ -199,7 +199,7 @@ def contested(
     able = (offers.capability + rules.strength)[who.kind][:, columns]
     hard = who.difficulty[:, None]
     enough = success(able, hard, rules.success_width) >= success(capability[:, None], hard, rules.success_width) - slack
-    return (can & enough).any(axis=1)
+    return np.asarray((can & enough).any(axis=1))
 
 
 def outside_utilities(who: Choosers) -> Floats:
