@@ -113,6 +113,9 @@ _MARKET = (
         USD_MONTH,
         "Value to users over doing without; changes can be read, the level is uncalibrated.",
     ),
+    _number("twin_total_tokens", MTOK_MONTH, "Tokens used in the twin world without open weights."),
+    _number("twin_total_spend", USD_MONTH, "What users pay in the twin world without open weights."),
+    _number("twin_consumer_surplus", USD_MONTH, "Value to users over doing without, in the twin world."),
     _text(
         "equilibrium_status",
         "nash, local_only, multiple, not_converged, or not_checked for large moves; missing where none was solved.",

@@ -58,6 +58,7 @@ class MonthView:
     consideration: Floats  # (segments, labs)
     used: Bools  # (organisations, labs)
     need: Floats  # (workloads,) Mtok/month
+    pain: Floats  # (workloads,) USD/month
     difficulty: Floats  # (workloads,) ECI points
     distrust: Floats  # (workloads,) utils
     barred: NDArray[np.int8]  # (workloads, blocs) how far a ban on models of the bloc reaches
@@ -178,7 +179,7 @@ class Adopters(mesa.Agent):
             kind=table.kind[rows],
             bloc=table.bloc[rows],
             need=view.need[rows],
-            pain=table.pain[rows],
+            pain=view.pain[rows],
             price_sensitivity=table.price_sensitivity[rows],
             value=table.value[rows],
             difficulty=view.difficulty[rows],
@@ -219,7 +220,7 @@ class Adopters(mesa.Agent):
         fixed += view.home_fit[bloc, lab] + view.appeal[self.number, release, channel]
         fixed += table.taste_line[rows, line] + table.taste_origin[rows, view.lab_bloc[lab]]
         fixed += table.taste_open[rows] * view.releases.is_open[release]
-        staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / table.pain[rows])
+        staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / view.pain[rows])
         fixed -= staff * (channel == SELF_HOST)
         barred = view.barred[rows, view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
         capability = view.capability[release] + view.strength[lab, kind]

@@ -127,6 +127,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         consideration=awareness.consideration(market.awareness, market.buzz),
         used=_used_in_organisation(market),
         need=needs(market),
+        pain=pains(market),
         difficulty=table.difficulty + _difficulty_rise(market)[table.kind],
         distrust=table.distrust * np.exp(-p["demand.distrust_relief"] * _chinese_share(market)),
         barred=_barred(market),
@@ -209,6 +210,15 @@ def needs(market: Market) -> Floats:
     )
 
 
+def pains(market: Market) -> Floats:
+    """Return each workload's bill that starts to hurt this month [USD/month], shape (workloads,) (eq. 119)."""
+    p, table, until = market.parameters, market.workloads, market.settings.history_until
+    growth = np.array([p[f"demand.volume_growth.{c}"] for c in CLASSES])
+    at = [years_since(month, REFERENCE) for month in (max(market.month, until), until)]
+    now, then = (usage.need_now(np.ones(len(CLASSES)), growth, p["demand.volume_growth_fade"], t, at[1]) for t in at)
+    return usage.pain_now(table.pain, (now / then)[table.kind], p["demand.pain_exponent"] * p["demand.pain_growth"])
+
+
 def _difficulty_rise(market: Market) -> Floats:
     p = market.parameters
     ambition = np.array([p[f"demand.ambition.{c}"] for c in CLASSES])
@@ -256,14 +266,14 @@ class Usage:
     unmet: float
 
 
-def usage_month(market: Market, need: Floats, costs: offering.Costs, priced: offering.Prices) -> Usage:
+def usage_month(market: Market, need: Floats, pain: Floats, costs: offering.Costs, priced: offering.Prices) -> Usage:
     """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 45)."""
     table, now, labs = market.workloads, market.usage, market.labs
     price, wanted = np.zeros(len(table)), np.zeros(len(table))
     uses = now.release != NONE
     release, kind = now.release[uses], table.kind[uses]
     price[uses] = paid_price(priced.by_class, priced.cluster, now.channel[uses], kind, release, need[uses])
-    wanted[uses] = usage.tokens_bought(price[uses], need[uses], table.pain[uses])
+    wanted[uses] = usage.tokens_bought(price[uses], need[uses], pain[uses])
 
     on_api = np.flatnonzero(uses & (now.channel == LAB_API))
     release, kind = now.release[on_api], table.kind[on_api]

@@ -263,10 +263,14 @@ def subsidies(policy: Policy, lab_bloc: Ints, is_open: Bools) -> Floats:
 
 
 def research_grants(policy: Policy, labs: LabTable, lines: LineTable, releases: ReleaseTable) -> Floats:
-    """Return the factor on each lab's research compute, shape (labs,) (eq. 84): for those with an open release."""
-    current = releases.is_open[lines.current[lines.current >= 0]]
-    publishes = np.zeros(len(labs.names), bool)
-    publishes[lines.lab[lines.current >= 0][current]] = True
+    """Return the factor on each lab's research compute, shape (labs,) (eq. 84): for those whose best model is open.
+
+    The machines come on top of the bloc's stock, paid by the government that grants them.
+    """
+    current = lines.current[lines.current >= 0]
+    best = np.full((2, len(labs.names)), -np.inf)  # of closed and of open current releases
+    np.maximum.at(best, (releases.is_open[current].astype(int), releases.lab[current]), releases.capability[current])
+    publishes = best[1] > best[0]
     return np.where(publishes & labs.active, np.array(policy.research_grant)[labs.bloc], 1.0)
 
 

@@ -167,7 +167,7 @@ class Market(mesa.Model):
         view = demand.month_view(self, offers, prices, leaps)
         self._apply_choices([group.choose(self.workloads, self.usage, view) for group in self.adopters])
         # 9. usage
-        self._apply_usage(demand.usage_month(self, view.need, costs, prices))
+        self._apply_usage(demand.usage_month(self, view.need, view.pain, costs, prices))
         # 10. ecosystem, downloads
         self.ecosystem = demand.ecosystem_month(self)
         self.downloads_before = observe.downloads_by_lab(self)

@@ -32,6 +32,7 @@ def record_month(market: Market, view: MonthView, costs: offering.Costs, priced:
         state.capability,
         state.is_open,
         market.labs.bloc[state.lab],
+        offering.served(market),
         now=month,
         tolerance=market.parameters["observation.tie_tolerance"],
     )
@@ -81,10 +82,23 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, listed:
         "spend_self_host": books.spend_self_host,
         "consumer_surplus": books.surplus,
         "pricing_pressure": np.nan if market.twin is None else worlds.pricing_pressure(market, market.twin),
+        **_twin_columns(market),
         "contestable_revenue_share": demand.contestable_share(market, view),
         "equilibrium_status": market.price_month.status or None,
         "deviation_gain": market.price_month.deviation_gain,
         "posted_deviation_gain": market.price_month.posted_gain,
+    }
+
+
+def _twin_columns(market: Market) -> dict[str, float]:
+    """Return totals of the world without open weights; none where it does not run."""
+    if market.twin is None:
+        return {}
+    books = market.twin.accounts
+    return {
+        "twin_total_tokens": float(books.tokens.sum()),
+        "twin_total_spend": float(books.spend.sum()),
+        "twin_consumer_surplus": books.surplus,
     }
 
 

@@ -55,17 +55,19 @@ class Prices:
 def serving_costs(market: Market) -> Costs:
     """Return the serving cost of every release (eq. 39): that of its release month moved along the cost index.
 
-    The accelerator-hours are those of an open model's full-load cost; of a closed model all cost counts (eq. 43).
+    Nobody runs open weights on own machines for less than hosts do (eq. 42). All serving cost counts as
+    accelerator-hours (eq. 43).
     """
     table = market.releases
     now = supply.cost_index(market, market.month)
     index = {int(m): supply.cost_index(market, int(m)) for m in np.unique(table.month)}
     ratio = now / np.array([index[int(m)] for m in table.month])
     p, hour = market.parameters, supply.gpu_hour(market, market.month)
+    marginal = table.cost_at_release * ratio
     return Costs(
-        marginal=table.cost_at_release * ratio,
-        hours=np.where(table.is_open, table.full_load_cost, table.cost_at_release) * ratio / hour,
-        own=table.full_load_cost * ratio / p["serving.self_host.utilisation"],
+        marginal=marginal,
+        hours=marginal / hour,
+        own=np.maximum(marginal, table.full_load_cost * ratio / p["serving.self_host.utilisation"]),
         cluster=hosting.cluster_cost(table.total_params, hour, p["serving.self_host.sharing"]),
         since_release=ratio,
     )

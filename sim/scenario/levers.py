@@ -58,7 +58,7 @@ LEVERS = (
         "The bloc's own accelerator output grows at another rate from this date on.",
         (
             _word("bloc", "Bloc whose industry ramps", ("CN",)),
-            _number("growth", "Yearly growth factor of domestic output", "factor/year", 0.1, 10),
+            _number("growth", "Yearly growth factor of domestic output", "factor/year", 0.1, 4),
         ),
         target=("bloc",),
     ),

@@ -611,8 +611,8 @@ SERVING = (
         "share",
         0,
         0.99,
-        {"triangular": [0.15, 0.35, 0.55]},
-        "gross margin 33 % (OpenAI), 40 % (Anthropic) in 2025; margins rise as a release ages",
+        {"triangular": [0.05, 0.22, 0.45]},
+        "gross margin 33 % (OpenAI), 40 % (Anthropic) in 2025 over the life of a release; cost falls by about a quarter over it",
     ),
     _assumed(
         "serving.self_host.utilisation",
@@ -640,6 +640,15 @@ SERVING = (
         1e4,
         5,
         "20 tokens a second for three days a month",
+    ),
+    _assumed(
+        "serving.on_device_size",
+        "Largest model that runs on a user's own device",
+        "billion parameters",
+        0,
+        1e5,
+        20,
+        "at 4 to 8 bit in the memory of a good laptop",
     ),
 )
 
@@ -671,7 +680,7 @@ DEMAND = (
                "56 % cache hits at DeepSeek; prices paid on the router half of list"),
     *_by_class("demand.difficulty", "Capability at which half of the work succeeds, in January 2025", "ECI points", 50, 300, (116, 124, 135, 142, 145),
                "chat was served by models of ECI 116 in 2023, agents not before 142"),
-    *_by_class("demand.ambition", "Rise of that difficulty for each point the frontier gains", "points/point", 0, 1.5, (0.0, 0.0, 0.7, 0.8, 0.5), "harder code and longer tasks are tried as models improve"),
+    *_by_class("demand.ambition", "Rise of that difficulty for each point the frontier gains", "points/point", 0, 1.5, (0.0, 0.0, {"uniform": [0.4, 1.0]}, {"uniform": [0.6, 1.0]}, {"uniform": [0.2, 0.8]}), "harder code and longer tasks are tried as models improve"),
     _assumed("demand.difficulty_sd", "Spread of difficulty between workloads of a class", "ECI points", 0, 60, 8, "half a year of frontier progress"),
     _assumed("demand.success_width", "Points over which success rises from 27 to 73 %, halved", "ECI points", 0.1, 50, 4, "about the error of the index"),
     _assumed("demand.value", "Utility of work that always succeeds", "utils", 0, 100, {"triangular": [9, 12, 15]}, "sets the price of capability; to be calibrated"),
@@ -682,6 +691,7 @@ DEMAND = (
     _assumed("demand.developer.pain", "Monthly bill at which a developer's workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e6, 10, "see price sensitivity; a small subscription"),
     _assumed("demand.enterprise.pain", "Monthly bill at which an enterprise workload of 1 Mtok starts to hurt", "USD/month", 0.01, 1e7, 50, "see price sensitivity; some seats of a subscription"),
     _assumed("demand.pain_exponent", "Growth of that bill with volume: 0 the bill decides, 1 the price decides (gamma)", "1", 0, 1, {"uniform": [0.5, 0.8]}, "unknown; lower values make list prices far below what a static rule asks"),
+    _assumed("demand.pain_growth", "How far that bill grows with a workload's need over time, as it does between workloads: 0 not at all, 1 in full", "1", 0, 1, {"uniform": [0, 1]}, "budgets follow the work done more or less; no evidence, and it moves spending in 2030 severalfold"),
     _assumed("demand.developer.without_ai_cost", "Cost of the same work without a model, developers", "USD/Mtok-equivalent", 0, 1e5, 20, "own time at the margin"),
     _assumed("demand.enterprise.without_ai_cost", "Cost of the same work without a model, enterprises", "USD/Mtok-equivalent", 0, 1e5, 60, "clerical labour at the margin"),
     _assumed("demand.developer.adoption_cost", "Effort of the first use of any model, developers", "utils", 0, 30, 2.0, "keeps hard work off weak models"),
@@ -744,7 +754,7 @@ AWARENESS = (
 
 PRICING = (
     _assumed("pricing.adjustment", "Part of the way to the price a lab wants that a list price between releases goes in a month", "1/month", 0, 1, {"uniform": [0.0, 0.2]}, "list prices of a release rarely change before its successor (releases.csv)"),
-    _assumed("pricing.wedge_half_life", "Months in which half of the difference (in logs) between list prices of the hand-over and those no lab wants to change fades", "months", 0.5, 1200, {"uniform": [12, 60]}, "prices below what a static rule asks buy customers of a growing market; the motive fades as it matures"),
+    _assumed("pricing.wedge_half_life", "Months in which half of the difference (in logs) between list prices of the hand-over and those no lab wants to change fades", "months", 0.5, 1200, {"choice": [18, 48, 1200]}, "prices below what a static rule asks buy customers of a growing market; whether and how fast the motive fades is not known: soon, slowly or never, with equal weight"),
     _assumed("pricing.match_points", "Points by which an open model may be behind and still be matched in price", "ECI points", 0, 50, 3, "error of the index of about 3"),
 )  # fmt: skip
 

@@ -35,7 +35,7 @@ def month_with(market, share):
     market.labs.api_share = market.labs.api_share * share
     costs = offering.serving_costs(market)
     priced = offering.prices(market, costs)
-    return demand.usage_month(market, demand.needs(market), costs, priced), costs, priced
+    return demand.usage_month(market, demand.needs(market), demand.pains(market), costs, priced), costs, priced
 
 
 def need_by_lab(market, costs, priced, tokens):

@@ -165,11 +165,14 @@ class Race:
     china_lag: float
 
 
-def race(months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: int, tolerance: float) -> Race:
+def race(
+    months: Ints, capability: Floats, is_open: Bools, bloc: Ints, on_api: Bools, *, now: int, tolerance: float
+) -> Race:
     """Return the state of the capability race from all releases so far, each array of shape (releases,).
 
-    A lag is the time since the leaders first had what the followers have today; with the tolerance, models that close
-    count as tied.
+    The closed side is what can still be bought (`on_api`): where every lab opens, nothing is left of it in time, and
+    the gap is NaN. A lag is the time since the leaders first had what the followers have today; with the tolerance,
+    models that close count as tied.
     """
 
     def best(which: Bools) -> float:
@@ -181,7 +184,7 @@ def race(months: Ints, capability: Floats, is_open: Bools, bloc: Ints, *, now: i
     us, china = bloc == US, bloc == CN
     open_best, china_best = best(is_open), best(china)
     return Race(
-        closed=best(~is_open),
+        closed=best(~is_open & on_api),
         open=open_best,
         us=best(us),
         china=china_best,

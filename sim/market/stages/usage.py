@@ -26,6 +26,21 @@ def need_now(need: Floats, growth: Floats, fade: float, years: float, years_at_h
     return need * growth**grown
 
 
+def pain_now(pain: Floats, need_ratio: Floats, exponent: float) -> Floats:
+    """Return the bill that starts to hurt this month [USD/month], shape of `pain` (eq. 119).
+
+    Parameters
+    ----------
+    pain : array, shape (workloads,)
+        In the base year [USD/month].
+    need_ratio : array, shape (workloads,)
+        Need this month over that of the hand-over, 1 before it.
+    exponent : float
+        Growth of pain with volume between workloads, times the part of it that holds over time.
+    """
+    return pain * need_ratio**exponent
+
+
 def tokens_bought(price: Floats, need: Floats, pain: Floats) -> Floats:
     """Return x = v / (1 + p v / pain) [Mtok/month], shape broadcast (eq. 61)."""
     return need / (1.0 + price * need / pain)
