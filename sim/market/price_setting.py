@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHECK_MONTHS = 12  # months between full searches for profitable deviations
 ROUGH = Solver(tolerance=3e-4, most_iterations=25, check=None)  # a thousandth of what a list price moves in a year
 EXACT = Solver(tolerance=1e-5, most_iterations=60, check=None)  # so near, a lab could gain about 1e-10 of its profit
-CHECK = DeviationCheck(margins=10, joint_moves=2)
+CHECK = DeviationCheck(margins=8, joint_moves=2)
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
 

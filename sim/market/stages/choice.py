@@ -119,9 +119,9 @@ def offer_worth(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats
     worth -= vendor_costs(who, offers, rules)
     can = open_to(who, offers, rules)
     channels = line_sums(can.view(np.int8), offers.first_of_line)
-    bonus = rules.dissimilarity * LOG_CHANNELS[channels]
-    worth -= np.repeat(bonus, np.diff(offers.first_of_line, append=len(offers)), axis=1)
-    worth[~can] = -np.inf
+    bonus = np.take(rules.dissimilarity * LOG_CHANNELS, channels)
+    worth -= np.take(bonus, _line_of(offers.first_of_line, len(offers)), axis=1)
+    np.putmask(worth, ~can, -np.inf)
     return worth
 
 
@@ -242,12 +242,19 @@ def choice_probabilities(
     nest = line_sums(member, first_of_line)
     np.maximum(nest, TINY, out=nest)  # a line that nobody here can choose; its members weigh nothing
     scale = np.exp((dissimilarity - 1.0) * np.log(nest))
-    member *= np.repeat(scale, np.diff(first_of_line, append=utility.shape[1]), axis=1)
+    member *= np.take(scale, _line_of(first_of_line, utility.shape[1]), axis=1)
     weight[:, -2] = np.exp(keep - highest)
     weight[:, -1] = np.exp(outside - highest)
     total = weight.sum(axis=1)
     weight /= total[:, None]
     return weight, highest + np.log(total)
+
+
+def _line_of(first_of_line: Ints, offers: int) -> Ints:
+    """Return the number of each column's line, shape (offers,)."""
+    starts = np.zeros(offers, np.int64)
+    starts[first_of_line[1:]] = 1
+    return np.cumsum(starts)
 
 
 def line_sums(values: NDArray, first_of_line: Ints) -> NDArray:

@@ -17,7 +17,7 @@ import numpy as np
 from sim.market.stages.price_terms import BILL, PriceTerm
 from sim.market.tables import Bools, Floats, Ints
 
-BLOCK = 256  # rows
+BLOCK = 512  # rows
 TINY = 1e-300
 
 
