@@ -236,9 +236,7 @@ def _(world):
     assert market.violations == []
 
 
-@binds(
-    "offering.py", "np.maximum(marginal, table.full_load_cost * ratio / p['serving.self_host.utilisation'])"
-)
+@binds("offering.py", "np.maximum(marginal, table.full_load_cost * ratio / p['serving.self_host.utilisation'])")
 def _(world):
     """Own machines at full load cost no less than what hosts pay for the same weights."""
     for utilisation, bound in ((1.0, True), (0.01, False)):

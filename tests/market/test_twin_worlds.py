@@ -16,6 +16,8 @@ from sim.market.tables import HOST, LAB_API, NONE, ReleaseTable
 
 from .worlds import between, changed, differing, event, for_all_labs
 
+OF_THE_TWIN = ("pricing_pressure", "twin_total_tokens", "twin_total_spend", "twin_consumer_surplus")
+
 
 @pytest.fixture(scope="module")
 def settings(small_settings):
