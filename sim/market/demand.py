@@ -211,7 +211,7 @@ def needs(market: Market) -> Floats:
 
 
 def pains(market: Market) -> Floats:
-    """Return each workload's bill that starts to hurt this month [USD/month], shape (workloads,) (eq. 119)."""
+    """Return each workload's bill that starts to hurt this month [USD/month], shape (workloads,) (eq. 60)."""
     p, table, until = market.parameters, market.workloads, market.settings.history_until
     growth = np.array([p[f"demand.volume_growth.{c}"] for c in CLASSES])
     at = [years_since(month, REFERENCE) for month in (max(market.month, until), until)]

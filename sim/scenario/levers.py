@@ -110,8 +110,9 @@ LEVERS = (
     ),
     Lever(
         "distillation_crackdown",
-        "Closed labs and their government make it harder to learn from closed models.",
-        (_number("factor", "Leakage of closed knowledge relative to without the crackdown", "factor", 0, 10),),
+        "Closed labs and their government make it harder to learn from closed models in any way: from answers, people, "
+        "papers and products alike.",
+        (_number("factor", "All leakage of closed knowledge relative to without the crackdown", "factor", 0, 10),),
         target=(),
     ),
     Lever(

@@ -92,6 +92,16 @@ def _(world):
     assert (leaps == 0.0).all()
 
 
+@binds("demand.py", "max(market.month, until)")
+def _(world):
+    """In the history the bill that hurts is that of the workload; after it it grows with need."""
+    settings = changed(world, {"demand.pain_growth": 1.0})
+    market = stepped(settings, 0)
+    assert (demand.pains(market) == market.workloads.pain).all()
+    market.month = settings.history_until + 12
+    assert (demand.pains(market) > market.workloads.pain).all()
+
+
 @binds("demand.py", "np.maximum(market.awareness, market.labs.initial_awareness)")
 def _(world):
     market = stepped(changed(world, {"awareness.innovation": 0.0, "awareness.imitation": 0.0}), 1)
@@ -224,6 +234,16 @@ def _(world):
     market = stepped(changed(world, labs=for_all_labs(world, compute_share=0.0)), 4)
     assert market.labs.research_compute == pytest.approx(1e-3)
     assert market.violations == []
+
+
+@binds("offering.py", "np.maximum(marginal, table.full_load_cost * ratio / p['serving.self_host.utilisation'])")
+def _(world):
+    """Own machines at full load cost no less than what hosts pay for the same weights."""
+    for utilisation, bound in ((1.0, True), (0.01, False)):
+        market = stepped(changed(world, {"serving.self_host.utilisation": utilisation}), 0)
+        costs, weights = offering.serving_costs(market), market.releases.is_open
+        assert (costs.own[weights] >= costs.marginal[weights]).all()
+        assert (costs.own[weights] == costs.marginal[weights]).any() == bound
 
 
 @binds("supply.py", "table.capability[table.is_open == kind].max(initial=-np.inf)")

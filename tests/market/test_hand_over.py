@@ -55,13 +55,17 @@ SERIES = (*RELATIVE, "gap_points", "closed_margin", "labs.token_share", "labs.ca
 
 @pytest.mark.parametrize("name", SERIES)
 def test_the_first_month_of_the_rules_moves_no_more_than_a_usual_month(moves, name):
-    """Against the year before and the year after, over replicates: neither its rank nor its size stands out."""
+    """Against the year before and the year after, over replicates: neither its rank nor its size stands out.
+
+    The size is held against the largest of the 23 other months: of fifteen series about one would be above the second
+    largest by luck.
+    """
     assert set(moves) == set(SERIES)
     first, usual = moves[name][:, YEAR], np.delete(moves[name], YEAR, axis=1)
     assert usual.shape == (REPLICATES, 2 * YEAR - 1)
     rank = np.mean([np.mean(others < one) for one, others in zip(first, usual, strict=True)])
     assert rank < 0.85  # 0.5 on average, with an error of 0.12
-    assert first.mean() <= np.quantile(usual.mean(axis=0), 0.95)
+    assert first.mean() <= usual.mean(axis=0).max()
 
 
 def handed_over(settings):

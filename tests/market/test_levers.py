@@ -8,10 +8,11 @@ import pytest
 from sim.market import governments, offering
 from sim.market.governments import EXPORTER, IMPORTER, LABS, WORLD, Policy, apply_event, owner_of
 from sim.market.market import Market
-from sim.market.tables import HOST, LAB_API
+from sim.market.tables import HOST, LAB_API, NONE
 from sim.market.worlds import WORLDS
 from sim.months import format_month, parse_month
 from sim.scenario.levers import LEVERS
+from sim.scenario.schema import BLOCS
 
 from .worlds import changed, differing, event, first_difference, outcomes, simulated
 
@@ -27,7 +28,7 @@ CASES = {
     ("export_control", "leakage"): ({"tier": "H200", "quota": 6e4, "leakage": 0.9}, {"tier": "H200", "quota": 6e4}),
     ("import_restriction", "allowed"): ({"allowed": 0.1}, None),
     ("cloud_access", "open"): ({"open": 0.2}, None),
-    ("domestic_ramp", "growth"): ({"growth": 9.0}, None),
+    ("domestic_ramp", "growth"): ({"growth": 4.0}, None),
     ("model_ban", "origin"): (BAN, BAN | {"origin": "EU"}),
     ("model_ban", "adopters"): (BAN, BAN | {"adopters": "EU"}),
     ("model_ban", "group"): (BAN, BAN | {"group": "developers"}),
@@ -408,6 +409,22 @@ def test_a_grant_multiplies_research_compute(small_market):
     assert factor[labs.names.index("DeepSeek")] == 3.0
     assert factor[labs.names.index("OpenAI")] == 1.0
     assert governments.research_grants(policy_of(), labs, lines, releases).tolist() == [1.0] * len(labs.names)
+
+
+def test_a_grant_goes_to_labs_whose_best_current_release_is_open(small_market):
+    """A small open model beside a better closed one brings none."""
+    labs, lines, releases = small_market.labs, small_market.lines, small_market.releases
+    policy = policy_of()
+    for bloc in BLOCS:
+        policy = after(policy, "open_subsidy", bloc=bloc, share=0.0, compute=2.0)
+    factor, mixed = governments.research_grants(policy, labs, lines, releases), 0
+    for i, name in enumerate(labs.names):
+        own = [row for row in lines.current[lines.lab == i].tolist() if row != NONE]
+        best = max(own, key=lambda row: releases.capability[row], default=None)
+        publishes = best is not None and bool(releases.is_open[best]) and bool(labs.active[i])
+        assert factor[i] == (2.0 if publishes else 1.0), name
+        mixed += not publishes and bool(releases.is_open[own].any()) and bool(labs.active[i])
+    assert mixed > 0
 
 
 def test_late_weights_wait_while_a_restriction_holds(often):

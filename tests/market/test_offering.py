@@ -62,12 +62,20 @@ def test_closed_labs_spend_a_margin_less_than_their_list_price_also_after_a_pric
     assert margin == pytest.approx(p["serving.closed_margin"])
 
 
-def test_own_machines_pay_what_the_size_costs_and_closed_weights_run_on_none(small_market):
+def test_own_machines_pay_what_the_size_costs_but_no_less_than_hosts_and_closed_weights_run_on_none(small_market):
     table, p = small_market.releases, small_market.parameters
     costs = offering.serving_costs(small_market)
     for row in np.flatnonzero(table.is_open):
         wanted = supply.technical_cost(small_market, float(table.active_params[row]), int(table.month[row]))
         assert table.full_load_cost[row] == pytest.approx(wanted)
     own = table.full_load_cost * costs.since_release / p["serving.self_host.utilisation"]
-    assert costs.own[table.is_open] == pytest.approx(own[table.is_open])
+    weights = table.is_open
+    assert costs.own[weights] == pytest.approx(np.maximum(own, costs.marginal)[weights])
+    assert 0 < (costs.own > own)[weights].sum() < weights.sum()
     assert np.isnan(costs.own[~table.is_open]).all()
+
+
+def test_accelerator_hours_are_what_the_cost_of_serving_buys(small_market):
+    costs, hour = offering.serving_costs(small_market), supply.gpu_hour(small_market, small_market.month)
+    assert small_market.releases.is_open.any()
+    assert costs.hours * hour == pytest.approx(costs.marginal)

@@ -51,8 +51,12 @@ def test_a_lab_to_which_adoption_is_worth_nothing_keeps_its_weights(world):
     assert not opened(seeking(world, adoption_value=0.0)).any()
 
 
-def test_a_lab_to_which_adoption_is_worth_much_publishes_them(world):
-    assert opened(seeking(world, adoption_value=3.0)).all()
+def test_a_lab_to_which_adoption_is_worth_much_publishes_what_its_own_free_api_does_not_spread_as_well(world):
+    """Some with the defaults, all where users like open weights for more than their price."""
+    assert opened(seeking(world, adoption_value=3.0)).any()
+    liked = {f"demand.{family}.open_constant": 1.0 for family in ("developer", "enterprise")}
+    assert opened(seeking(changed(world, liked), adoption_value=3.0)).all()
+    assert not opened(seeking(changed(world, liked), adoption_value=0.0)).any()
 
 
 def due(market):

@@ -53,6 +53,8 @@ FAR = {
     "demand.upgrade_hazard_leap": 1.0,
     "observation.tie_tolerance": 8.0,
     "serving.on_device_limit": 1000.0,
+    "serving.on_device_size": 0.0,
+    "demand.pain_growth": 1.0,
 }
 
 
@@ -142,6 +144,8 @@ FUTURE = [
     "demand.newcomer.price_sensitivity",
     "serving.gpu_price_growth",
     "demand.volume_growth_fade",
+    "demand.pain_growth",
+    "serving.on_device_size",
 ]
 
 

@@ -98,6 +98,17 @@ def test_a_release_that_spends_nothing_of_the_saving_is_as_large_and_one_that_sp
         assert left == pytest.approx(right, nan_ok=True)
 
 
+@pytest.mark.parametrize("limit", [0.0, 15.0, 1e5])
+def test_a_line_leaves_devices_once_a_release_is_larger_than_they_hold(small_settings, limit):
+    market = busy(changed(small_settings, {"serving.on_device_size": limit}))
+    table, kept = market.releases, 0
+    for row in decided(market):
+        fits = table.is_open[row] and table.total_params[row] <= limit
+        assert table.on_device[row] == (table.on_device[predecessor(market, row)] and fits)
+        kept += table.on_device[row]
+    assert (kept > 0) == (limit > 15.0)
+
+
 def test_cadence_sets_how_often_a_line_releases(small_settings):
     fast, slow = (
         len(decided(simulated(changed(small_settings, labs=for_all_labs(small_settings, cadence_months=c)))))

@@ -16,6 +16,8 @@ from sim.market.tables import HOST, LAB_API, NONE, ReleaseTable
 
 from .worlds import between, changed, differing, event, for_all_labs
 
+OF_THE_TWIN = ("pricing_pressure", "twin_total_tokens", "twin_total_spend", "twin_consumer_surplus")
+
 
 @pytest.fixture(scope="module")
 def settings(small_settings):
@@ -52,7 +54,7 @@ def never(settings):
 @pytest.mark.parametrize("world", worlds.WORLDS)
 def test_a_twin_changes_no_bit_of_the_world_it_stands_beside(alone, world, request):
     beside = request.getfixturevalue({"weights_withheld": "withheld", "never_developed": "never"}[world])
-    assert differing(alone.record.tables(), beside.record.tables()) == ["market.pricing_pressure"]
+    assert differing(alone.record.tables(), beside.record.tables()) == [f"market.{name}" for name in OF_THE_TWIN]
     assert beside.violations == []
 
 
@@ -63,6 +65,17 @@ def test_pressure_is_measured_from_the_first_month_of_the_rules_on_and_never_wit
     assert np.array_equal(np.isnan(pressure), months <= settings.history_until)
     assert (np.abs(pressure[months > settings.history_until]) < 1.0).all()
     assert (pressure[months > settings.history_until] != 0.0).all()
+
+
+def test_totals_of_the_twin_are_written_from_the_first_month_of_the_rules_on(alone, withheld, settings):
+    month = settings.history_until + 1 - settings.start
+    for name in OF_THE_TWIN[1:]:
+        assert np.isnan(alone.record.market[name]).all()
+        assert np.isnan(withheld.record.market[name][:month]).all()
+        assert (withheld.record.market[name][month:] > 0.0).all()
+    books, last = withheld.twin.accounts, settings.end - settings.start
+    found = [withheld.record.market[name][last] for name in OF_THE_TWIN[1:]]
+    assert found == [books.tokens.sum(), books.spend.sum(), books.surplus]
 
 
 def test_withheld_weights_are_of_the_same_releases_with_the_same_capabilities_in_the_same_months(withheld):

@@ -95,7 +95,10 @@ class Twin(Demand):
                     )
                     lines.setdefault(r.line, []).append(member)
                 rest = [self.keeping(w), self.without(w)]
-                found.append(Row(user=user, need=need, weight=user.weight * scale, lines=lines, rest=rest, lam=lam))
+                weight = user.weight * scale
+                found.append(
+                    Row(user=user, need=need, pain=self.pains[w], weight=weight, lines=lines, rest=rest, lam=lam)
+                )
         return found
 
     @staticmethod
@@ -104,9 +107,9 @@ class Twin(Demand):
         odds, earned, tokens = [], [], []
         for one in row.lines[line]:
             paid = one.charged * price.get(id(one.r), 0.0) + one.base
-            bill = math.log(1 + paid * row.need / row.user.pain)
+            bill = math.log(1 + paid * row.need / row.pain)
             odds.append(math.exp((one.fixed - row.user.price_sensitivity * bill - row.top) / row.lam))
-            x = row.need / (1 + paid * row.need / row.user.pain)
+            x = row.need / (1 + paid * row.need / row.pain)
             earned.append(x * (one.charged * price.get(id(one.r), 0.0) - one.cost + one.value))
             tokens.append((id(one.r), one.charged * x))
         total = math.fsum(odds)

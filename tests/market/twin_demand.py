@@ -29,10 +29,10 @@ class Demand(Supply):
         for r in self.releases:
             moved = now / self.cost_index(r.month)
             r.cost = r.cost_at_release * moved
-            r.hours = (r.full_load_cost if r.is_open else r.cost_at_release) * moved / hour
+            r.hours = r.cost / hour
             r.own = r.cluster = r.host_list = math.nan
             if r.is_open:
-                r.own = r.full_load_cost * moved / p["serving.self_host.utilisation"]
+                r.own = max(r.cost, r.full_load_cost * moved / p["serving.self_host.utilisation"])
                 r.cluster = math.ceil(r.total_params * 1.2 / 80) * hour * 730 / p["serving.self_host.sharing"]
                 r.host_list = r.cost * self.over_cost(self.lines[r.line], r.degree)
             blend = (3 * r.input_price + r.output_price) / 4
@@ -50,7 +50,10 @@ class Demand(Supply):
             for channel in range(4)
             if self.on_offer(r, channel)
         ]
-        self.needs = [self.need(w) for w in self.users]
+        self.needs = [w.need * self.grown(w, self.month) for w in self.users]
+        held = p["demand.pain_exponent"] * p["demand.pain_growth"]
+        late = max(self.month, self.until)
+        self.pains = [w.pain * (self.grown(w, late) / self.grown(w, self.until)) ** held for w in self.users]
 
     def on_offer(self, r: Row, channel: int) -> bool:
         line = self.lines[r.line]
@@ -111,11 +114,12 @@ class Demand(Supply):
 
     # 8. choice
 
-    def need(self, w: Row) -> float:
-        now, until = self.years(date(2025, 1)), self.years(date(2025, 1), self.until)
+    def grown(self, w: Row, month: int) -> float:
+        """Return a workload's need over that of January 2025."""
+        now, until = self.years(date(2025, 1), month), self.years(date(2025, 1), self.until)
         late, fade = max(0.0, now - until), self.p["demand.volume_growth_fade"]
         grown = min(now, until) + (late if fade == 0 else (1 - math.exp(-fade * late)) / fade)
-        return w.need * self.p[f"demand.volume_growth.{CLASSES[w.kind]}"] ** grown
+        return self.p[f"demand.volume_growth.{CLASSES[w.kind]}"] ** grown
 
     def own(self, w: Row, name: str) -> float:
         return self.p[f"demand.{FAMILIES[w.group >= 2]}.{name}"]
@@ -170,11 +174,11 @@ class Demand(Supply):
         if channel == API:
             total -= p["demand.latency_cost"] * lab.load**4
         if channel == OWN:
-            total -= w.price_sensitivity * math.log(1 + self.own(w, "staff_cost") / w.pain)
+            total -= w.price_sensitivity * math.log(1 + self.own(w, "staff_cost") / self.pains[i])
         return total
 
     def bill(self, i: int, price: float) -> float:
-        return self.users[i].price_sensitivity * math.log(1 + price * self.needs[i] / self.users[i].pain)
+        return self.users[i].price_sensitivity * math.log(1 + price * self.needs[i] / self.pains[i])
 
     def worth(self, i: int, r: Row, channel: int) -> float:
         return self.liking(i, r, channel) - self.bill(i, self.price(r, channel, self.users[i].kind, self.needs[i]))
@@ -281,7 +285,7 @@ class Demand(Supply):
             options.append((odds, self.releases.index(r), channel))
         options += [(math.exp(keep - top), w.release, w.channel), (math.exp(outside - top), NONE, API)]
         total = math.fsum(odds for odds, _, _ in options)
-        surplus = w.pain / w.price_sensitivity * (math.log(total) + top - without)
+        surplus = self.pains[i] / w.price_sensitivity * (math.log(total) + top - without)
         drawn = self.luck("choice", i) * total
         reached = accumulate(odds for odds, _, _ in options)
         _, release, channel = next(o for o, sum_ in zip(options, reached, strict=True) if sum_ >= drawn and o[0] > 0)
@@ -297,7 +301,7 @@ class Demand(Supply):
             if w.release != NONE:
                 r = self.releases[w.release]
                 w.price = self.price(r, w.channel, w.kind, self.needs[i])
-                w.tokens = wanted[i] = self.needs[i] / (1 + w.price * self.needs[i] / w.pain)
+                w.tokens = wanted[i] = self.needs[i] / (1 + w.price * self.needs[i] / self.pains[i])
                 if w.channel == API:
                     needed[r.lab] += w.tokens * w.weight * r.hours * r.mix[w.kind] / 730
         served = []

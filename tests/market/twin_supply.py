@@ -212,7 +212,8 @@ class Supply:
         for i, lab in enumerate(self.labs):
             now = lab.compute_share * max(1.0, self.of_bloc(self.stock, lab.bloc)) * p["compute.research_share"]
             current = [self.releases[line.current] for line in self.lines if line.lab == i and line.current != NONE]
-            if lab.active and any(r.is_open for r in current):
+            best = [max((r.capability for r in current if r.is_open == k), default=-math.inf) for k in (False, True)]
+            if lab.active and best[True] > best[False]:
                 now *= policy.research_grant[lab.bloc]
             lab.research_compute += (max(now, 1e-3) - lab.research_compute) / p["capability.smoothing_months"]
         self.research_log.append([lab.research_compute for lab in self.labs])
@@ -507,7 +508,8 @@ class Supply:
             active, total = 37.0, 671.0
         changes = {
             "names": "", "retires": (), "month": self.month, "superseded": FAR, "is_open": is_open,
-            "opens_at": opens_at, "has_api": last.has_api or not is_open, "on_device": last.on_device and will_open,
+            "opens_at": opens_at, "has_api": last.has_api or not is_open,
+            "on_device": last.on_device and will_open and total <= p["serving.on_device_size"],
             "capability": capability, "inflation": lab.inflation,
             "degree": self.degree(lab, last.degree) if is_open else 0.0,
             "cost_at_release": last.cost_at_release * fall ** (1 - spent),

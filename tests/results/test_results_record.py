@@ -101,7 +101,8 @@ def test_columns_are_those_of_the_contract():
         "price_at_eci_140, closed_margin, pricing_pressure, contestable_revenue_share, hhi_tokens, hhi_spend, "
         "gap_points, gap_months, china_lag_months, compute_us, compute_cn, compute_cn_legal, compute_cn_diverted, "
         "compute_cn_domestic, compute_cn_rented, unmet_tokens, total_tokens, total_spend, spend_labs, spend_hosts, "
-        "spend_self_host, consumer_surplus, equilibrium_status, deviation_gain, posted_deviation_gain",
+        "spend_self_host, consumer_surplus, twin_total_tokens, twin_total_spend, twin_consumer_surplus, "
+        "equilibrium_status, deviation_gain, posted_deviation_gain",
         "labs": "bloc, capability, workload_share, token_share, spend_share, revenue, gross_profit, "
         "research_compute, serving_load, downloads_cumulative",
         "offers": "open_weights, capability, list_price, marginal_cost, workload_share, token_share",

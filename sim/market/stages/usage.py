@@ -27,7 +27,7 @@ def need_now(need: Floats, growth: Floats, fade: float, years: float, years_at_h
 
 
 def pain_now(pain: Floats, need_ratio: Floats, exponent: float) -> Floats:
-    """Return the bill that starts to hurt this month [USD/month], shape of `pain` (eq. 119).
+    """Return the bill that starts to hurt this month [USD/month], shape of `pain` (eq. 60).
 
     Parameters
     ----------

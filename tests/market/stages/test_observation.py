@@ -123,13 +123,14 @@ def test_downloads_compare_china_with_the_us_over_the_month_and_count_all_so_far
     }
 
 
-def race(tolerance):
+def race(tolerance, on_api=(True, True, True, True, True)):
     us, cn, eu = (BLOCS.index(b) for b in ("US", "CN", "EU"))
     return observation.race(
         np.array([100, 106, 110, 112, 118]),
         np.array([120.0, 130.0, 127.0, 140.0, 132.0]),
         np.array([False, False, True, False, True]),
         np.array([us, us, eu, us, cn]),
+        np.array(on_api),
         now=120,
         tolerance=tolerance,
     )
@@ -150,10 +151,23 @@ def test_a_tie_tolerance_shortens_the_lag():
 
 def test_a_race_without_open_models_has_no_gap():
     found = observation.race(
-        np.array([100]), np.array([120.0]), np.array([False]), np.array([0]), now=101, tolerance=3.0
+        np.array([100]),
+        np.array([120.0]),
+        np.array([False]),
+        np.array([0]),
+        np.array([True]),
+        now=101,
+        tolerance=3.0,
     )
     assert found.closed == 120.0
     assert np.isnan([found.open, found.china, found.gap_months, found.china_lag]).all()
+
+
+def test_the_closed_side_of_the_race_is_what_can_still_be_bought():
+    found = race(3.0, on_api=(True, True, True, False, True))
+    assert (found.closed, found.us) == (130.0, 140.0)  # the best closed model has been switched off
+    assert found.gap_months == 8.0  # when closed models first had it is what it was
+    assert np.isnan(race(3.0, on_api=(False, False, True, False, True)).closed)
 
 
 def test_the_lowest_price_at_a_level_is_a_labs_or_a_hosts():

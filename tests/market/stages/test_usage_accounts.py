@@ -43,6 +43,18 @@ def test_a_growing_need_is_never_answered_with_fewer_tokens():
     assert bought[-1] * 2.0 == pytest.approx(100.0)  # the bill tends to the pain and no further
 
 
+def test_pain_follows_need_as_far_as_it_is_told_to():
+    pain, ratio = np.array([10.0, 10.0]), np.array([1.0, 16.0])
+    assert usage.pain_now(pain, ratio, 0.0).tolist() == [10.0, 10.0]  # to the bit
+    assert usage.pain_now(pain, ratio, 0.5).tolist() == [10.0, 40.0]
+
+
+def test_where_pain_grows_with_need_in_full_the_price_decides_and_not_the_bill():
+    need, ratio, price = 3.0, np.geomspace(1.0, 1e6, 20), 5.0
+    pain = usage.pain_now(np.full(20, 10.0), ratio, 1.0)
+    assert usage.tokens_bought(price, need * ratio, pain) / (need * ratio) == pytest.approx(np.full(20, 0.4))
+
+
 def test_the_derivative_of_the_bill_is_tokens_over_pain():
     price, volume, pain, step = np.linspace(0.1, 50, 30), np.geomspace(0.1, 1e4, 30), np.full(30, 70.0), 1e-6
     up, down = (usage.bill_disutility(price + s, volume, pain) for s in (step, -step))
