@@ -88,12 +88,12 @@ LEVERS = (
     ),
     Lever(
         "open_subsidy",
-        "A government pays part of the cost of using its labs' open weights, and may grant research compute to the "
-        "labs that publish them.",
+        "A government pays part of the cost of using its labs' open weights, and may grant research compute to "
+        "labs whose best model is open.",
         (
             _word("bloc", "Bloc of the labs", BLOCS),
             _number("share", "Part of the price of hosting or running these weights that is paid", "share", 0, 1),
-            _number("compute", "Research compute of labs with an open release on offer, relative to without the grant",
+            _number("compute", "Research compute of labs whose best model is open, relative to without the grant",
                     "factor", 0.1, 10, UNCHANGED),
         ),
         target=("bloc",),
