@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 INTRODUCTION = """# The model beside the observations
 
 Made from the {runs} runs of `make run` (result {result}, seed {seed}, version {version}) by
-`python -m tests.refresh_docs outputs/baseline`. Four values were set by hand to the base year (marked c); nothing else is
-fitted.
+`python -m tests.refresh_docs outputs/baseline`. Four values were set by hand to the base year (their observations
+are marked c); nothing else is fitted.
 Series marked *replayed* are inputs: agreement there proves nothing.
 The populations differ (router, enterprise survey, hub downloads) and are never averaged.
 

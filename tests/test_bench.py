@@ -7,4 +7,4 @@ def test_the_benchmark_measures_every_line_at_a_small_size(capsys):
     measured = bench.table(small=True)
     assert len(measured) == 5
     assert all(any(character.isdigit() for character in found) for _, found, _ in measured)
-    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert len(capsys.readouterr().out.splitlines()) == 7
