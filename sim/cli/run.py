@@ -65,7 +65,7 @@ def run(
     folder = out or Path("outputs") / loaded.name
     jobs = jobs or affordable_jobs(loaded, usable_cores())
     if not force:
-        check_cost(loaded, jobs)
+        check_cost(loaded, jobs, world)
     from sim.manifest import run_key
     from sim.result_folder import check_replaceable, same_run
     from sim.storage import hold
@@ -76,7 +76,7 @@ def run(
         _report_existing(folder, csv=csv, quiet=quiet, as_json=as_json)
         return
     check_replaceable(folder, force=force, key=key)
-    hours = estimated_hours(loaded, min(jobs, loaded.runs))
+    hours = estimated_hours(loaded, min(jobs, loaded.runs), world)
     if hours > WORTH_A_WORD and not quiet:
         click.echo(f"{loaded.runs:,} runs take about {hours:.1f} hours on {jobs} processes; Ctrl-C stops.", err=True)
     with hold(folder):  # for the whole run: a second one learns at once, and a full or closed disk is found now

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Measured on 2 cores at 3.6 GHz (docs/performance.md): refused above the limits unless forced.
 BYTES_A_WORKLOAD, BYTES_A_PROCESS = 900.0, 400e6
-SECONDS_A_MONTH, SECONDS_A_ROW_MONTH = 0.012, 1.5e-6
+SECONDS_A_MONTH, SECONDS_A_ROW_MONTH, WITH_TWIN = 0.040, 1.5e-6, 1.6
 HOURS_LIMIT = 24.0
 CHECKED_EACH_MONTH = (
     "workloads, tokens and money counted by seller equal those counted by buyer",
@@ -169,10 +169,11 @@ def _computed(scenario: Scenario, world: str | None, workers: int):
         yield from completed(pool, partial(simulate, scenario, world), range(scenario.runs), workers=workers)
 
 
-def estimated_hours(scenario: Scenario, workers: int) -> float:
+def estimated_hours(scenario: Scenario, workers: int, world: str | None = None) -> float:
     """Return about how long an ensemble takes [hours]."""
     months = scenario.end - scenario.start + 1
     each = SECONDS_A_MONTH + SECONDS_A_ROW_MONTH * scenario.workloads
+    each *= WITH_TWIN if world else 1.0
     return scenario.runs * months * each / workers / 3600.0
 
 
@@ -185,7 +186,7 @@ def _bytes_a_process(scenario: Scenario) -> float:
     return BYTES_A_PROCESS + BYTES_A_WORKLOAD * scenario.workloads
 
 
-def check_cost(scenario: Scenario, jobs: int) -> None:
+def check_cost(scenario: Scenario, jobs: int, world: str | None = None) -> None:
     """Refuse an ensemble that cannot fit in memory or would take days.
 
     Raises
@@ -203,7 +204,7 @@ def check_cost(scenario: Scenario, jobs: int) -> None:
             "or --force to try"
         )
     months = scenario.end - scenario.start + 1
-    hours = estimated_hours(scenario, workers)
+    hours = estimated_hours(scenario, workers, world)
     if hours > HOURS_LIMIT:
         raise UsageError(
             f"ensemble: {scenario.runs:,} runs of {months} months with {scenario.workloads:,} workloads take about "
