@@ -227,8 +227,8 @@ def test_utilities_far_apart_give_gains_and_no_nan():
 
 
 def test_blocks_of_rows_are_whole_and_the_last_is_short():
-    ready = prepare(full_case(36, rows=300).panel, full_case(36, rows=300).owner)
-    assert [len(block.weight) for block in ready.blocks] == [256, 44]
+    ready = prepare(full_case(36, rows=600).panel, full_case(36, rows=600).owner)
+    assert [len(block.weight) for block in ready.blocks] == [512, 88]
 
 
 def test_there_are_never_fewer_than_two_hosts():
