@@ -119,8 +119,12 @@ def test_luck_cancels_as_the_root_of_the_number_of_workloads(samples):
 @pytest.mark.long
 @pytest.mark.parametrize("few", [0, 1, 2])
 def test_fourfold_workloads_quarter_the_variance(samples, few):
-    """[47] Inside the band of an F-test at one in ten thousand, outcome by outcome in the last month."""
+    """[47] Inside the band of an F-test at one in ten thousand, outcome by outcome in the last month.
+
+    But for the margin: list prices are set on a panel of 600 rows of any population, whose luck does not cancel.
+    """
     ratio = np.divide(*(values[:, :, -1].var(axis=0, ddof=1) for values in (samples[few], samples[few + 2])))
+    ratio = np.delete(ratio, OUTCOMES.index("closed_margin"))
     low, high = stats.f.ppf([5e-5, 1.0 - 5e-5], SEEDS - 1, SEEDS - 1)
     assert ((ratio / 4.0 > low) & (ratio / 4.0 < high)).all()
 
