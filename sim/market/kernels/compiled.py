@@ -1,0 +1,81 @@
+"""How kernels are compiled and where they are kept.
+
+No fastmath, no libm, no library random numbers: the same bits on every machine that has fused multiply-add, whatever the
+vector width, the number of threads and the sizes of blocks.
+
+Compiled code is kept in `$SIM_CACHE_DIR`, else in the user's cache folder, in a folder named after the sources of this
+room: Numba looks only at the file of a kernel itself, not at those it calls, and would go on with an outdated one. Where
+that folder cannot be written, kernels are compiled anew in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def sources() -> str:
+    """Return a short hash of the sources of this room."""
+    found = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        found.update(path.name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def cache_folder() -> Path:
+    """Return the folder in which compiled kernels are kept; it need not exist."""
+    chosen = os.environ.get("SIM_CACHE_DIR")
+    if chosen:
+        return Path(chosen) / f"kernels-{sources()}"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "sim" / f"kernels-{sources()}"
+
+
+def writable(folder: Path) -> bool:
+    """Return whether files can be made in a folder, which is made if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+FOLDER = cache_folder()
+CACHED = writable(FOLDER)
+if CACHED:
+    os.environ["NUMBA_CACHE_DIR"] = str(FOLDER)
+
+import numba  # noqa: E402
+from numba.core import types  # noqa: E402
+from numba.extending import intrinsic  # noqa: E402
+
+if CACHED:
+    numba.config.CACHE_DIR = str(FOLDER)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function over arrays; it lets other threads run meanwhile."""
+    return numba.njit(function, cache=CACHED, nogil=True, error_model="numpy")
+
+
+@intrinsic
+def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
+    """Return a b + c rounded once, for three numbers of one type."""
+    if not (a == b == c and isinstance(a, types.Float)):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.fma(*arguments)
+
+    return a(a, a, a), generate
