@@ -10,12 +10,11 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import rng
+from sim.market import choosing
+from sim.market.kernels import choice as compiled
 from sim.market.stages import choice
-from sim.market.stages.accounts import totals
 from sim.market.stages.hosting import own_price
 from sim.market.tables import (
-    LAB_API,
     NONE,
     SELF_HOST,
     Bools,
@@ -54,26 +53,16 @@ class MonthView:
     lab_bloc: Ints  # (labs,)
     appeal: Floats  # (families, releases, channels) utils: liking, ecosystem, less latency and lost trust
     strength: Floats  # (labs, classes)
-    home_fit: Floats  # (blocs, labs)
+    home_fit: Floats  # (blocs, blocs) utils, by the user's and the lab's bloc
+    sold: Bools  # (blocs, blocs, channels) by the user's and the lab's bloc
     consideration: Floats  # (segments, labs)
     used: Bools  # (organisations, labs)
-    need: Floats  # (workloads,) Mtok/month
-    pain: Floats  # (workloads,) USD/month
-    difficulty: Floats  # (workloads,) ECI points
-    distrust: Floats  # (workloads,) utils
-    barred: NDArray[np.int8]  # (workloads, blocs) how far a ban on models of the bloc reaches
+    need: Floats  # (classes,) this month's need over that of the table
+    pain: Floats  # (classes,) this month's pain over that of the table
+    rise: Floats  # (classes,) of the difficulty, ECI points
+    relief: float  # part of the distrust that is left
+    reach: NDArray[np.int8]  # (workloads, blocs) how far a ban on models of the bloc reaches
     leap: float  # size of the month's largest leap, 0..1
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a group of workloads chose; shapes (rows,)."""
-
-    rows: Ints
-    release: Ints
-    channel: Ints
-    surplus: Floats  # USD/month
-    evaluations: Floats  # (lines,) workloads in the world that looked at each line's open weights
 
 
 class Adopters(mesa.Agent):
@@ -112,53 +101,35 @@ class Adopters(mesa.Agent):
         rows = np.arange(self.rows.start, self.rows.stop, max(1, len(table) // PANEL_ROWS))
         return rows[table.arrival[rows] <= month]
 
-    def choose(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> Choices:
-        """Return what the family's workloads choose this month (eq. 62); who does not look again keeps what it uses."""
-        rows, at_home = self._who_looks(table, usage, view)
-        release = np.empty(len(rows), np.int64)
-        channel = np.empty(len(rows), np.int64)
-        surplus = np.empty(len(rows))
-        knows = np.empty((len(rows), len(view.lab_bloc)), bool)
-        u = rng.uniform(rng.stream_key(view.seed, "choice", view.month), rows)
-        for first in range(0, len(rows), choice.BLOCK):
-            part = slice(first, first + choice.BLOCK)
-            who = self.choosers(rows[part], at_home[part], table, usage, view)
-            release[part], channel[part], surplus[part] = _decide(who, u[part], view, view.rules[self.number])
-            knows[part] = who.knows
-        return Choices(rows, release, channel, surplus, _open_evaluations(knows, table.weight[rows], view))
+    def choose(self, people: compiled.People, usage: UsageTable, view: MonthView) -> Floats:
+        """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
 
-    def _who_looks(self, table: WorkloadTable, usage: UsageTable, view: MonthView) -> tuple[Ints, Bools]:
-        """Return the rows that look again and which of them look only at their own vendor's offers (eq. 48).
-
-        Clocks run per organisation: all its workloads review in the same month. A workload that has just arrived,
-        whose release has been switched off or who may no longer use it, looks again in any case.
+        Returns
+        -------
+        array, shape (lines,)
+            Workloads in the world that looked at each line's open weights (eq. 77).
         """
-        rows = np.arange(self.rows.start, self.rows.stop)
-        rows = rows[usage.present[rows]]
-        house = table.organisation[rows]
-        release = usage.release[rows]
-        uses = release != NONE
-        new = ~uses & (table.arrival[rows] == view.month)
-        switched_off = uses & ~view.runs[release, usage.channel[rows]]
-        outdated = uses & ~view.offered[release, usage.channel[rows]]
-        reviews = choice.looks_again(
-            rng.uniform(rng.stream_key(view.seed, "review", view.month), house),
-            hazard=np.full(len(rows), self.review_hazard),
-            leap=view.leap,
-            bump=self.review_bump,
+        offered = choosing.offered(view, self.number)
+        looked = np.zeros(len(view.lab_bloc))
+        compiled.choose(
+            self.rows.start,
+            self.rows.stop,
+            people,
+            usage.release,
+            usage.channel,
+            usage.surplus,
+            view.used,
+            view.reach,
+            offered,
+            choosing.standing(view, self),
+            choosing.rules(view, self),
+            compiled.scratch(len(looked), len(offered.line), len(offered.release)),
+            looked,
         )
-        upgrades = outdated & (
-            rng.uniform(rng.stream_key(view.seed, "upgrade", view.month), house) < self._upgrade_hazard(release, view)
-        )
-        vendor = view.releases.lab[release]
-        barred = uses & (view.barred[rows, view.lab_bloc[vendor]] >= choice.BAN_LEVEL[usage.channel[rows]])
-        looks = new | reviews | upgrades | switched_off | barred
-        has_offers = np.isin(vendor, view.offers.lab)
-        at_home = (upgrades | switched_off) & ~reviews & ~barred & has_offers
-        return rows[looks], at_home[looks]
+        return np.where(view.lines.current_open != NONE, looked[view.lines.lab], 0.0)
 
-    def _upgrade_hazard(self, release: Ints, view: MonthView) -> Floats:
-        """Return each row's hazard of looking at its vendor's newer release this month (eq. 49), shape (rows,)."""
+    def upgrade_hazards(self, release: Ints, view: MonthView) -> Floats:
+        """Return the hazard of looking at a vendor's newer release this month (eq. 49), shape of `release`."""
         newest = view.lines.current[view.releases.line[release]]
         fresh = (newest != NONE) & (view.releases.month[newest] == view.month)
         step = np.where(fresh, view.releases.capability[newest] - view.releases.capability[release], 0.0)
@@ -178,14 +149,14 @@ class Adopters(mesa.Agent):
         return choice.Choosers(
             kind=table.kind[rows],
             bloc=table.bloc[rows],
-            need=view.need[rows],
-            pain=view.pain[rows],
+            need=table.need[rows] * view.need[table.kind[rows]],
+            pain=table.pain[rows] * view.pain[table.kind[rows]],
             price_sensitivity=table.price_sensitivity[rows],
             value=table.value[rows],
-            difficulty=view.difficulty[rows],
+            difficulty=table.difficulty[rows] + view.rise[table.kind[rows]],
             control_value=table.control_value[rows],
-            distrust=view.distrust[rows],
-            barred=view.barred[rows],
+            distrust=table.distrust[rows] * view.relief,
+            barred=view.reach[rows],
             staff_cost=np.full(len(rows), self.staff_cost),
             taste_line=table.taste_line[rows],
             taste_open=table.taste_open[rows],
@@ -213,16 +184,17 @@ class Adopters(mesa.Agent):
         kind, bloc = table.kind[rows], table.bloc[rows]
         keeps = uses & ~view.offered[release, channel] & view.runs[release, channel]
         lab, line = view.releases.lab[release], view.releases.line[release]
-        price = paid_price(view.price, view.cluster, channel, kind, release, view.need[rows])
+        need, pain = table.need[rows] * view.need[kind], table.pain[rows] * view.pain[kind]
+        price = paid_price(view.price, view.cluster, channel, kind, release, need)
         chinese = view.lab_bloc[lab] == CN
         fixed = table.control_value[rows] * view.releases.degree[release] * view.channel_control[channel]
-        fixed -= view.distrust[rows] * view.channel_exposure[channel] * chinese
-        fixed += view.home_fit[bloc, lab] + view.appeal[self.number, release, channel]
+        fixed -= table.distrust[rows] * view.relief * view.channel_exposure[channel] * chinese
+        fixed += view.home_fit[bloc, view.lab_bloc[lab]] + view.appeal[self.number, release, channel]
         fixed += table.taste_line[rows, line] + table.taste_origin[rows, view.lab_bloc[lab]]
         fixed += table.taste_open[rows] * view.releases.is_open[release]
-        staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / view.pain[rows])
+        staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / pain)
         fixed -= staff * (channel == SELF_HOST)
-        barred = view.barred[rows, view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
+        barred = view.reach[rows, view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
         capability = view.capability[release] + view.strength[lab, kind]
         return np.where(keeps & ~barred, price, np.nan), capability, fixed
 
@@ -243,34 +215,3 @@ def paid_price(price: Floats, cluster: Floats, channel: Ints, kind: Ints, releas
     """Return what each row pays for a release on a channel [USD/Mtok], shape (rows,)."""
     listed = price[channel, kind, release]
     return np.where(channel == SELF_HOST, own_price(listed, cluster[channel, release], need), listed)
-
-
-def _decide(who: choice.Choosers, u: Floats, view: MonthView, rules: choice.ChoiceRules) -> tuple[Ints, Ints, Floats]:
-    """Return chosen release, channel and surplus over doing without [USD/month] (eq. 62)."""
-    offers = view.offers
-    utility = choice.offer_utilities(who, offers, rules)
-    keep = choice.keep_utilities(who, rules)
-    without_model = choice.outside_utilities(who)
-    # An upgrade looks at the vendor's offers alone; where none is left to choose, doing without is.
-    stuck = np.maximum(utility.max(axis=1), keep) == -np.inf
-    outside = np.where(who.at_home & ~stuck, -np.inf, without_model)
-    probability, logsum = choice.choice_probabilities(
-        utility,
-        keep,
-        outside,
-        first_of_line=offers.first_of_line,
-        dissimilarity=rules.dissimilarity,
-    )
-    option = choice.draw_option(probability, u)
-    stays, without = option == len(offers), option == len(offers) + 1
-    inside = np.minimum(option, len(offers) - 1)
-    release = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))
-    channel = np.where(stays, who.channel, np.where(without, LAB_API, offers.channel[inside]))
-    return release, channel, who.pain / who.price_sensitivity * (logsum - without_model)
-
-
-def _open_evaluations(knows: Bools, weight: Floats, view: MonthView) -> Floats:
-    """Return the workloads that looked at each line's open weights, (lines,), added in the order of rows (eq. 77)."""
-    row, lab = np.nonzero(knows)
-    by_lab = totals(lab, weight[row], knows.shape[1])
-    return np.where(view.lines.current_open != NONE, by_lab[view.lines.lab], 0.0)

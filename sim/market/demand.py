@@ -99,18 +99,19 @@ def vendor_shares(market: Market) -> Floats:
 
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
     """Return what adopters see when they choose (eq. 54)."""
-    p, table = market.parameters, market.workloads
-    labs, state = market.labs, market.releases
+    p, labs, state = market.parameters, market.labs, market.releases
     control = np.array([p["demand.control.lab_api"], p["demand.control.host"], *[p["demand.control.own"]] * 2])
     exposure = np.array([p["demand.exposure.lab_api"], p["demand.exposure.host"], *[p["demand.exposure.own"]] * 2])
-    home_fit = np.zeros((len(BLOCS), len(labs.names)))
-    home_fit[CN, labs.bloc == CN] = p["demand.language_fit"]
+    home_fit = np.zeros((len(BLOCS), len(BLOCS)))
+    home_fit[CN, CN] = p["demand.language_fit"]
+    sold = np.ones((len(BLOCS), len(BLOCS), len(CHANNELS)), bool)
+    sold[CN, US, LAB_API] = False  # US labs do not sell their APIs in China; open weights cannot be kept out
     appeal = _appeal(market, exposure)
     return MonthView(
         month=market.month,
         seed=market.population_seed,
         offers=offers,
-        rules=tuple(_rules(market, offers, control, exposure, home_fit, one) for one in appeal),
+        rules=tuple(_rules(market, offers, control, exposure, home_fit, sold, one) for one in appeal),
         releases=state,
         lines=market.lines,
         offered=offering.offered(market),
@@ -124,13 +125,14 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         appeal=appeal,
         strength=labs.strength,
         home_fit=home_fit,
+        sold=sold,
         consideration=awareness.consideration(market.awareness, market.buzz),
         used=_used_in_organisation(market),
-        need=needs(market),
-        pain=pains(market),
-        difficulty=table.difficulty + _difficulty_rise(market)[table.kind],
-        distrust=table.distrust * np.exp(-p["demand.distrust_relief"] * _chinese_share(market)),
-        barred=_barred(market),
+        need=need_growth(market),
+        pain=pain_growth(market),
+        rise=_difficulty_rise(market),
+        relief=float(np.exp(-p["demand.distrust_relief"] * _chinese_share(market))),
+        reach=_barred(market),
         leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
     )
 
@@ -174,13 +176,16 @@ def _barred(market: Market) -> NDArray[np.int8]:
 
 
 def _rules(
-    market: Market, offers: OfferTable, control: Floats, exposure: Floats, home_fit: Floats, appeal: Floats
+    market: Market,
+    offers: OfferTable,
+    control: Floats,
+    exposure: Floats,
+    home_fit: Floats,
+    sold: Bools,
+    appeal: Floats,
 ) -> choice.ChoiceRules:
     p, labs = market.parameters, market.labs
     lab_bloc = labs.bloc[offers.lab]
-    sold_in = np.ones((len(BLOCS), len(offers)), bool)
-    # US labs do not sell their APIs in China; open weights cannot be kept out.
-    sold_in[CN] = ~((offers.channel == LAB_API) & (lab_bloc == US))
     return choice.ChoiceRules(
         strength=labs.strength[offers.lab].T,
         appeal=appeal[offers.release, offers.channel],
@@ -188,8 +193,8 @@ def _rules(
         control=offers.degree * control[offers.channel],
         exposure=exposure[offers.channel] * (lab_bloc == CN),
         ban_level=choice.BAN_LEVEL[offers.channel],
-        sold_in=sold_in,
-        home_fit=home_fit[:, offers.lab],
+        sold_in=sold[:, lab_bloc, offers.channel],
+        home_fit=home_fit[:, lab_bloc],
         success_width=p["demand.success_width"],
         dissimilarity=p["demand.nest_dissimilarity"],
         multi_home_discount=p["demand.multi_home_discount"],
@@ -197,26 +202,24 @@ def _rules(
     )
 
 
-def needs(market: Market) -> Floats:
-    """Return each workload's need this month at zero price [Mtok/month], shape (workloads,)."""
-    p, table = market.parameters, market.workloads
-    growth = np.array([p[f"demand.volume_growth.{c}"] for c in CLASSES])
-    return usage.need_now(
-        table.need,
-        growth[table.kind],
-        p["demand.volume_growth_fade"],
-        years_since(market.month, REFERENCE),
-        years_since(market.settings.history_until, REFERENCE),
-    )
+def need_growth(market: Market) -> Floats:
+    """Return each class's need this month at zero price over that of the table, shape (classes,) (eq. 60)."""
+    years = years_since(market.month, REFERENCE)
+    return _grown(market, years)
 
 
-def pains(market: Market) -> Floats:
-    """Return each workload's bill that starts to hurt this month [USD/month], shape (workloads,) (eq. 60)."""
-    p, table, until = market.parameters, market.workloads, market.settings.history_until
+def pain_growth(market: Market) -> Floats:
+    """Return each class's pain this month over that of the table, shape (classes,) (eq. 60)."""
+    p, until = market.parameters, market.settings.history_until
+    now, then = (_grown(market, years_since(month, REFERENCE)) for month in (max(market.month, until), until))
+    return usage.pain_now(np.ones(len(CLASSES)), now / then, p["demand.pain_exponent"] * p["demand.pain_growth"])
+
+
+def _grown(market: Market, years: float) -> Floats:
+    p = market.parameters
     growth = np.array([p[f"demand.volume_growth.{c}"] for c in CLASSES])
-    at = [years_since(month, REFERENCE) for month in (max(market.month, until), until)]
-    now, then = (usage.need_now(np.ones(len(CLASSES)), growth, p["demand.volume_growth_fade"], t, at[1]) for t in at)
-    return usage.pain_now(table.pain, (now / then)[table.kind], p["demand.pain_exponent"] * p["demand.pain_growth"])
+    until = years_since(market.settings.history_until, REFERENCE)
+    return usage.need_now(np.ones(len(CLASSES)), growth, p["demand.volume_growth_fade"], years, until)
 
 
 def _difficulty_rise(market: Market) -> Floats:
@@ -266,10 +269,11 @@ class Usage:
     unmet: float
 
 
-def usage_month(market: Market, need: Floats, pain: Floats, costs: offering.Costs, priced: offering.Prices) -> Usage:
+def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> Usage:
     """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 45)."""
     table, now, labs = market.workloads, market.usage, market.labs
     price, wanted = np.zeros(len(table)), np.zeros(len(table))
+    need, pain = table.need * view.need[table.kind], table.pain * view.pain[table.kind]
     uses = now.release != NONE
     release, kind = now.release[uses], table.kind[uses]
     price[uses] = paid_price(priced.by_class, priced.cluster, now.channel[uses], kind, release, need[uses])

@@ -8,7 +8,7 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import demand, entry, observe, offering, opening, price_setting, resources, setup, supply, worlds
+from sim.market import choosing, demand, entry, observe, offering, opening, price_setting, resources, setup, supply, worlds
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
@@ -79,6 +79,7 @@ class Market(mesa.Model):
         self._make_agents()
         self.workloads = draw_workloads(self.population_seed, settings.workloads, p, self.labs.names, self.lines.names)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, settings.start)
+        self.people = choosing.people(self.workloads)
         rows = len(self.workloads)
         self.usage = UsageTable(
             release=np.full(rows, NONE),
@@ -165,9 +166,9 @@ class Market(mesa.Model):
         # 8. choice
         self.usage.present = self.workloads.arrival <= self.month
         view = demand.month_view(self, offers, prices, leaps)
-        self._apply_choices([group.choose(self.workloads, self.usage, view) for group in self.adopters])
+        self._choose(view)
         # 9. usage
-        self._apply_usage(demand.usage_month(self, view.need, view.pain, costs, prices))
+        self._apply_usage(demand.usage_month(self, view, costs, prices))
         # 10. ecosystem, downloads
         self.ecosystem = demand.ecosystem_month(self)
         self.downloads_before = observe.downloads_by_lab(self)
@@ -203,19 +204,16 @@ class Market(mesa.Model):
             policy = actor.act(policy, self.month)
         return policy
 
-    def _apply_choices(self, choices: list[Any]) -> None:
-        """Write what was chosen, and count the looks of developers at open weights (eq. 77)."""
-        self.evaluations = np.zeros(len(self.lines.lab))
-        for group, made in zip(self.adopters, choices, strict=True):
-            self.usage.release[made.rows] = made.release
-            self.usage.channel[made.rows] = made.channel
-            self.usage.surplus[made.rows] = made.surplus
+    def _choose(self, view: MonthView) -> None:
+        """Let every family choose, and count the looks of developers at open weights (eq. 77)."""
+        for group in self.adopters:
+            looked = group.choose(self.people, self.usage, view)
             if isinstance(group, Developers):  # the hub is where developers fetch weights
-                self.evaluations += made.evaluations
+                self.evaluations = looked
 
     def fork(self, world: str) -> Market:
         """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""
-        shared = (self.workloads, self.settings, self.record)
+        shared = (self.workloads, self.people, self.settings, self.record)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
         copied.counterfactual, copied.twin_world, copied.violations = world, None, []
         copied.open_spillover = world != worlds.NEVER

@@ -74,9 +74,9 @@ class ChoiceRules:
     device_limit: float  # Mtok/month
 
 
-def looks_again(u: Floats, *, hazard: Floats, leap: Floats | float, bump: float) -> Bools:
-    """Return who reviews all vendors (eq. 48): monthly hazard, raised by `bump` times the size of a leap (0..1)."""
-    return u < np.minimum(1.0, hazard * (1.0 + bump * leap))
+def review_hazard(usual: float, *, leap: float, bump: float) -> float:
+    """Return the hazard of reviewing all vendors this month (eq. 48): raised by `bump` times a leap's size (0..1)."""
+    return min(1.0, usual * (1.0 + bump * leap))
 
 
 def upgrade_hazard(step: Floats, *, usual: float, leap: float, leap_points: float) -> Floats:

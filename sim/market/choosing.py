@@ -1,0 +1,125 @@
+"""What the compiled choice needs to know of a month: tables of the market, narrowed (see `sim.market.kernels.choice`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim import rng
+from sim.market.kernels import choice as compiled
+from sim.market.stages import choice
+from sim.market.tables import ON_DEVICE, WorkloadTable
+from sim.scenario.schema import BLOCS, CHANNELS
+
+if TYPE_CHECKING:
+    from sim.market.adopters import Adopters, MonthView
+
+SINGLE = np.float32
+
+
+def people(table: WorkloadTable) -> compiled.People:
+    """Return the traits of the workloads as the kernels read them; floats are not copied."""
+    return compiled.People(
+        kind=table.kind.astype(np.uint8),
+        bloc=table.bloc.astype(np.uint8),
+        segment=(table.group * len(BLOCS) + table.bloc).astype(np.uint8),
+        organisation=table.organisation.astype(np.int32),
+        arrival=table.arrival.astype(np.int16),
+        weight=table.weight,
+        need=table.need,
+        pain=table.pain,
+        difficulty=table.difficulty,
+        value=table.value,
+        price_sensitivity=table.price_sensitivity,
+        control_value=table.control_value,
+        distrust=table.distrust,
+        taste_line=table.taste_line,
+        taste_open=table.taste_open,
+        taste_origin=table.taste_origin,
+        attention=table.attention,
+    )
+
+
+def offered(view: MonthView, family: int) -> compiled.Offered:
+    """Return the month's offers as a family sees them."""
+    offers, rules = view.offers, view.rules[family]
+    first = offers.first_of_line
+    return compiled.Offered(
+        first=np.append(first, len(offers)),
+        line=offers.line[first],
+        lab=offers.lab[first],
+        lab_bloc=rules.lab_bloc[first],
+        release=offers.release,
+        channel=offers.channel,
+        capability=(offers.capability + rules.strength).astype(SINGLE),
+        price=offers.price.astype(SINGLE),
+        cluster=offers.cluster.astype(SINGLE),
+        appeal=rules.appeal.astype(SINGLE),
+        control=rules.control.astype(SINGLE),
+        exposure=rules.exposure.astype(SINGLE),
+        is_open=offers.is_open.astype(SINGLE),
+    )
+
+
+def standing(view: MonthView, group: Adopters) -> compiled.Standing:
+    """Return the releases that may be in use as a family sees them."""
+    state = view.releases
+    return compiled.Standing(
+        lab=state.lab,
+        line=state.line,
+        is_open=state.is_open,
+        degree=state.degree,
+        capability=view.capability,
+        upgrade=group.upgrade_hazards(np.arange(len(state.names)), view),
+        offered=view.offered,
+        runs=view.runs,
+        price=view.price,
+        cluster=view.cluster,
+        appeal=view.appeal[group.number],
+    )
+
+
+def rules(view: MonthView, group: Adopters) -> compiled.Rules:
+    """Return what holds for all rows of a family this month."""
+    own = view.rules[group.number]
+    every = np.ones((len(BLOCS), len(CHANNELS)), bool)
+    reaches = np.arange(choice.BAN_LEVEL.max() + 1)
+    allowed = np.repeat(every[None, None], len(BLOCS) * len(reaches), axis=0).reshape(
+        len(BLOCS), len(reaches), *every.shape
+    )
+    for bloc in range(len(BLOCS)):
+        allowed[bloc, :, bloc] = reaches[:, None] < choice.BAN_LEVEL
+    sells = np.zeros(len(view.lab_bloc), bool)
+    sells[view.offers.lab] = True
+    return compiled.Rules(
+        month=view.month,
+        review_key=np.uint64(rng.stream_key(view.seed, "review", view.month)),
+        upgrade_key=np.uint64(rng.stream_key(view.seed, "upgrade", view.month)),
+        choice_key=np.uint64(rng.stream_key(view.seed, "choice", view.month)),
+        review=choice.review_hazard(group.review_hazard, leap=view.leap, bump=group.review_bump),
+        lab_bloc=view.lab_bloc,
+        sells=sells,
+        strength=view.strength,
+        home_fit=view.home_fit,
+        consideration=view.consideration.astype(SINGLE),
+        channel_control=view.channel_control,
+        channel_exposure=view.channel_exposure,
+        ban_level=choice.BAN_LEVEL,
+        sold=compiled.bits(view.sold),
+        allowed=compiled.bits(allowed),
+        off_device=compiled.bits(every & (np.arange(len(CHANNELS)) != ON_DEVICE)),
+        need=view.need,
+        pain=view.pain,
+        rise=view.rise,
+        relief=view.relief,
+        switching_cost=group.switching_cost,
+        upgrade_cost=group.upgrade_cost,
+        adoption_cost=group.adoption_cost,
+        staff_cost=group.staff_cost,
+        without_ai_cost=group.without_ai_cost,
+        success_width=own.success_width,
+        dissimilarity=own.dissimilarity,
+        multi_home_discount=own.multi_home_discount,
+        device_limit=own.device_limit,
+    )

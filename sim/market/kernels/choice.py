@@ -1,0 +1,485 @@
+"""Choices of a month (eqs. 48-59, 62), compiled; the NumPy twin is `sim.market.stages.choice` on rows of `Choosers`.
+
+Work goes on in blocks of `LANES` rows of one class: a number of each row stands in a lane, and every loop over lanes is
+vector code. Utilities are single precision, in units of log2: exponentials are powers of two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.market.kernels.compiled import kernel
+from sim.market.kernels.single import exp2, log2
+from sim.scenario.schema import BLOCS as names
+
+Singles = NDArray[np.float32]
+LANES = 64
+CHUNK = 4096  # rows looked through before the blocks of their classes are filled
+LOG2_E = np.float32(1.4426950408889634)
+LOG_2 = np.float32(0.6931471805599453)
+IMPOSSIBLE = np.float32(-1e30)
+LEAST = np.float32(1e-35)  # exponentials below it count as nothing
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
+NONE, SELF_HOST = -1, 2
+KINDS, BLOCS, CHANNELS = 5, 4, 4
+STAY, WITHOUT = -2, -1  # what is picked beside an offer
+CN = names.index("CN")
+
+M1, M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+GOLDEN, U1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(1)
+U12, U27, U30, U31 = np.uint64(12), np.uint64(27), np.uint64(30), np.uint64(31)
+
+
+@kernel
+def uniform(key, row):
+    """Return `sim.rng.uniform` of one row, to the bit."""
+    z = np.uint64(key) + (np.uint64(row) + U1) * GOLDEN
+    z = (z ^ (z >> U30)) * M1
+    z = (z ^ (z >> U27)) * M2
+    z = z ^ (z >> U31)
+    return (np.float64(z >> U12) + 0.5) * 2.0**-52
+
+
+class People(NamedTuple):
+    """Traits of rows; shapes (rows,) unless said, units as in `WorkloadTable`."""
+
+    kind: Any
+    bloc: Any
+    segment: Any
+    organisation: Any
+    arrival: Any
+    weight: Any
+    need: Any
+    pain: Any
+    difficulty: Any
+    value: Any
+    price_sensitivity: Any
+    control_value: Any
+    distrust: Any
+    taste_line: Any  # (rows, lines)
+    taste_open: Any
+    taste_origin: Any  # (rows, blocs)
+    attention: Any  # (rows, labs)
+
+
+class Offered(NamedTuple):
+    """Offers of a month, sorted by line; shapes (offers,) unless said."""
+
+    first: Any  # (lines + 1,) column at which each line starts
+    line: Any  # (lines,) number of the line
+    lab: Any  # (lines,)
+    lab_bloc: Any  # (lines,)
+    release: Any
+    channel: Any
+    capability: Any  # (classes, offers) with the lab's strength
+    price: Any  # (classes, offers)
+    cluster: Any
+    appeal: Any  # what all of the family share, less nothing
+    control: Any
+    exposure: Any
+    is_open: Any  # (offers,) 1.0 or 0.0
+
+
+class Standing(NamedTuple):
+    """Releases that may be in use; shapes (releases,) unless said."""
+
+    lab: Any
+    line: Any
+    is_open: Any
+    degree: Any
+    capability: Any  # as perceived
+    upgrade: Any  # hazard of looking at the newer release
+    offered: Any  # (releases, channels)
+    runs: Any  # (releases, channels)
+    price: Any  # (channels, classes, releases)
+    cluster: Any  # (channels, releases)
+    appeal: Any  # (releases, channels) of the family
+
+
+class Rules(NamedTuple):
+    """What holds for all rows of a family this month."""
+
+    month: Any
+    review_key: Any
+    upgrade_key: Any
+    choice_key: Any
+    review: Any  # hazard, with the bump of the month's leap
+    lab_bloc: Any  # (labs,)
+    sells: Any  # (labs,) has an offer
+    strength: Any  # (labs, classes)
+    home_fit: Any  # (blocs, blocs) by user's and lab's
+    consideration: Any  # (segments, labs)
+    channel_control: Any  # (channels,)
+    channel_exposure: Any  # (channels,)
+    ban_level: Any  # (channels,)
+    sold: Any  # (blocs,) by the user's: a bit for each bloc of labs and channel, see `bits`
+    allowed: Any  # (blocs, reach of a ban on the bloc's models) such bits
+    off_device: Any  # such bits
+    need: Any  # (classes,) this month's need over that of the table
+    pain: Any  # (classes,)
+    rise: Any  # (classes,) of the difficulty
+    relief: Any  # factor on distrust
+    switching_cost: Any
+    upgrade_cost: Any
+    adoption_cost: Any
+    staff_cost: Any
+    without_ai_cost: Any
+    success_width: Any
+    dissimilarity: Any
+    multi_home_discount: Any
+    device_limit: Any
+
+
+def bits(may: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return a bit for each bloc of labs and channel, (...,), of an array of shape (..., blocs, channels)."""
+    places = np.arange(BLOCS * CHANNELS).reshape(BLOCS, CHANNELS)
+    return (may.astype(np.int32) << places).sum(axis=(-2, -1)).astype(np.int32)
+
+
+@kernel
+def who_looks(first, last, people, now_release, now_channel, reach, standing, rules, looks):
+    """Write 0, 1 (looks at all vendors) or 2 (at its own vendor's offers alone) for each row (eq. 48, 49)."""
+    for i in range(first, last):
+        place = i - first
+        looks[place] = 0
+        if people.arrival[i] > rules.month:
+            continue
+        house = people.organisation[i]
+        review = uniform(rules.review_key, house) < rules.review
+        r = now_release[i]
+        if r == NONE:
+            if review or people.arrival[i] == rules.month:
+                looks[place] = 1
+            continue
+        c = now_channel[i]
+        off = not standing.runs[r, c]
+        upgrade = False
+        if not standing.offered[r, c]:
+            upgrade = uniform(rules.upgrade_key, house) < standing.upgrade[r]
+        barred = reach[i, rules.lab_bloc[standing.lab[r]]] >= rules.ban_level[c]
+        if review or barred:
+            looks[place] = 1
+        elif upgrade or off:
+            looks[place] = 2 if rules.sells[standing.lab[r]] else 1
+
+
+@kernel
+def gather(rows, count, kind, people, reach, rules, offered, lane, taste, origin, known, may):
+    """Fill the lanes of a block with the traits of `count` rows of one class; further lanes repeat the first."""
+    for k in range(LANES):
+        i = rows[k] if k < count else rows[0]
+        need = people.need[i] * rules.need[kind]
+        pain = people.pain[i] * rules.pain[kind]
+        alpha = people.price_sensitivity[i]
+        lane[0, k] = alpha
+        lane[1, k] = need / pain
+        lane[2, k] = 1.0 / pain
+        lane[3, k] = people.value[i]
+        lane[4, k] = people.difficulty[i] + rules.rise[kind]
+        lane[5, k] = people.control_value[i]
+        lane[6, k] = people.distrust[i] * rules.relief
+        lane[7, k] = people.taste_open[i]
+        lane[8, k] = rules.staff_cost / pain
+        bloc = people.bloc[i]
+        for b in range(BLOCS):
+            origin[b, k] = people.taste_origin[i, b] + rules.home_fit[bloc, b]
+        for n in range(len(offered.line)):
+            taste[n, k] = people.taste_line[i, offered.line[n]]
+        for lab in range(people.attention.shape[1]):
+            known[lab, k] = people.attention[i, lab] < rules.consideration[people.segment[i], lab]
+        mask = rules.sold[bloc]
+        for b in range(BLOCS):
+            mask &= rules.allowed[b, reach[i, b]]
+        may[k] = mask & rules.off_device if need > rules.device_limit else mask
+
+
+@kernel
+def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utility, highest, share):
+    """Write the utilities of the offers in units of log2, `IMPOSSIBLE` where barred, and the highest (eq. 53)."""
+    width = np.float32(-LOG2_E / np.float32(rules.success_width))
+    alpha, rate, inverse_pain, value, difficulty, control, distrust, liking, staff = (
+        lane[0],
+        lane[1],
+        lane[2],
+        lane[3],
+        lane[4],
+        lane[5],
+        lane[6],
+        lane[7],
+        lane[8],
+    )
+    for k in range(LANES):
+        highest[k] = IMPOSSIBLE
+        staff[k] = alpha[k] * log2(ONE + staff[k])
+    for n in range(len(offered.line)):
+        here, bloc = origin[offered.lab_bloc[n]], offered.lab_bloc[n]
+        own_taste, moving, knows = taste[n], cost[offered.lab[n]], known[offered.lab[n]]
+        before = NONE
+        for j in range(offered.first[n], offered.first[n + 1]):
+            if offered.release[j] != before:
+                before = offered.release[j]
+                capability, is_open = offered.capability[kind, j], offered.is_open[j]
+                for k in range(LANES):
+                    share[k] = value[k] / (ONE + exp2(width * (capability - difficulty[k])))
+                for k in range(LANES):
+                    share[k] += own_taste[k] + here[k] + is_open * liking[k]
+            row = utility[j]
+            price, cluster, appeal = offered.price[kind, j], offered.cluster[j], offered.appeal[j]
+            kept, raised = offered.control[j], offered.exposure[j]
+            bit = np.int32(bloc * CHANNELS + offered.channel[j])
+            for k in range(LANES):
+                burden = max(price * rate[k], cluster * inverse_pain[k])
+                row[k] = alpha[k] * log2(ONE + burden)
+            if offered.channel[j] == SELF_HOST:
+                for k in range(LANES):
+                    row[k] += staff[k]
+            for k in range(LANES):
+                worth = share[k] + appeal + kept * control[k] - raised * distrust[k]
+                row[k] = LOG2_E * worth - row[k] - moving[k]
+            for k in range(LANES):
+                row[k] = row[k] if (knows[k] & (may[k] >> bit)) & 1 else IMPOSSIBLE
+            for k in range(LANES):
+                highest[k] = max(highest[k], row[k])
+
+
+@kernel
+def weigh(offered, rules, may, utility, highest, nest, chance):
+    """Turn utilities into weights inside their line, and write each line's weight against the others (eq. 59)."""
+    lam = np.float32(rules.dissimilarity)
+    inverse = ONE / lam
+    for n in range(len(offered.line)):
+        total, chances = nest[n], chance[n]
+        offers, shift = 0, CHANNELS * offered.lab_bloc[n]
+        for k in range(LANES):
+            total[k] = ZERO
+        for j in range(offered.first[n], offered.first[n + 1]):
+            row = utility[j]
+            for k in range(LANES):
+                row[k] = exp2((row[k] - highest[k]) * inverse)
+            for k in range(LANES):
+                total[k] += row[k]
+        for k in range(LANES):
+            chances[k] = ZERO
+        for j in range(offered.first[n], offered.first[n + 1]):
+            bit = np.int32(shift + offered.channel[j])
+            for k in range(LANES):
+                chances[k] += ONE if (may[k] >> bit) & 1 else ZERO
+        for k in range(LANES):
+            mean = total[k] / max(chances[k], ONE)
+            chances[k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
+
+
+@kernel
+def choose(
+    first, last, people, now_release, now_channel, surplus, used, reach, offered, standing, rules, scratch, evaluations
+):
+    """Let the rows of one family look again and choose; write what they use (eq. 62).
+
+    Parameters
+    ----------
+    first, last : int
+        Rows of the family, or some of them: no row's choice depends on the others.
+    used : array, shape (organisations, labs)
+        1 where the organisation uses the lab.
+    reach : array, shape (rows, blocs)
+        How far bans on models of each bloc reach.
+    scratch : Scratch
+        Room to work in.
+    evaluations : array, shape (labs,)
+        Workloads in the world that look at each lab are added, in the order of the rows.
+    """
+    labs = people.attention.shape[1]
+    for start in range(first, last, CHUNK):
+        stop = min(last, start + CHUNK)
+        who_looks(start, stop, people, now_release, now_channel, reach, standing, rules, scratch.looks)
+        scratch.filled[:] = 0
+        for i in range(start, stop):
+            if scratch.looks[i - start]:
+                kind = people.kind[i]
+                scratch.rows[kind, scratch.filled[kind]] = i
+                scratch.filled[kind] += 1
+                for lab in range(labs):
+                    if people.attention[i, lab] < rules.consideration[people.segment[i], lab]:
+                        evaluations[lab] += people.weight[i]
+        for kind in range(KINDS):
+            for begin in range(0, scratch.filled[kind], LANES):
+                count = min(LANES, scratch.filled[kind] - begin)
+                block(
+                    scratch.rows[kind, begin : begin + count],
+                    kind,
+                    start,
+                    people,
+                    now_release,
+                    now_channel,
+                    surplus,
+                    used,
+                    reach,
+                    offered,
+                    standing,
+                    rules,
+                    scratch,
+                )
+
+
+class Scratch(NamedTuple):
+    """Room for a block; lanes last."""
+
+    looks: Any  # (CHUNK,)
+    rows: Any  # (classes, CHUNK)
+    filled: Any  # (classes,)
+    lane: Any  # (9, LANES)
+    taste: Any  # (lines, LANES)
+    origin: Any  # (blocs, LANES)
+    known: Any  # (labs, LANES)
+    may: Any  # (LANES,)
+    cost: Any  # (labs, LANES)
+    utility: Any  # (offers, LANES)
+    nest: Any  # (lines, LANES)
+    chance: Any  # (lines, LANES)
+    four: Any  # (4, LANES) highest, keep, outside, spare
+
+
+def scratch(labs: int, lines: int, offers: int) -> Scratch:
+    """Return room for blocks of a month with so many labs and, on offer, lines and offers."""
+    f, i = np.float32, np.int32
+    return Scratch(
+        looks=np.empty(CHUNK, np.uint8),
+        rows=np.empty((KINDS, CHUNK), np.int64),
+        filled=np.empty(KINDS, np.int64),
+        lane=np.empty((9, LANES), f),
+        taste=np.empty((lines, LANES), f),
+        origin=np.empty((BLOCS, LANES), f),
+        known=np.empty((labs, LANES), i),
+        may=np.empty(LANES, i),
+        cost=np.empty((labs, LANES), f),
+        utility=np.empty((offers, LANES), f),
+        nest=np.empty((lines, LANES), f),
+        chance=np.empty((lines, LANES), f),
+        four=np.empty((4, LANES), f),
+    )
+
+
+@kernel
+def block(
+    rows, kind, start, people, now_release, now_channel, surplus, used, reach, offered, standing, rules, scratch
+):
+    """Let up to `LANES` rows of one class choose."""
+    lane, known, may, cost, utility = scratch.lane, scratch.known, scratch.may, scratch.cost, scratch.utility
+    highest, keep, outside = scratch.four[0], scratch.four[1], scratch.four[2]
+    nest, chance = scratch.nest, scratch.chance
+    count, labs = len(rows), len(rules.lab_bloc)
+    gather(rows, count, kind, people, reach, rules, offered, lane, scratch.taste, scratch.origin, known, may)
+    sw, up, ad = np.float32(rules.switching_cost), np.float32(rules.upgrade_cost), np.float32(rules.adoption_cost)
+    part = np.float32(ONE - rules.multi_home_discount)
+    for k in range(count):
+        i = rows[k]
+        r = now_release[i]
+        if r == NONE:
+            for lab in range(labs):
+                cost[lab, k] = ad
+            continue
+        house, own = people.organisation[i], standing.lab[r]
+        for lab in range(labs):
+            cost[lab, k] = sw * part if used[house, lab] else sw
+        cost[own, k] = up
+        known[own, k] = 1
+        if scratch.looks[i - start] == 2:
+            for lab in range(labs):
+                known[lab, k] = 1 if lab == own else 0
+    for k in range(count, LANES):
+        cost[:, k] = ZERO
+    for lab in range(labs):
+        for k in range(LANES):
+            cost[lab, k] *= LOG2_E
+    utilities(
+        kind, offered, rules, lane, scratch.taste, scratch.origin, known, may, cost, utility, highest, scratch.four[3]
+    )
+    for k in range(LANES):
+        outside[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
+    for k in range(count):
+        i = rows[k]
+        r, c = now_release[i], now_channel[i]
+        keep[k] = IMPOSSIBLE
+        if r != NONE:
+            if standing.offered[r, c]:
+                j = offer_of(offered, r, c)
+                if utility[j, k] > IMPOSSIBLE:
+                    utility[j, k] += cost[standing.lab[r], k]
+                    highest[k] = max(highest[k], utility[j, k])
+            elif standing.runs[r, c] and reach[i, rules.lab_bloc[standing.lab[r]]] < rules.ban_level[c]:
+                keep[k] = kept(i, k, kind, r, c, people, standing, rules, lane, scratch.origin)
+        if r != NONE and scratch.looks[i - start] == 2 and max(highest[k], keep[k]) > IMPOSSIBLE:
+            outside[k] = IMPOSSIBLE
+        highest[k] = max(highest[k], max(keep[k], outside[k]))
+    weigh(offered, rules, may, utility, highest, nest, chance)
+    for k in range(count):
+        i = rows[k]
+        stays, without = exp2(keep[k] - highest[k]), exp2(outside[k] - highest[k])
+        whole = ZERO
+        for n in range(len(offered.line)):
+            whole += chance[n, k]
+        whole += stays + without
+        u = np.float32(uniform(rules.choice_key, i))
+        j = pick(u * whole, k, offered, utility, nest, chance, stays)
+        alone = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
+        gain = LOG_2 * (highest[k] + log2(whole) - alone)
+        surplus[i] = np.float64(gain) / (people.price_sensitivity[i] / (people.pain[i] * rules.pain[kind]))
+        if j == WITHOUT:
+            now_release[i], now_channel[i] = NONE, 0
+        elif j >= 0:
+            now_release[i], now_channel[i] = offered.release[j], offered.channel[j]
+
+
+@kernel
+def offer_of(offered, release, channel):
+    """Return the column of an offer."""
+    for j in range(len(offered.release)):
+        if offered.release[j] == release and offered.channel[j] == channel:
+            return j
+    return -1
+
+
+@kernel
+def kept(i, k, kind, r, c, people, standing, rules, lane, origin):
+    """Return the utility of staying with a superseded release in units of log2 (eq. 57)."""
+    lab = standing.lab[r]
+    bloc = rules.lab_bloc[lab]
+    need, pain = people.need[i] * rules.need[kind], people.pain[i] * rules.pain[kind]
+    price = standing.price[c, kind, r]
+    if c == SELF_HOST:
+        price = max(price, standing.cluster[c, r] / need)
+    ahead = standing.capability[r] + rules.strength[lab, kind] - lane[4, k]
+    gain = lane[3, k] / (ONE + exp2(np.float32(-LOG2_E * ahead / rules.success_width)))
+    fixed = people.control_value[i] * standing.degree[r] * rules.channel_control[c]
+    fixed -= lane[6, k] * rules.channel_exposure[c] * (bloc == CN)
+    fixed += standing.appeal[r, c] + people.taste_line[i, standing.line[r]] + origin[bloc, k]
+    fixed += people.taste_open[i] * standing.is_open[r]
+    bill = lane[0, k] * log2(np.float32(ONE + price * need / pain))
+    if c == SELF_HOST:
+        bill += lane[8, k]
+    return np.float32(LOG2_E * (gain + fixed) - bill)
+
+
+@kernel
+def pick(target, k, offered, utility, nest, chance, stays):
+    """Return the column that a point in the running sum of weights falls on, `STAY` or `WITHOUT` (eq. 62)."""
+    reached = ZERO
+    last = WITHOUT
+    for n in range(len(offered.line)):
+        if chance[n, k] == ZERO:
+            continue
+        if target <= reached + chance[n, k]:
+            inside = (target - reached) / chance[n, k] * nest[n, k]
+            total = ZERO
+            for j in range(offered.first[n], offered.first[n + 1]):
+                if utility[j, k] > ZERO:
+                    total += utility[j, k]
+                    last = j
+                    if inside <= total:
+                        return j
+            return last
+        reached += chance[n, k]
+    return STAY if stays > ZERO and target <= reached + stays else WITHOUT
