@@ -9,7 +9,7 @@ import numpy as np
 from sim import rng
 from sim.market.kernels import choice as compiled
 from sim.market.stages import choice
-from sim.market.tables import ON_DEVICE, WorkloadTable
+from sim.market.tables import NONE, ON_DEVICE, WorkloadTable
 from sim.scenario.schema import BLOCS, CHANNELS
 
 if TYPE_CHECKING:
@@ -19,25 +19,17 @@ SINGLE = np.float32
 
 
 def people(table: WorkloadTable) -> compiled.People:
-    """Return the traits of the workloads as the kernels read them; floats are not copied."""
+    """Return the workloads as the kernels read them."""
+    columns = {name: getattr(table, name) for name in compiled.TRAITS if name != "inverse_pain"}
+    columns["inverse_pain"] = 1.0 / table.pain
+    fixed = [columns[name].astype(SINGLE)[:, None] for name in compiled.TRAITS]
     return compiled.People(
         kind=table.kind.astype(np.uint8),
-        bloc=table.bloc.astype(np.uint8),
         segment=(table.group * len(BLOCS) + table.bloc).astype(np.uint8),
         organisation=table.organisation.astype(np.int32),
         arrival=table.arrival.astype(np.int16),
         weight=table.weight,
-        need=table.need,
-        pain=table.pain,
-        difficulty=table.difficulty,
-        value=table.value,
-        price_sensitivity=table.price_sensitivity,
-        control_value=table.control_value,
-        distrust=table.distrust,
-        taste_line=table.taste_line,
-        taste_open=table.taste_open,
-        taste_origin=table.taste_origin,
-        attention=table.attention,
+        traits=np.concatenate([*fixed, table.taste_origin.astype(SINGLE), table.taste_line, table.attention], axis=1),
     )
 
 
@@ -45,6 +37,8 @@ def offered(view: MonthView, family: int) -> compiled.Offered:
     """Return the month's offers as a family sees them."""
     offers, rules = view.offers, view.rules[family]
     first = offers.first_of_line
+    column = np.full(view.offered.shape, NONE, np.int32)
+    column[offers.release, offers.channel] = np.arange(len(offers))
     return compiled.Offered(
         first=np.append(first, len(offers)),
         line=offers.line[first],
@@ -59,6 +53,7 @@ def offered(view: MonthView, family: int) -> compiled.Offered:
         control=rules.control.astype(SINGLE),
         exposure=rules.exposure.astype(SINGLE),
         is_open=offers.is_open.astype(SINGLE),
+        column=column,
     )
 
 
@@ -72,7 +67,6 @@ def standing(view: MonthView, group: Adopters) -> compiled.Standing:
         degree=state.degree,
         capability=view.capability,
         upgrade=group.upgrade_hazards(np.arange(len(state.names)), view),
-        offered=view.offered,
         runs=view.runs,
         price=view.price,
         cluster=view.cluster,

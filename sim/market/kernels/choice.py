@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.market.kernels.compiled import kernel
+from sim.market.kernels.compiled import kernel, prefetch
 from sim.market.kernels.single import exp2, log2
 from sim.scenario.schema import BLOCS as names
 
 Singles = NDArray[np.float32]
 LANES = 64
-CHUNK = 4096  # rows looked through before the blocks of their classes are filled
+CHUNK = 32768  # rows looked through before the blocks of their classes are filled
 LOG2_E = np.float32(1.4426950408889634)
 LOG_2 = np.float32(0.6931471805599453)
 IMPOSSIBLE = np.float32(-1e30)
@@ -44,25 +44,23 @@ def uniform(key, row):
 
 
 class People(NamedTuple):
-    """Traits of rows; shapes (rows,) unless said, units as in `WorkloadTable`."""
+    """Rows of the population; shapes (rows,) unless said, units as in `WorkloadTable`.
+
+    What a choice reads of a row lies together in `traits`, so that a row costs a few lines of the cache and not twenty.
+    """
 
     kind: Any
-    bloc: Any
     segment: Any
     organisation: Any
     arrival: Any
     weight: Any
-    need: Any
-    pain: Any
-    difficulty: Any
-    value: Any
-    price_sensitivity: Any
-    control_value: Any
-    distrust: Any
-    taste_line: Any  # (rows, lines)
-    taste_open: Any
-    taste_origin: Any  # (rows, blocs)
-    attention: Any  # (rows, labs)
+    traits: Any  # (rows, FIXED + lines + labs) of single precision: `TRAITS`, tastes for lines, attention to labs
+
+
+TRAITS = ("need", "inverse_pain", "price_sensitivity", "value", "difficulty", "control_value", "distrust", "taste_open")
+NEED, INVERSE_PAIN, ALPHA, VALUE, DIFFICULTY, CONTROL, DISTRUST, OPEN = range(len(TRAITS))
+ORIGIN = len(TRAITS)  # tastes for the blocs of labs
+FIXED = ORIGIN + BLOCS
 
 
 class Offered(NamedTuple):
@@ -77,10 +75,11 @@ class Offered(NamedTuple):
     capability: Any  # (classes, offers) with the lab's strength
     price: Any  # (classes, offers)
     cluster: Any
-    appeal: Any  # what all of the family share, less nothing
+    appeal: Any
     control: Any
     exposure: Any
-    is_open: Any  # (offers,) 1.0 or 0.0
+    is_open: Any  # 1.0 or 0.0
+    column: Any  # (releases, channels) where each is offered, NONE where it is not
 
 
 class Standing(NamedTuple):
@@ -92,7 +91,6 @@ class Standing(NamedTuple):
     degree: Any
     capability: Any  # as perceived
     upgrade: Any  # hazard of looking at the newer release
-    offered: Any  # (releases, channels)
     runs: Any  # (releases, channels)
     price: Any  # (channels, classes, releases)
     cluster: Any  # (channels, releases)
@@ -140,7 +138,7 @@ def bits(may: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 @kernel
-def who_looks(first, last, people, now_release, now_channel, reach, standing, rules, looks):
+def who_looks(first, last, people, now_release, now_channel, reach, offered, standing, rules, looks):
     """Write 0, 1 (looks at all vendors) or 2 (at its own vendor's offers alone) for each row (eq. 48, 49)."""
     for i in range(first, last):
         place = i - first
@@ -157,7 +155,7 @@ def who_looks(first, last, people, now_release, now_channel, reach, standing, ru
         c = now_channel[i]
         off = not standing.runs[r, c]
         upgrade = False
-        if not standing.offered[r, c]:
+        if offered.column[r, c] == NONE:
             upgrade = uniform(rules.upgrade_key, house) < standing.upgrade[r]
         barred = reach[i, rules.lab_bloc[standing.lab[r]]] >= rules.ban_level[c]
         if review or barred:
@@ -169,31 +167,32 @@ def who_looks(first, last, people, now_release, now_channel, reach, standing, ru
 @kernel
 def gather(rows, count, kind, people, reach, rules, offered, lane, taste, origin, known, may):
     """Fill the lanes of a block with the traits of `count` rows of one class; further lanes repeat the first."""
+    lines, labs = len(offered.line), known.shape[0]
+    attention = people.traits.shape[1] - labs
     for k in range(LANES):
         i = rows[k] if k < count else rows[0]
-        need = people.need[i] * rules.need[kind]
-        pain = people.pain[i] * rules.pain[kind]
-        alpha = people.price_sensitivity[i]
-        lane[0, k] = alpha
-        lane[1, k] = need / pain
-        lane[2, k] = 1.0 / pain
-        lane[3, k] = people.value[i]
-        lane[4, k] = people.difficulty[i] + rules.rise[kind]
-        lane[5, k] = people.control_value[i]
-        lane[6, k] = people.distrust[i] * rules.relief
-        lane[7, k] = people.taste_open[i]
-        lane[8, k] = rules.staff_cost / pain
-        bloc = people.bloc[i]
+        traits, segment = people.traits[i], people.segment[i]
+        need = traits[NEED] * np.float32(rules.need[kind])
+        inverse = traits[INVERSE_PAIN] / np.float32(rules.pain[kind])
+        lane[0, k] = traits[ALPHA]
+        lane[1, k] = need * inverse
+        lane[2, k] = inverse
+        lane[3, k] = traits[VALUE]
+        lane[4, k] = traits[DIFFICULTY] + np.float32(rules.rise[kind])
+        lane[5, k] = traits[CONTROL]
+        lane[6, k] = traits[DISTRUST] * np.float32(rules.relief)
+        lane[7, k] = traits[OPEN]
+        lane[8, k] = np.float32(rules.staff_cost) * inverse
         for b in range(BLOCS):
-            origin[b, k] = people.taste_origin[i, b] + rules.home_fit[bloc, b]
-        for n in range(len(offered.line)):
-            taste[n, k] = people.taste_line[i, offered.line[n]]
-        for lab in range(people.attention.shape[1]):
-            known[lab, k] = people.attention[i, lab] < rules.consideration[people.segment[i], lab]
-        mask = rules.sold[bloc]
+            origin[b, k] = traits[ORIGIN + b] + rules.home_fit[segment % BLOCS, b]
+        for n in range(lines):
+            taste[n, k] = traits[FIXED + offered.line[n]]
+        for lab in range(labs):
+            known[lab, k] = 1 if traits[attention + lab] < rules.consideration[segment, lab] else 0
+        mask = rules.sold[segment % BLOCS]
         for b in range(BLOCS):
             mask &= rules.allowed[b, reach[i, b]]
-        may[k] = mask & rules.off_device if need > rules.device_limit else mask
+        may[k] = mask & rules.off_device if need > np.float32(rules.device_limit) else mask
 
 
 @kernel
@@ -288,25 +287,28 @@ def choose(
         How far bans on models of each bloc reach.
     scratch : Scratch
         Room to work in.
-    evaluations : array, shape (labs,)
-        Workloads in the world that look at each lab are added, in the order of the rows.
+    evaluations : array, shape (labs,) or (0,)
+        Workloads in the world that look at each lab are added, in the order of the rows; of no length, not counted.
     """
-    labs = people.attention.shape[1]
+    labs = len(rules.lab_bloc)
+    attention = people.traits.shape[1] - labs
     for start in range(first, last, CHUNK):
         stop = min(last, start + CHUNK)
-        who_looks(start, stop, people, now_release, now_channel, reach, standing, rules, scratch.looks)
+        who_looks(start, stop, people, now_release, now_channel, reach, offered, standing, rules, scratch.looks)
         scratch.filled[:] = 0
         for i in range(start, stop):
             if scratch.looks[i - start]:
                 kind = people.kind[i]
                 scratch.rows[kind, scratch.filled[kind]] = i
                 scratch.filled[kind] += 1
-                for lab in range(labs):
-                    if people.attention[i, lab] < rules.consideration[people.segment[i], lab]:
-                        evaluations[lab] += people.weight[i]
+                for lab in range(len(evaluations)):
+                    aware = people.traits[i, attention + lab] < rules.consideration[people.segment[i], lab]
+                    evaluations[lab] += people.weight[i] if aware else 0.0
         for kind in range(KINDS):
             for begin in range(0, scratch.filled[kind], LANES):
                 count = min(LANES, scratch.filled[kind] - begin)
+                for place in range(begin + LANES, min(begin + 2 * LANES, scratch.filled[kind])):
+                    prefetch(people.traits, scratch.rows[kind, place])
                 block(
                     scratch.rows[kind, begin : begin + count],
                     kind,
@@ -339,7 +341,8 @@ class Scratch(NamedTuple):
     utility: Any  # (offers, LANES)
     nest: Any  # (lines, LANES)
     chance: Any  # (lines, LANES)
-    four: Any  # (4, LANES) highest, keep, outside, spare
+    four: Any  # (5, LANES)
+    place: Any  # (LANES,)
 
 
 def scratch(labs: int, lines: int, offers: int) -> Scratch:
@@ -358,7 +361,8 @@ def scratch(labs: int, lines: int, offers: int) -> Scratch:
         utility=np.empty((offers, LANES), f),
         nest=np.empty((lines, LANES), f),
         chance=np.empty((lines, LANES), f),
-        four=np.empty((4, LANES), f),
+        four=np.empty((5, LANES), f),
+        place=np.empty(LANES, i),
     )
 
 
@@ -404,8 +408,8 @@ def block(
         r, c = now_release[i], now_channel[i]
         keep[k] = IMPOSSIBLE
         if r != NONE:
-            if standing.offered[r, c]:
-                j = offer_of(offered, r, c)
+            j = offered.column[r, c]
+            if j != NONE:
                 if utility[j, k] > IMPOSSIBLE:
                     utility[j, k] += cost[standing.lab[r], k]
                     highest[k] = max(highest[k], utility[j, k])
@@ -415,18 +419,32 @@ def block(
             outside[k] = IMPOSSIBLE
         highest[k] = max(highest[k], max(keep[k], outside[k]))
     weigh(offered, rules, may, utility, highest, nest, chance)
+    for k in range(LANES):
+        keep[k], outside[k] = exp2(keep[k] - highest[k]), exp2(outside[k] - highest[k])
+    whole, target, place = scratch.four[3], scratch.four[4], scratch.place
+    for k in range(LANES):
+        whole[k] = ZERO
+    for n in range(len(offered.line)):
+        row = chance[n]
+        for k in range(LANES):
+            whole[k] += row[k]
+            row[k] = whole[k]
+    for k in range(LANES):
+        whole[k] += keep[k] + outside[k]
+    for k in range(LANES):
+        i = rows[k] if k < count else rows[0]
+        target[k] = np.float32(uniform(rules.choice_key, i)) * whole[k]
+        place[k] = 0
+    for n in range(len(offered.line)):
+        row = chance[n]
+        for k in range(LANES):
+            place[k] += row[k] < target[k]
+    for k in range(LANES):
+        whole[k] = highest[k] + log2(whole[k]) + lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
     for k in range(count):
         i = rows[k]
-        stays, without = exp2(keep[k] - highest[k]), exp2(outside[k] - highest[k])
-        whole = ZERO
-        for n in range(len(offered.line)):
-            whole += chance[n, k]
-        whole += stays + without
-        u = np.float32(uniform(rules.choice_key, i))
-        j = pick(u * whole, k, offered, utility, nest, chance, stays)
-        alone = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
-        gain = LOG_2 * (highest[k] + log2(whole) - alone)
-        surplus[i] = np.float64(gain) / (people.price_sensitivity[i] / (people.pain[i] * rules.pain[kind]))
+        surplus[i] = np.float64(LOG_2 * whole[k]) / (np.float64(lane[0, k]) * np.float64(lane[2, k]))
+        j = pick(place[k], target[k], k, offered, utility, nest, chance, keep[k])
         if j == WITHOUT:
             now_release[i], now_channel[i] = NONE, 0
         elif j >= 0:
@@ -434,52 +452,45 @@ def block(
 
 
 @kernel
-def offer_of(offered, release, channel):
-    """Return the column of an offer."""
-    for j in range(len(offered.release)):
-        if offered.release[j] == release and offered.channel[j] == channel:
-            return j
-    return -1
-
-
-@kernel
 def kept(i, k, kind, r, c, people, standing, rules, lane, origin):
     """Return the utility of staying with a superseded release in units of log2 (eq. 57)."""
     lab = standing.lab[r]
     bloc = rules.lab_bloc[lab]
-    need, pain = people.need[i] * rules.need[kind], people.pain[i] * rules.pain[kind]
-    price = standing.price[c, kind, r]
+    price = np.float32(standing.price[c, kind, r])
+    burden = price * lane[1, k]
     if c == SELF_HOST:
-        price = max(price, standing.cluster[c, r] / need)
+        burden = max(burden, np.float32(standing.cluster[c, r]) * lane[2, k])
     ahead = standing.capability[r] + rules.strength[lab, kind] - lane[4, k]
     gain = lane[3, k] / (ONE + exp2(np.float32(-LOG2_E * ahead / rules.success_width)))
-    fixed = people.control_value[i] * standing.degree[r] * rules.channel_control[c]
+    fixed = lane[5, k] * standing.degree[r] * rules.channel_control[c]
     fixed -= lane[6, k] * rules.channel_exposure[c] * (bloc == CN)
-    fixed += standing.appeal[r, c] + people.taste_line[i, standing.line[r]] + origin[bloc, k]
-    fixed += people.taste_open[i] * standing.is_open[r]
-    bill = lane[0, k] * log2(np.float32(ONE + price * need / pain))
+    fixed += standing.appeal[r, c] + people.traits[i, FIXED + standing.line[r]] + origin[bloc, k]
+    fixed += lane[7, k] * standing.is_open[r]
+    bill = lane[0, k] * log2(ONE + burden)
     if c == SELF_HOST:
         bill += lane[8, k]
     return np.float32(LOG2_E * (gain + fixed) - bill)
 
 
 @kernel
-def pick(target, k, offered, utility, nest, chance, stays):
-    """Return the column that a point in the running sum of weights falls on, `STAY` or `WITHOUT` (eq. 62)."""
-    reached = ZERO
-    last = WITHOUT
-    for n in range(len(offered.line)):
-        if chance[n, k] == ZERO:
-            continue
-        if target <= reached + chance[n, k]:
-            inside = (target - reached) / chance[n, k] * nest[n, k]
-            total = ZERO
-            for j in range(offered.first[n], offered.first[n + 1]):
-                if utility[j, k] > ZERO:
-                    total += utility[j, k]
-                    last = j
-                    if inside <= total:
-                        return j
-            return last
-        reached += chance[n, k]
-    return STAY if stays > ZERO and target <= reached + stays else WITHOUT
+def pick(place, target, k, offered, utility, nest, reached, stays):
+    """Return the column that a point in the running sum of weights falls on, `STAY` or `WITHOUT` (eq. 62).
+
+    `reached` are running sums over the lines, `place` how many of them lie below the point.
+    """
+    lines = len(offered.line)
+    while place < lines and nest[place, k] == ZERO:  # a point on the edge of a line that nobody here can choose
+        place += 1
+    if place == lines:
+        before = reached[lines - 1, k]
+        return STAY if stays > ZERO and target <= before + stays else WITHOUT
+    before = reached[place - 1, k] if place > 0 else ZERO
+    inside = (target - before) / (reached[place, k] - before) * nest[place, k]
+    total, last = ZERO, WITHOUT
+    for j in range(offered.first[place], offered.first[place + 1]):
+        if utility[j, k] > ZERO:
+            total += utility[j, k]
+            last = j
+            if inside <= total:
+                break
+    return last

@@ -51,12 +51,14 @@ def writable(folder: Path) -> bool:
         return False
 
 
+LINES_AHEAD = 5  # cache lines of a row asked for in advance
 FOLDER = cache_folder()
 CACHED = writable(FOLDER)
 if CACHED:
     os.environ["NUMBA_CACHE_DIR"] = str(FOLDER)
 
 import numba  # noqa: E402
+from llvmlite import ir  # noqa: E402
 from numba.core import types  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
@@ -79,3 +81,23 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
         return builder.fma(*arguments)
 
     return a(a, a, a), generate
+
+
+@intrinsic
+def prefetch(typingctx: Any, array: Any, row: Any) -> Any:  # noqa: ARG001
+    """Ask for the memory of a row of a contiguous matrix, to be read soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        matrix = context.make_array(signature.args[0])(context, builder, arguments[0])
+        width = builder.extract_value(matrix.strides, 0)
+        offset = builder.mul(arguments[1], width)
+        byte = ir.IntType(8).as_pointer()
+        start = builder.gep(builder.bitcast(matrix.data, byte), [offset])
+        flag = ir.IntType(32)
+        hint = builder.module.declare_intrinsic("llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte] + [flag] * 3))
+        for line in range(LINES_AHEAD):
+            at = builder.gep(start, [ir.Constant(ir.IntType(64), 64 * line)])
+            builder.call(hint, [at, flag(0), flag(2), flag(1)])
+        return context.get_dummy_value()
+
+    return types.none(array, types.int64), generate
