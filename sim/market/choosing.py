@@ -29,6 +29,8 @@ def people(table: WorkloadTable) -> compiled.People:
         organisation=table.organisation.astype(np.int32),
         arrival=table.arrival.astype(np.int16),
         weight=table.weight,
+        need=table.need,
+        pain=table.pain,
         traits=np.concatenate([*fixed, table.taste_origin.astype(SINGLE), table.taste_line, table.attention], axis=1),
     )
 

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from sim import evidence, rng
 from sim.market import governments, offering, resources
 from sim.market.adopters import CN, FAMILIES, MonthView, paid_price
+from sim.market.kernels import usage as compiled
+from sim.market.kernels.usage import by_organisation
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
+from sim.market.stages.ledger import CELLS, Ledger, serve, serving_needed, sold_by_hosts
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, OfferTable
 from sim.months import parse_month, years_since
-from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
+from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, DEVELOPER_GROUPS, GROUPS
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -64,24 +67,20 @@ def _affinity_keys(seed: int, labs: tuple[str, ...]) -> NDArray[np.uint64]:
 def family_shares(market: Market) -> Floats:
     """Return each lab's share of each family's workloads last month, (families, labs); of none, equal parts of the labs
     with a release."""
-    table, used = market.workloads, market.usage.release != NONE
     labs = len(market.labs.names)
-    family = (table.group[used] >= ENTERPRISE).astype(np.int64)
-    lab = market.releases.lab[market.usage.release[used]]
-    count = accounts.totals(family * labs + lab, table.weight[used], len(FAMILIES) * labs).reshape(-1, labs)
+    by_segment = market.ledger.segment_labs(market.releases.lab, labs)
+    developers = len(DEVELOPER_GROUPS) * len(BLOCS)
+    count = np.stack([by_segment[:developers].sum(axis=0), by_segment[developers:].sum(axis=0)])
     appeared = np.isin(np.arange(labs), market.releases.lab).astype(float)
     return np.where(count.sum(axis=1, keepdims=True) > 0, count, appeared)
 
 
 def ecosystem_month(market: Market) -> Floats:
     """Return the ecosystem of each line's open weights [percent-months], (lines,) (eq. 76)."""
-    table, now = market.workloads, market.usage
-    used = (now.release != NONE) & (table.group < ENTERPRISE)
-    release = now.release[used]
-    by_line = accounts.totals(market.releases.line[release], table.weight[used], len(market.lines.names))
-    on_open = accounts.totals(
-        market.releases.line[release], table.weight[used] * market.releases.is_open[release], len(market.lines.names)
-    )
+    ledger, lines = market.ledger, len(market.lines.names)
+    used, line = ledger.developers(), market.releases.line[ledger.release]
+    by_line = accounts.totals(line, used, lines)
+    on_open = accounts.totals(line, used * market.releases.is_open[ledger.release], lines)
     total = accounts.in_order(by_line)
     share = 100.0 * on_open / total if total > 0 else on_open
     return ecosystem.next_ecosystem(market.ecosystem, share, decay=market.parameters["ecosystem.decay"])
@@ -89,11 +88,7 @@ def ecosystem_month(market: Market) -> Floats:
 
 def vendor_shares(market: Market) -> Floats:
     """Return each lab's share of each segment's workloads last month, shape (segments, labs)."""
-    table, used = market.workloads, market.usage.release != NONE
-    labs, segments = len(market.labs.names), len(GROUPS) * len(BLOCS)
-    segment = table.group[used] * len(BLOCS) + table.bloc[used]
-    lab = market.releases.lab[market.usage.release[used]]
-    count = accounts.totals(segment * labs + lab, table.weight[used], segments * labs).reshape(segments, labs)
+    count = market.ledger.segment_labs(market.releases.lab, len(market.labs.names))
     return count / np.maximum(accounts.in_order(count), 1e-300)
 
 
@@ -233,78 +228,83 @@ def reference_frontier(market: Market) -> float:
     return max(seen.capability for seen in evidence.releases(until=REFERENCE))
 
 
-def _used_in_organisation(market: Market) -> Bools:
-    table, used = market.workloads, market.usage.release != NONE
-    seen = np.zeros((int(table.organisation[-1]) + 1, len(market.labs.names)), bool)
-    seen[table.organisation[used], market.releases.lab[market.usage.release[used]]] = True
+def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
+    """Return which labs each organisation uses, shape (organisations, labs)."""
+    seen = np.zeros((int(market.workloads.organisation[-1]) + 1, len(market.labs.names)), np.uint8)
+    by_organisation(market.usage.release, market.people.organisation, market.releases.lab, seen)
     return seen
 
 
 def _chinese_share(market: Market) -> float:
     """Return Chinese models' share of workloads outside China last month: what others are seen to use."""
-    table, usage_now = market.workloads, market.usage
-    abroad = (usage_now.release != NONE) & (table.bloc != CN)
-    chinese = market.labs.bloc[market.releases.lab[usage_now.release[abroad]]] == CN
-    weight = table.weight[abroad]
-    return float(weight[chinese].sum() / weight.sum()) if len(weight) else 0.0
+    count = market.ledger.segment_labs(market.releases.lab, len(market.labs.names))
+    abroad = count.reshape(len(GROUPS), len(BLOCS), -1)[:, np.arange(len(BLOCS)) != CN].sum(axis=(0, 1))
+    total = float(abroad.sum())
+    return float(abroad[market.labs.bloc == CN].sum()) / total if total > 0.0 else 0.0
 
 
 @dataclass(frozen=True)
 class Usage:
     """What a month's users buy and what serving it takes.
 
-    Shapes (workloads,): `price` on the channel in use [USD/Mtok], `tokens` served [Mtok/month], `spilled` those of them
-    that hosts serve in place of the lab's full API, at `spill_price`. Shapes (labs,): `needed` serving compute of the
-    tokens wanted from the API [H100e], `api_share` the part of the serving compute that the API gets, `load` as felt.
-    `unmet` is what the world wanted and did not get [Mtok/month].
+    Shapes (labs,): `needed` serving compute of the tokens wanted from the API [H100e], `api_share` the part of the
+    serving compute that the API gets, `load` as felt. `unmet` is what the world wanted and did not get [Mtok/month].
     """
 
-    price: Floats
-    tokens: Floats
-    spilled: Floats
-    spill_price: Floats
+    ledger: Ledger
     needed: Floats
     api_share: Floats
     load: Floats
     unmet: float
 
 
-def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> Usage:
-    """Return what is bought and served at this month's needs; zero for workloads without a model (eq. 45)."""
-    table, now, labs = market.workloads, market.usage, market.labs
-    price, wanted = np.zeros(len(table)), np.zeros(len(table))
-    need, pain = table.need * view.need[table.kind], table.pain * view.pain[table.kind]
-    uses = now.release != NONE
-    release, kind = now.release[uses], table.kind[uses]
-    price[uses] = paid_price(priced.by_class, priced.cluster, now.channel[uses], kind, release, need[uses])
-    wanted[uses] = usage.tokens_bought(price[uses], need[uses], pain[uses])
+def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
+    """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them."""
+    now, releases = market.usage, len(market.releases.names)
+    found = np.zeros((releases, len(CHANNELS)), np.uint8)
+    compiled.in_use(0, len(now.release), now.release, now.channel, found)
+    release, channel = np.nonzero(found)
+    place = np.full(found.shape, NONE, np.int32)
+    place[release, channel] = np.arange(len(release))
+    out = np.zeros((3, int(np.prod(CELLS)), len(release) + 1))
+    compiled.tally(
+        0,
+        len(now.release),
+        market.people,
+        now.release,
+        now.channel,
+        now.surplus,
+        market.month,
+        view.need,
+        view.pain,
+        priced.by_class,
+        priced.cluster,
+        place,
+        out,
+    )
+    workloads, tokens, spend = out[:, :, :-1]
+    present, surplus = out[0, :, -1], out[1, :, -1]
+    return Ledger(release, channel, workloads, tokens, spend, np.zeros_like(tokens), present, surplus)
 
-    on_api = np.flatnonzero(uses & (now.channel == LAB_API))
-    release, kind = now.release[on_api], table.kind[on_api]
-    lab = market.releases.lab[release]
-    hours = wanted[on_api] * table.weight[on_api] * costs.hours[release] * priced.mix[kind, release]
-    needed = serving.accelerators_busy(accounts.totals(lab, hours, len(labs.names)))
+
+def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> Usage:
+    """Return what is bought and served at this month's needs (eq. 45)."""
+    labs, state = market.labs, market.releases
+    wanted = tally(market, view, priced)
+    hours = serving_needed(wanted, costs.hours, priced.mix, state.lab, len(labs.names))
+    needed = serving.accelerators_busy(hours)
     compute = np.maximum(resources.serving_compute(market), LEAST_COMPUTE)
     capacity = labs.api_share * compute
     if market.replaying:
         capacity = serving.api_capacity(market.parameters["serving.api_share"], compute, needed)
-
-    tokens, spilled, spill_price = wanted.copy(), np.zeros(len(table)), np.zeros(len(table))
-    tokens[on_api] *= serving.served_share(needed, capacity)[lab]
-    is_open = market.releases.is_open[release]
-    full = on_api[is_open]
-    spilled[full] = wanted[full] - tokens[full]
-    spill_price[full] = priced.by_class[HOST, kind[is_open], release[is_open]]
-    tokens[full] = wanted[full]
+    share = serving.served_share(needed, capacity)[state.lab]
+    served = serve(wanted, share, state.is_open, priced.by_class[HOST])
     return Usage(
-        price=price,
-        tokens=tokens,
-        spilled=spilled,
-        spill_price=spill_price,
+        ledger=served,
         needed=needed,
         api_share=capacity / compute,
         load=serving.next_load(labs.load, needed, capacity, market.parameters["serving.load_months"]),
-        unmet=float(((wanted - tokens) * table.weight).sum()),
+        unmet=float((wanted.tokens - served.tokens).sum()),
     )
 
 
@@ -323,15 +323,16 @@ def contestable_share(market: Market, view: MonthView) -> float:
             continue
         who = group.choosers(rows, np.zeros(len(rows), bool), table, now, view)
         release = now.release[rows]
+        price = paid_price(view.price, view.cluster, now.channel[rows], who.kind, release, who.need)
         contested = choice.contested(
             who,
             view.offers,
             view.rules[group.number],
             view.capability[release] + view.strength[state.lab[release], who.kind],
-            now.price[rows],
+            price,
             slack=market.parameters["observation.good_enough"],
         )
-        spend = now.price[rows] * now.tokens[rows] * table.weight[rows]
+        spend = price * usage.tokens_bought(price, who.need, who.pain) * table.weight[rows]
         whole += float(spend.sum())
         part += float(spend[contested].sum())
     return accounts.ratio(part, whole)
@@ -353,51 +354,37 @@ def downloads_month(market: Market) -> Floats:
 
 def accounts_month(market: Market, costs: offering.Costs, priced: offering.Prices) -> accounts.Accounts:
     """Return the month's books: workloads, tokens and money by seller and by buyer, in figures for the world."""
-    table, now, releases_ = market.workloads, market.usage, market.releases
-    uses = (now.release != NONE).astype(float)
-    tokens, spilled = now.tokens * table.weight, now.spilled * table.weight
-    spend = now.spend * table.weight
-    unit = _unit_cost(market, costs, priced)
-    rows, channels = len(releases_.names), len(CHANNELS)
-    is_open = np.where(now.release != NONE, releases_.is_open[now.release], False)
-    chinese = np.where(now.release != NONE, market.labs.bloc[releases_.lab[now.release]] == CN, False)
-    own = (now.channel >= SELF_HOST) & (now.release != NONE)
-
-    def offered(amount: Floats, by_hosts: Floats | None = None) -> Floats:
-        """Return an amount by offer, the part served by hosts in place of the lab taken over to them."""
-        found = accounts.by_offer(now.release, now.channel, amount, rows, channels)
-        if by_hosts is not None and now.spilled.any():
-            found[:, HOST] += accounts.by_offer(now.release, now.channel, by_hosts, rows, channels)[:, LAB_API]
-        return found
-
-    def segment(amount: Floats) -> Floats:
-        return accounts.by_segment(table.group, table.bloc, amount, len(GROUPS), len(BLOCS))
-
-    used = uses * table.weight
+    ledger, state = market.ledger, market.releases
+    rows = len(state.names)
+    is_open = state.is_open[ledger.release]
+    chinese = market.labs.bloc[state.lab[ledger.release]] == CN
+    unit = _unit_cost(ledger, costs, priced)
+    spill_price = np.tile(priced.by_class[HOST][:, ledger.release], (len(GROUPS) * len(BLOCS), 1))
+    spill_spend = np.where(ledger.spilled > 0.0, ledger.spilled * spill_price, 0.0)
+    own = ledger.channel >= SELF_HOST
     return accounts.Accounts(
-        workloads=offered(used),
-        tokens=offered(tokens - spilled, spilled),
-        spend=offered((tokens - spilled) * now.price, spilled * now.spill_price),
-        cost=offered((tokens - spilled) * unit, spilled * unit),
-        segment_present=segment(now.present * table.weight),
-        segment_workloads=segment(used),
-        segment_tokens=segment(tokens),
-        segment_spend=segment(spend),
-        segment_open=segment(used * is_open),
-        segment_chinese_open=segment(used * is_open * chinese),
-        segment_own=segment(used * own),
-        surplus=float((now.surplus * table.weight * now.present).sum()),
+        workloads=ledger.by_offer(ledger.workloads, rows),
+        tokens=sold_by_hosts(ledger, ledger.tokens, ledger.spilled, rows),
+        spend=sold_by_hosts(ledger, ledger.spend, spill_spend, rows),
+        cost=sold_by_hosts(
+            ledger, np.where(own, ledger.spend, ledger.tokens * unit), np.where(own, 0.0, ledger.spilled * unit), rows
+        ),
+        segment_present=ledger.by_segment(ledger.present),
+        segment_workloads=ledger.by_segment(ledger.workloads),
+        segment_tokens=ledger.by_segment(ledger.tokens),
+        segment_spend=ledger.by_segment(ledger.spend),
+        segment_open=ledger.by_segment(ledger.workloads[:, is_open]),
+        segment_chinese_open=ledger.by_segment(ledger.workloads[:, is_open & chinese]),
+        segment_own=ledger.by_segment(ledger.workloads[:, own]),
+        surplus=float(ledger.surplus.sum()),
     )
 
 
-def _unit_cost(market: Market, costs: offering.Costs, priced: offering.Prices) -> Floats:
-    """Return the cost of serving each workload's tokens [USD/Mtok] (eq. 79).
+def _unit_cost(ledger: Ledger, costs: offering.Costs, priced: offering.Prices) -> Floats:
+    """Return the cost of serving tokens on labs' APIs and hosts [USD/Mtok], shape (cells, states) (eq. 79).
 
     Caching and discounts save cost in proportion to price: a class costs its own mix times the cost at the list blend,
     at a lab as at a host. Own machines cost what their users pay.
     """
-    now = market.usage
-    cost = np.where(
-        now.channel <= HOST, costs.marginal[now.release] * priced.mix[market.workloads.kind, now.release], now.price
-    )
-    return np.where(now.release == NONE, 0.0, cost)
+    by_class = priced.mix[:, ledger.release] * costs.marginal[ledger.release]
+    return np.tile(by_class, (len(GROUPS) * len(BLOCS), 1))

@@ -8,13 +8,25 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.market import choosing, demand, entry, observe, offering, opening, price_setting, resources, setup, supply, worlds
+from sim.market import (
+    choosing,
+    demand,
+    entry,
+    observe,
+    offering,
+    opening,
+    price_setting,
+    resources,
+    setup,
+    supply,
+    worlds,
+)
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
-from sim.market.stages import compute, observation
+from sim.market.stages import compute, ledger, observation
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
 from sim.months import format_month
 from sim.record import Record
@@ -82,15 +94,12 @@ class Market(mesa.Model):
         self.people = choosing.people(self.workloads)
         rows = len(self.workloads)
         self.usage = UsageTable(
-            release=np.full(rows, NONE),
-            channel=np.full(rows, LAB_API),
+            release=np.full(rows, NONE, np.int32),
+            channel=np.full(rows, LAB_API, np.int8),
             present=np.zeros(rows, bool),
             surplus=np.zeros(rows),
-            price=np.zeros(rows),
-            tokens=np.zeros(rows),
-            spilled=np.zeros(rows),
-            spill_price=np.zeros(rows),
         )
+        self.ledger = ledger.empty()  # of the last month simulated
         segments = len(GROUPS) * len(BLOCS)
         self.awareness = np.zeros((segments, len(self.labs.names)))
         self.buzz = np.zeros(len(self.labs.names))
@@ -237,9 +246,7 @@ class Market(mesa.Model):
 
     def _apply_usage(self, used: demand.Usage) -> None:
         """Write what was bought and served, and what it took of the labs' serving compute."""
-        usage, labs = self.usage, self.labs
-        usage.price, usage.tokens = used.price, used.tokens
-        usage.spilled, usage.spill_price = used.spilled, used.spill_price
+        labs, self.ledger = self.labs, used.ledger
         labs.serving_load, labs.api_share, labs.load = used.needed, used.api_share, used.load
         self.unmet_tokens = used.unmet
 

@@ -12,7 +12,7 @@ from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, in_order, ratio, totals
 from sim.market.stages.host_entry import host_elasticity, host_markup
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints
-from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
+from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -174,51 +174,43 @@ def _segment_rows(market: Market) -> dict[str, np.ndarray]:
             "open_workload_share": books.segment_open / used,
             "chinese_open_workload_share": books.segment_chinese_open / used,
             "self_host_share": books.segment_own / used,
-            "outside_share": 1.0 - used / books.segment_present,
+            "outside_share": np.maximum(0.0, 1.0 - used / books.segment_present),
         }
     keys = {"group": np.array(GROUPS, object)[group.ravel()], "bloc": np.array(BLOCS, object)[bloc.ravel()]}
     return keys | {name: values.ravel() for name, values in rows.items()}
 
 
-def _routed(market: Market) -> Bools:
-    """Return which workloads a router of developers' requests sees, shape (workloads,)."""
-    now = market.usage
-    developer = market.workloads.group < ENTERPRISE
-    return (now.release != NONE) & developer & (now.channel <= HOST)
-
-
 def in_use(market: Market) -> tuple[Ints, Ints, Ints]:
     """Return each workload's release, its lab, and the line it uses on the router; NONE where there is none."""
-    now = market.usage
-    lab = np.where(now.release != NONE, market.releases.lab[now.release], NONE)
-    return now.release, lab, np.where(_routed(market), market.releases.line[now.release], NONE)
+    now, state = market.usage, market.releases
+    uses = now.release != NONE
+    routed = uses & (market.workloads.group < ENTERPRISE) & (now.channel <= HOST)
+    return (
+        now.release,
+        np.where(uses, state.lab[now.release], NONE),
+        np.where(routed, state.line[now.release], NONE),
+    )
 
 
 def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:
     """Return the panels' series."""
-    table, now, labs = market.workloads, market.usage, market.labs
-    uses = now.release != NONE
-    developer = table.group < ENTERPRISE
-    routed = _routed(market)
-    _, lab, on_router = market.memory.ago(0)
-    surveyed = uses & ~developer & (table.bloc == US)
-    tokens = now.tokens * table.weight
-    then = market.memory.ago(observation.YEAR)
-    cohort = market.memory.ago(observation.COHORT)[2]
-    earlier = market.memory.ago(observation.COHORT + 1)[2]
+    ledger, labs = market.ledger, market.labs
+    developers = np.arange(len(GROUPS)) < ENTERPRISE
+    hosted = ledger.channel <= HOST
+    tokens = ledger.shaped("tokens")
     router = observation.router_series(
-        _sample(market, routed, tokens * _billing(market, routed, tokens)),
+        _sample(market, developers, BLOCS, hosted, "tokens", _billing(market, tokens[developers][..., hosted])),
         labs.names,
         float(tokens.sum()),
         market.parameters["observation.router_share"],
     )
-    router["cohort_retention_5_months"] = observation.retention(table.weight, on_router, cohort, earlier)
-    enterprise = observation.enterprise_series(_sample(market, surveyed, table.weight), labs.names)
-    enterprise |= observation.yearly_rates(
-        table.weight[surveyed], (now.release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])
+    enterprise = observation.enterprise_series(
+        _sample(market, ~developers, ("US",), np.ones(len(hosted), bool), "workloads"), labs.names
     )
-    api = uses & ~developer & (table.bloc != CN) & (now.channel <= HOST)
-    enterprise["api_spend_annualised"] = float((now.spend * table.weight)[api].sum()) * 12.0 / 1e9
+    router["cohort_retention_5_months"], rates = _followed(market)
+    enterprise |= rates
+    api = ledger.shaped("spend")[~developers][:, np.arange(len(BLOCS)) != CN][..., hosted]
+    enterprise["api_spend_annualised"] = float(api.sum()) * 12.0 / 1e9
     by_lab = downloads_by_lab(market)
     downloads = observation.downloads_series(by_lab, market.downloads_before, labs.bloc, labs.names)
     return {
@@ -233,27 +225,64 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     }
 
 
-def _sample(market: Market, rows: Bools, amount: Floats) -> observation.Sample:
-    release = market.usage.release[rows]
-    lab = market.releases.lab[release]
-    return observation.Sample(
-        lab=lab,
-        line=market.releases.line[release],
-        kind=market.workloads.kind[rows],
-        is_open=market.releases.is_open[release],
-        chinese=market.labs.bloc[lab] == CN,
-        amount=amount[rows],
-        spend=amount[rows] * market.usage.paid[rows],
+def _followed(market: Market) -> tuple[float, dict[str, float]]:
+    """Return what follows workloads over time: retention on the router, yearly rates of enterprises."""
+    table, memory = market.workloads, market.memory
+    release, lab, on_router = memory.ago(0)
+    surveyed = (release != NONE) & (table.group >= ENTERPRISE) & (table.bloc == US)
+    then = memory.ago(observation.YEAR)
+    cohort, earlier = memory.ago(observation.COHORT)[2], memory.ago(observation.COHORT + 1)[2]
+    return observation.retention(table.weight, on_router, cohort, earlier), observation.yearly_rates(
+        table.weight[surveyed], (release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])
     )
 
 
-def _billing(market: Market, routed: Bools, tokens: Floats) -> Floats:
-    """Return the factor by which the router over-represents each workload's bloc, shape (workloads,) (eq. 90)."""
-    bloc = market.workloads.bloc
-    seen = totals(bloc[routed], tokens[routed], len(BLOCS))
+def _sample(
+    market: Market, groups: Bools, blocs: tuple[str, ...], states: Bools, name: str, factor: Floats | None = None
+) -> observation.Sample:
+    """Return the part of the ledger that a panel sees, an entry for each class and state.
+
+    Parameters
+    ----------
+    groups, states : array of bool
+        The adopter groups and states seen.
+    blocs : tuple of str
+        The blocs seen.
+    name : str
+        What is counted: 'tokens' or 'workloads'.
+    factor : array, shape (blocs,), optional
+        How much the panel over-represents each bloc.
+    """
+    ledger, state = market.ledger, market.releases
+    factor = np.ones(len(BLOCS)) if factor is None else factor
+    seen = factor * np.isin(BLOCS, blocs)
+
+    def part(amount: Floats) -> Floats:
+        return np.tensordot(seen, amount[groups][..., states].sum(axis=0), axes=1).ravel()
+
+    release = np.tile(ledger.release[states], len(CLASSES))
+    lab = state.lab[release]
+    tokens, spend = part(ledger.shaped("tokens")), part(ledger.shaped("spend"))
+    amount = tokens if name == "tokens" else part(ledger.shaped(name))
+    return observation.Sample(
+        lab=lab,
+        line=state.line[release],
+        kind=np.repeat(np.arange(len(CLASSES)), int(states.sum())),
+        is_open=state.is_open[release],
+        chinese=market.labs.bloc[lab] == CN,
+        amount=amount,
+        spend=spend,
+    )
+
+
+def _billing(market: Market, tokens: Floats) -> Floats:
+    """Return the factor by which the router over-represents each bloc, shape (blocs,) (eq. 90).
+
+    `tokens` are those it could see, shape (groups, blocs, classes, states).
+    """
+    seen = tokens.sum(axis=(0, 2, 3))
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
-    factor = np.divide(bills / bills.sum() * seen.sum(), seen, out=np.zeros(len(BLOCS)), where=seen > 0)
-    return factor[bloc]
+    return np.divide(bills / bills.sum() * seen.sum(), seen, out=np.zeros(len(BLOCS)), where=seen > 0)
 
 
 def _capability_series(race: observation.Race) -> dict[str, float]:

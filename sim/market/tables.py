@@ -163,23 +163,7 @@ class WorkloadTable:
 class UsageTable:
     """What each workload uses now; shapes (workloads,)."""
 
-    release: Ints  # NONE: does without
-    channel: Ints
+    release: NDArray[np.int32]  # NONE: does without
+    channel: NDArray[np.int8]
     present: Bools  # has arrived
     surplus: Floats  # USD/month, from the last choice
-    price: Floats  # on the channel in use, USD/Mtok
-    tokens: Floats  # served, Mtok/month
-    spilled: Floats  # of them by hosts, since the lab's API was full, Mtok/month
-    spill_price: Floats  # of those, USD/Mtok
-
-    @property
-    def spend(self) -> Floats:
-        """What each workload pays [USD/month]."""
-        return (self.tokens - self.spilled) * self.price + self.spilled * self.spill_price
-
-    @property
-    def paid(self) -> Floats:
-        """Mean price of the tokens served [USD/Mtok]; the listed one where none were."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            part = np.where(self.spilled > 0.0, self.spilled / self.tokens, 0.0)
-        return self.price + part * (self.spill_price - self.price)

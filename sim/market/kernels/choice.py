@@ -54,6 +54,8 @@ class People(NamedTuple):
     organisation: Any
     arrival: Any
     weight: Any
+    need: Any
+    pain: Any
     traits: Any  # (rows, FIXED + lines + labs) of single precision: `TRAITS`, tastes for lines, attention to labs
 
 
@@ -367,9 +369,7 @@ def scratch(labs: int, lines: int, offers: int) -> Scratch:
 
 
 @kernel
-def block(
-    rows, kind, start, people, now_release, now_channel, surplus, used, reach, offered, standing, rules, scratch
-):
+def block(rows, kind, start, people, now_release, now_channel, surplus, used, reach, offered, standing, rules, scratch):
     """Let up to `LANES` rows of one class choose."""
     lane, known, may, cost, utility = scratch.lane, scratch.known, scratch.may, scratch.cost, scratch.utility
     highest, keep, outside = scratch.four[0], scratch.four[1], scratch.four[2]

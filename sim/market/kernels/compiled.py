@@ -72,19 +72,19 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 @intrinsic
-def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
+def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a b + c rounded once, for three numbers of one type."""
     if not (a == b == c and isinstance(a, types.Float)):
         return None
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fma(*arguments)
 
     return a(a, a, a), generate
 
 
 @intrinsic
-def prefetch(typingctx: Any, array: Any, row: Any) -> Any:  # noqa: ARG001
+def prefetch(typingctx: Any, array: Any, row: Any) -> Any:
     """Ask for the memory of a row of a contiguous matrix, to be read soon."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -94,7 +94,9 @@ def prefetch(typingctx: Any, array: Any, row: Any) -> Any:  # noqa: ARG001
         byte = ir.IntType(8).as_pointer()
         start = builder.gep(builder.bitcast(matrix.data, byte), [offset])
         flag = ir.IntType(32)
-        hint = builder.module.declare_intrinsic("llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte] + [flag] * 3))
+        hint = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte] + [flag] * 3)
+        )
         for line in range(LINES_AHEAD):
             at = builder.gep(start, [ir.Constant(ir.IntType(64), 64 * line)])
             builder.call(hint, [at, flag(0), flag(2), flag(1)])

@@ -1,4 +1,4 @@
-"""Exponential and logarithm in single precision that LLVM turns into vector code; exact to about two in the last place."""
+"""Exponential and logarithm in single precision, vector code under LLVM; exact to two in the last place."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ E0, E1, E2, E3, E4, E5 = EXP2
 L0, L1, L2, L3, L4, L5, L6, L7, L8 = LOG2
 LOWEST = np.float32(-126.0)
 
+
 def _bits(context: Any, builder: Any, x: Any) -> Any:
     return builder.bitcast(x, context.get_value_type(types.int32))
 
@@ -50,12 +51,12 @@ def _float(context: Any, builder: Any, n: Any) -> Any:
 
 
 @intrinsic
-def scaled(typingctx: Any, p: Any, t: Any) -> Any:  # noqa: ARG001
+def scaled(typingctx: Any, p: Any, t: Any) -> Any:
     """Return p times two to the power of the integer that was rounded into the low bits of t."""
     if not (p == t == types.float32):
         return None
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         p, t = (_bits(context, builder, x) for x in arguments)
         return _float(context, builder, builder.add(p, builder.shl(t, context.get_constant(types.int32, 23))))
 
@@ -63,12 +64,12 @@ def scaled(typingctx: Any, p: Any, t: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def exponent(typingctx: Any, x: Any) -> Any:  # noqa: ARG001
+def exponent(typingctx: Any, x: Any) -> Any:
     """Return the power of two, as a float32, that brings a positive normal float32 to between root 1/2 and root 2."""
     if x != types.float32:
         return None
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         above = builder.sub(_bits(context, builder, arguments[0]), context.get_constant(types.int32, ROOT_HALF))
         whole = builder.ashr(above, context.get_constant(types.int32, 23))
         return builder.sitofp(whole, context.get_value_type(types.float32))
@@ -77,12 +78,12 @@ def exponent(typingctx: Any, x: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def mantissa(typingctx: Any, x: Any) -> Any:  # noqa: ARG001
+def mantissa(typingctx: Any, x: Any) -> Any:
     """Return a positive normal float32 over two to the power of its `exponent`."""
     if x != types.float32:
         return None
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits = _bits(context, builder, arguments[0])
         above = builder.sub(bits, context.get_constant(types.int32, ROOT_HALF))
         whole = builder.and_(above, context.get_constant(types.int32, -(1 << 23)))
