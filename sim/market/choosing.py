@@ -46,6 +46,7 @@ def offered(view: MonthView, family: int) -> compiled.Offered:
         line=offers.line[first],
         lab=offers.lab[first],
         lab_bloc=rules.lab_bloc[first],
+        nest=np.repeat(np.arange(len(first)), np.diff(first, append=len(offers))),
         release=offers.release,
         channel=offers.channel,
         capability=(offers.capability + rules.strength).astype(SINGLE),

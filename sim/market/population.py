@@ -8,7 +8,7 @@ Volumes are drawn tilted towards the large ones and arrivals evenly over the cal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import fsum
 from typing import Any
 
@@ -83,8 +83,28 @@ def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Int
     return months[chosen], mass[chosen] / sampling[chosen] / (count * at_reference)
 
 
-def draw_workloads(
+def draw_nodes(
     seed: int, count: int, parameters: Mapping[str, Any], labs: tuple[str, ...], lines: tuple[str, ...]
+) -> WorkloadTable:
+    """Draw taste nodes: workloads of organisations of their own, each taste spread evenly over its range (eq. 3).
+
+    Quasi-random points for who they are and what they need, a Latin hypercube (McKay, Beckman and Conover 1979) for
+    the many tastes beside them, as in latin supercube sampling (Owen 1998). Sorted by class inside families.
+    """
+    alone = {**parameters, "demand.organisation_tail": 1e3}  # organisations of one workload
+    table = draw_workloads(seed, count, alone, labs, lines, spread=True)
+    order = np.lexsort((np.arange(count), table.kind, np.arange(count) >= developer_rows(count, parameters)))
+    return WorkloadTable(**{name: column[order] for name, column in vars(table).items()})
+
+
+def draw_workloads(
+    seed: int,
+    count: int,
+    parameters: Mapping[str, Any],
+    labs: tuple[str, ...],
+    lines: tuple[str, ...],
+    *,
+    spread: bool = False,
 ) -> WorkloadTable:
     """Draw the table of workloads (eq. 3).
 
@@ -98,6 +118,8 @@ def draw_workloads(
         Drawn parameters of the scenario.
     labs, lines : tuple of str
         Names, which key the persistent tastes: another lab or line changes nobody's taste for the rest.
+    spread : bool
+        Whether each taste takes every part of its range equally often, instead of being drawn for each row alone.
 
     Returns
     -------
@@ -138,6 +160,7 @@ def draw_workloads(
     newcomer = arrival > REFERENCE_YEAR_END
     need = _by_family(p, "volume", is_developer) * factor * np.exp(p["demand.volume_sd"] * z)
     need *= np.where(newcomer, p["demand.newcomer.volume"], 1.0)
+    uniform = _spread if spread else rng.uniform
     rows = np.arange(count)
     difficulty = np.array([p[f"demand.difficulty.{c}"] for c in CLASSES])[kind]
     strict = np.isin(group, [GROUPS.index("regulated"), GROUPS.index("public")])
@@ -154,19 +177,19 @@ def draw_workloads(
         weight=weight,
         need=need,
         difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(weyl(seed, "rows", 3, count)),
-        value=np.maximum(0.0, p["demand.value"] + p["demand.value_sd"] * _normal(seed, "value", rows)),
+        value=np.maximum(0.0, p["demand.value"] + p["demand.value_sd"] * ndtri(uniform(rng.stream_key(seed, "value"), rows))),
         price_sensitivity=_by_family(p, "price_sensitivity", is_developer)
-        * np.exp(p["demand.price_sensitivity_sd"] * _normal(seed, "price sensitivity", rows))
+        * np.exp(p["demand.price_sensitivity_sd"] * ndtri(uniform(rng.stream_key(seed, "price sensitivity"), rows)))
         * np.where(newcomer, p["demand.newcomer.price_sensitivity"], 1.0),
         pain=_by_family(p, "pain", is_developer) * need ** p["demand.pain_exponent"],
         control_value=_by_family(p, "control_value", is_developer) * stern,
         distrust=_by_family(p, "distrust", is_developer) * stern * distrust_bloc,
         banned=banned,
-        taste_line=_tastes(seed, "line", lines, p["demand.taste_sd.line"], rows),
-        taste_open=p["demand.taste_sd.open"] * _normal(seed, "taste open", rows),
-        taste_origin=_tastes(seed, "origin", BLOCS, p["demand.taste_sd.origin"], rows).astype(float),
+        taste_line=_tastes(uniform, seed, "line", lines, p["demand.taste_sd.line"], rows),
+        taste_open=p["demand.taste_sd.open"] * ndtri(uniform(rng.stream_key(seed, "taste open"), rows)),
+        taste_origin=_tastes(uniform, seed, "origin", BLOCS, p["demand.taste_sd.origin"], rows).astype(float),
         attention=np.stack(
-            [rng.uniform(rng.stream_key(seed, f"attention:{name}"), rows).astype(np.float32) for name in labs], axis=1
+            [uniform(rng.stream_key(seed, f"attention:{name}"), rows).astype(np.float32) for name in labs], axis=1
         ),
     )
 
@@ -175,12 +198,19 @@ def _by_family(p: Mapping[str, Any], name: str, is_developer: np.ndarray) -> Flo
     return np.where(is_developer, p[f"demand.developer.{name}"], p[f"demand.enterprise.{name}"])
 
 
-def _normal(seed: int, name: str, rows: Ints) -> Floats:
-    return rng.normal(rng.stream_key(seed, name), rows)
+def _spread(key: int, rows: Ints) -> Floats:
+    """Return uniforms one of which lies in the middle of each of as many equal cells, in random order, (rows,)."""
+    rank = np.empty(len(rows))
+    rank[np.argsort(rng.bits(key, rows), kind="stable")] = np.arange(len(rows))
+    return (rank + 0.5) / len(rows)
 
 
-def _tastes(seed: int, what: str, names: tuple[str, ...], sd: float, rows: Ints) -> np.ndarray:
-    columns = [(sd * _normal(seed, f"taste {what}:{name}", rows)).astype(np.float32) for name in names]
+def _tastes(
+    uniform: Callable[..., Floats], seed: int, what: str, names: tuple[str, ...], sd: float, rows: Ints
+) -> np.ndarray:
+    columns = [
+        (sd * ndtri(uniform(rng.stream_key(seed, f"taste {what}:{name}"), rows))).astype(np.float32) for name in names
+    ]
     return np.stack(columns, axis=1)
 
 

@@ -72,6 +72,7 @@ class Offered(NamedTuple):
     line: Any  # (lines,) number of the line
     lab: Any  # (lines,)
     lab_bloc: Any  # (lines,)
+    nest: Any  # which of the lines it belongs to
     release: Any
     channel: Any
     capability: Any  # (classes, offers) with the lab's strength

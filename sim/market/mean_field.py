@@ -1,0 +1,176 @@
+"""A population carried by taste nodes: shares of each node in place of workloads that draw (docs/model.md, 4.10).
+
+The limit of many workloads with the tastes of each node. It shares every equation with the workloads of
+`sim.market.adopters` and differs in how a population is carried: nobody draws, so there is no noise of finite numbers;
+an organisation's other workloads are those of its segment on average; nobody's past is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.market import choosing
+from sim.market.kernels import mass as compiled
+from sim.market.kernels.choice import LANES
+from sim.market.population import LARGEST_ORGANISATION, weyl
+from sim.market.stages.ledger import CELLS, Ledger
+from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
+
+if TYPE_CHECKING:
+    from sim.market.adopters import Adopters, MonthView
+
+NEGLIGIBLE = 1e-8  # a state that a smaller part of the nodes' mass uses is given up; its users do without
+
+
+class MeanField:
+    """Taste nodes and the shares of each that use every release in use.
+
+    Parameters
+    ----------
+    table : WorkloadTable
+        The nodes, sorted by family and class.
+    families : tuple of slice
+        Rows of each family.
+    seed : int
+        Of the points at which single states stand for a node.
+
+    Attributes
+    ----------
+    release, channel : array, shape (states,)
+        States; the first, `NONE`, stands for no model.
+    mass : array, shape (states, nodes)
+        Shares, which sum to one for nodes in the market.
+    surplus : array, shape (nodes,)
+        Mean surplus of the last choices over doing without [USD/month].
+    """
+
+    def __init__(self, table: WorkloadTable, families: tuple[slice, ...], seed: int):
+        self.table = table
+        self.people = choosing.people(table)
+        self.families = families
+        self.blocks = tuple(_blocks(table.kind, rows) for rows in families)
+        self.quantile = weyl(seed, "state", 0, len(table))
+        self.release = np.array([NONE])
+        self.channel = np.array([LAB_API])
+        self.mass = np.zeros((1, len(table)))
+        self.surplus = np.zeros(len(table))
+
+    def choose(self, view: MonthView, groups: tuple[Adopters, ...], used: Floats) -> list[Floats]:
+        """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns.
+
+        Parameters
+        ----------
+        used : array, shape (segments, labs)
+            Chance that a workload's organisation uses a lab for another one (eq. 95).
+        """
+        self._states(view)
+        self.mass[0, self.table.arrival == view.month] = 1.0
+        reach = view.node_reach
+        looked = []
+        for group, blocks in zip(groups, self.blocks, strict=True):
+            offered = choosing.offered(view, group.number)
+            states = compiled.States(self.release, self.channel, offered.column[self.release, self.channel])
+            states.column[0] = NONE
+            seen = np.zeros(len(view.lab_bloc))
+            compiled.choose(
+                blocks,
+                self.people,
+                states,
+                self.mass,
+                self.surplus,
+                used,
+                reach,
+                offered,
+                choosing.standing(view, group),
+                choosing.rules(view, group),
+                compiled.room(len(seen), len(offered.line), len(offered.release), len(states.release)),
+                seen,
+            )
+            looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
+        return looked
+
+    def _states(self, view: MonthView) -> None:
+        """Add this month's offers to the states and drop those that nobody uses any more."""
+        present = self.table.arrival < view.month
+        least = NEGLIGIBLE * max(1, int(present.sum()))
+        total = self.mass.sum(axis=1)
+        keeps = (total > least) | view.offered[self.release, self.channel]
+        keeps[0] = True
+        self.mass[0] += self.mass[~keeps].sum(axis=0)
+        here = np.zeros_like(view.offered)
+        here[self.release[keeps][1:], self.channel[keeps][1:]] = True
+        release, channel = np.nonzero(view.offered & ~here)
+        self.release = np.append(self.release[keeps], release)
+        self.channel = np.append(self.channel[keeps], channel)
+        self.mass = np.concatenate([self.mass[keeps], np.zeros((len(release), len(self.table)))])
+
+    def tally(self, view: MonthView, price: Floats, cluster: Floats) -> Ledger:
+        """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them.
+
+        Parameters
+        ----------
+        price : array, shape (channels, classes, releases)
+            [USD/Mtok]; own machines at their highest utilisation.
+        cluster : array, shape (channels, releases)
+            A workload's part of the smallest own cluster [USD/month].
+        """
+        out = np.zeros((3, int(np.prod(CELLS)), len(self.release)))
+        compiled.tally(
+            self.people,
+            self.release,
+            self.channel,
+            self.mass,
+            self.surplus,
+            view.month,
+            view.need,
+            view.pain,
+            price,
+            cluster,
+            out,
+        )
+        workloads, tokens, spend = out[:, :, 1:]
+        return Ledger(
+            self.release[1:],
+            self.channel[1:],
+            workloads,
+            tokens,
+            spend,
+            np.zeros_like(tokens),
+            out[0, :, 0],
+            out[1, :, 0],
+        )
+
+    def standing_for(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return a release and a channel in use at each node, drawn once for all by its own point, (rows,) each."""
+        reached = np.cumsum(self.mass[:, rows], axis=0)
+        state = np.minimum((reached < self.quantile[rows] * reached[-1]).sum(axis=0), len(self.release) - 1)
+        return self.release[state], self.channel[state]
+
+
+def _blocks(kind: Ints, rows: slice) -> Ints:
+    """Return first node, number of nodes and class of blocks of one class, shape (blocks, 3)."""
+    found = []
+    for number in np.unique(kind[rows]):
+        of_class = rows.start + np.flatnonzero(kind[rows] == number)
+        for first in range(0, len(of_class), LANES):
+            found.append((of_class[first], min(LANES, len(of_class) - first), number))
+    return np.array(found, np.int64).reshape(-1, 3)
+
+
+def used_elsewhere(ledger: Ledger, lab: Ints, labs: int, tail: float) -> Floats:
+    """Return the chance that a workload's organisation uses each lab for another one, (segments, labs) (eq. 95).
+
+    Its other workloads are taken to be those of the segment on average: 1 - (1 - q)^(n - 1) over the sizes n of the
+    organisations that workloads belong to.
+    """
+    count = ledger.segment_labs(lab, labs)
+    present = ledger.by_segment(ledger.present).ravel()
+    share = count / np.maximum(present, 1e-300)[:, None]
+    size = np.arange(1, LARGEST_ORGANISATION + 1)
+    part = size * size.astype(float) ** -tail
+    part /= part.sum()
+    return 1.0 - ((1.0 - share[..., None]) ** (size - 1) * part).sum(axis=-1)
+
+
