@@ -11,7 +11,7 @@ from sim.market import governments, offering, resources, supply
 from sim.market.stages.releases import NewRelease
 from sim.market.tables import NONE
 from sim.months import parse_month
-from sim.scenario.schema import BLOCS
+from sim.scenario.schema import BLOCS, CLASSES
 
 from .guards import binds
 from .worlds import between, changed, for_all_labs, simulated
@@ -89,10 +89,10 @@ def test_a_list_with_free_input_is_paid_for_its_output_alone_or_for_nothing(worl
     table.input_price[:3], table.output_price[:3] = [0.0, 0.0, 2.0], [0.0, 6.0, 6.0]
     mix = offering.prices(market, offering.serving_costs(market)).mix
     p = market.parameters
-    share, factor = (p[f"demand.{name}.chat"] for name in ("input_share", "price_factor"))
+    share, factor = (np.array([p[f"demand.{name}.{c}"] for c in CLASSES]) for name in ("input_share", "price_factor"))
     assert np.isfinite(mix).all()
-    assert mix[0, 0] == pytest.approx(factor * share * 4.0 / 3.0)
-    assert mix[0, 2] == pytest.approx(factor * (share * 2.0 + (1.0 - share) * 6.0) / 3.0)
+    assert mix[:, 0] == pytest.approx(factor * share * 4.0 / 3.0)
+    assert mix[:, 2] == pytest.approx(factor * (share * 2.0 + (1.0 - share) * 6.0) / 3.0)
 
 
 @binds("supply.py", "gpu_hour", "max(0.0, years_since(month, until))")

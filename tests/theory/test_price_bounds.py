@@ -224,6 +224,8 @@ def test_a_lab_that_earns_nothing_on_balance_has_a_finite_gain():
         check=DeviationCheck(margins=50, joint_moves=0),
     )
     assert np.isfinite(found).all()
+    assert found[0] > 1e3
+    assert 0.0 < found[1] < 1.0, "of the profit of the other lab, which has one"
 
 
 def test_utilities_far_apart_give_gains_and_no_nan():
@@ -246,6 +248,7 @@ def test_utilities_far_apart_give_gains_and_no_nan():
 def test_blocks_of_rows_are_whole_and_the_last_is_short():
     ready = prepare(full_case(36, rows=600).panel, full_case(36, rows=600).owner)
     assert [len(block.weight) for block in ready.blocks] == [512, 88]
+    assert [block.rows for block in ready.blocks] == [slice(0, 512), slice(512, 600)]
 
 
 @binds(

@@ -253,6 +253,7 @@ def test_reviews_come_at_the_hazard_and_more_often_after_a_leap():
 def test_a_review_hazard_never_exceeds_one():
     u = np.array([0.5, 1 - 2.0**-53])
     assert choice.looks_again(u, hazard=np.full(2, 0.9), leap=1.0, bump=20.0).all()
+    assert choice.looks_again(u, hazard=np.full(2, 0.04), leap=1.0, bump=20.0).tolist() == [True, False]
 
 
 @binds("stages/choice.py", "upgrade_hazard", "np.clip(step / leap_points, 0.0, 1.0)")

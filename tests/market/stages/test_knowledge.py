@@ -75,6 +75,7 @@ def test_open_weights_teach_no_more_than_their_makers_know_and_they_can_do():
     assert knowledge.open_level(known, best, np.array([NAN, 146.0, NAN])) == -8.0
     assert knowledge.open_level(known, best, np.array([NAN, NAN, 133.0])) == -21.0
     assert knowledge.open_level(known, best, np.array([140.0, NAN, NAN])) == -14.0
+    assert knowledge.open_level(np.array([0.0, -12.0, -0.2]), best, np.array([NAN, 146.0, NAN])) == -12.0
     assert knowledge.open_level(known, best, np.array([140.0, 146.0, 133.0])) == -8.0
     assert knowledge.open_level(known, best, np.full(3, NAN)) == -np.inf
 
