@@ -73,11 +73,6 @@ def normal(key: int | NDArray[np.uint64], rows: ArrayLike) -> NDArray[np.float64
     return ndtri(uniform(key, rows))
 
 
-def gumbel(key: int, rows: ArrayLike) -> NDArray[np.float64]:
-    """Return standard Gumbel (type I extreme value) draws by inverse CDF, one for each row number."""
-    return -np.log(-np.log(uniform(key, rows)))
-
-
 def run_seed(seed: int, replicate: int) -> int:
     """Return the seed of one replicate; replicate k of every scenario with the same `seed` shares it."""
     return stream_key(seed, "replicate", replicate)

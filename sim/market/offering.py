@@ -23,16 +23,14 @@ class Costs:
     """This month's costs of each release, shapes (releases,).
 
     `marginal` is what a seller spends on a million tokens [USD/Mtok at the list blend], `hours` the accelerator-hours
-    of serving them [hours/Mtok], `own` what own machines cost
-    at their highest utilisation [USD/Mtok], `cluster` a workload's part of the smallest cluster [USD/month];
-    `since_release` is cost over that of the release month. Own machines run open weights only: NaN elsewhere.
+    of serving them [hours/Mtok], `own` what own machines cost at their highest utilisation [USD/Mtok], `cluster` a
+    workload's part of the smallest cluster [USD/month]. Own machines run open weights only: NaN elsewhere.
     """
 
     marginal: Floats
     hours: Floats
     own: Floats
     cluster: Floats
-    since_release: Floats
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,6 @@ def serving_costs(market: Market) -> Costs:
         hours=marginal / hour,
         own=np.maximum(marginal, table.full_load_cost * ratio / p["serving.self_host.utilisation"]),
         cluster=hosting.cluster_cost(table.total_params, hour, p["serving.self_host.sharing"]),
-        since_release=ratio,
     )
 
 

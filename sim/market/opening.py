@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.market import offering, price_setting, supply
+from sim.market import demand, offering, price_setting, supply
 from sim.market.stages.markups import profits
 from sim.market.stages.releases import NewRelease
+from sim.market.tables import LAB_API
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -20,7 +21,7 @@ def profit_if(market: Market, lab: int, line: int, capability: float, is_open: b
     """Return a lab's profit in the month if a release came out open or closed [USD/month] (eq. 33).
 
     At the prices posted now and with every aware workload of the price panel looking again once; a token that others
-    serve counts with the adoption value.
+    serve counts with the adoption value. A promotion lowers the lab's price and not its cost.
 
     Parameters
     ----------
@@ -35,12 +36,15 @@ def profit_if(market: Market, lab: int, line: int, capability: float, is_open: b
     columns = supply.decided_row(trial, trial.lab_agents[lab], NewRelease(line, capability, is_open))
     trial.put_on_offer(supply.Made("trial", columns))
     costs = offering.serving_costs(trial)
-    problem = price_setting.price_problem(trial, costs)
-    offers = problem.offers
+    priced = offering.prices(trial, costs)
+    offers = offering.offers(trial, priced)
+    view = demand.month_view(trial, offers, priced, np.zeros(len(trial.labs.names)))
+    # A class pays and costs its mix of the price and the cost; promotions are in the price here, not in the mix.
+    loading = np.where(offers.channel == LAB_API, priced.mix[:, offers.release], 0.0)
     earned = profits(
-        problem.panel,
+        price_setting.demand_panel(trial, offers, view, loading),
         offers.lab,
-        problem.listed,
+        priced.api_list[offers.release],
         costs.marginal[offers.release],
         market.labs.adoption_value[offers.lab],
     )

@@ -41,7 +41,8 @@ def close(market: Market, world: str) -> None:
 def withheld(market: Market, made: list[Made]) -> list[Made]:
     """Return releases as they come out where no weights are published, now or later.
 
-    What a release takes over from the prices of its predecessor is taken from those of this world.
+    What a release takes over from the prices of its predecessor is taken from those of this world; one with which a
+    lab enters has the price of its event.
     """
     secret = {"is_open": False, "on_device": False, "degree": 0.0, "opens_at": ReleaseTable.FAR}
     return [Made(one.name, one.columns | secret | _prices_before(market, one), one.retires) for one in made]
@@ -49,7 +50,8 @@ def withheld(market: Market, made: list[Made]) -> list[Made]:
 
 def _prices_before(market: Market, made: Made) -> dict[str, float]:
     before = market.lines.current[made.columns["line"]]
-    if before == NONE:
+    lab = market.lab_agents[made.columns["lab"]]
+    if before == NONE or any(event.lever == "lab_entry" for event in lab.due(market.month)):
         return {}
     return {name: float(getattr(market.releases, name)[before]) for name in ("posted", "wanted")}
 

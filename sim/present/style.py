@@ -47,15 +47,6 @@ LOOKS: dict[str, Look] = {
     "lower_capability": Look("#8a9199", (0, (4, 1, 1, 1)), "<"),
     "higher_capability": Look("#42474d", "-", ">"),
 }
-# Sets of looks that share a panel, and so must be told apart at a glance.
-SHOWN_TOGETHER = (
-    ("open", "chinese_open", "self_host"),
-    ("open", "western_open", "chinese_open", "closed"),
-    ("closed", "open"),
-    ("US", "CN"),
-    ("legal", "diverted", "domestic", "rented"),
-    ("lower_capability", "higher_capability"),
-)
 
 SETTINGS: dict[Any, Any] = {
     "font.family": [FONT],

@@ -12,7 +12,6 @@ NOBODY = "none"
 BAN_SCOPES = ("api", "hosted", "weights")
 TRUST_TARGETS = ("chinese", "open", "closed")
 GROUP_WORDS = (*GROUPS, "developers", "enterprises", EVERYONE)
-WHO = (ANY_LAB, *BLOCS, EVERYONE)
 
 
 def _word(path: str, meaning: str, choices: tuple[str, ...], default: Any = None) -> Parameter:
@@ -22,6 +21,9 @@ def _word(path: str, meaning: str, choices: tuple[str, ...], default: Any = None
 def _number(path: str, meaning: str, unit: str, low: float, high: float, default: float | None = None) -> Parameter:
     return Parameter(path, meaning, unit, low, high, default, kind="lever")
 
+
+_WHO = _word("who", "A lab, the labs of a bloc, or all", (ANY_LAB, *BLOCS, EVERYONE))
+_LABS_OF = _word("bloc", "Bloc of the labs", BLOCS)
 
 LEVERS = (
     Lever(
@@ -91,7 +93,7 @@ LEVERS = (
         "A government pays part of the cost of using its labs' open weights, and may grant research compute to "
         "labs whose best model is open.",
         (
-            _word("bloc", "Bloc of the labs", BLOCS),
+            _LABS_OF,
             _number("share", "Part of the price of hosting or running these weights that is paid", "share", 0, 1),
             _number("compute", "Research compute of labs whose best model is open, relative to without the grant",
                     "factor", 0.1, 10, UNCHANGED),
@@ -102,7 +104,7 @@ LEVERS = (
         "publishing_restriction",
         "A government keeps its labs from publishing weights above a capability. Weights already out stay.",
         (
-            _word("bloc", "Bloc of the labs", BLOCS),
+            _LABS_OF,
             _number("above", "Releases above this capability stay closed; 0 stops all publishing, 1000 none",
                     "ECI points", 0, 1000, 0.0),
         ),
@@ -134,17 +136,14 @@ LEVERS = (
     Lever(
         "price_rule",
         "Labs set their list prices by another rule.",
-        (
-            _word("who", "A lab, the labs of a bloc, or all", WHO),
-            _word("rule", "The new rule", PRICE_RULES),
-        ),
+        (_WHO, _word("rule", "The new rule", PRICE_RULES)),
         target=("who",),
     ),
     Lever(
         "promotion",
         "Labs give a discount on their own API for some months.",
         (
-            _word("who", "A lab, the labs of a bloc, or all", WHO),
+            _WHO,
             _number("discount", "Part of the price that is dropped; 1 is a free tier", "share", 0, 1),
             _number("months", "How long it lasts", "months", 0, 1200, 3.0),
         ),
@@ -154,7 +153,7 @@ LEVERS = (
         "openness_change",
         "Labs change whether they publish the weights of new releases, and under what licence.",
         (
-            _word("who", "A lab, the labs of a bloc, or all", WHO),
+            _WHO,
             _word("openness", "The new rule for new releases", OPENNESS_RULES, UNCHANGED),
             _word("degree", "The new licence of open releases", DEGREES, UNCHANGED),
             _number("points", "The lab's openness_points from then on", "ECI points", 0, 100, UNCHANGED),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from sim.market import demand, observe, offering
-from sim.market.market import Market
 from sim.market.tables import NONE
 from sim.scenario.schema import BLOCS, CLASSES
 
@@ -16,14 +15,6 @@ from .worlds import between, changed, for_all_labs, simulated
 @pytest.fixture
 def world(small_settings):
     return between(small_settings, "2025-10", "2026-02", workloads=200)
-
-
-def stepped(settings, months):
-    market = Market(settings)
-    for _ in range(months):
-        market.step()
-    market.close()
-    return market
 
 
 def test_a_free_list_price_costs_its_lab_the_marginal_cost(world):
@@ -40,7 +31,7 @@ def test_a_free_list_price_costs_its_lab_the_marginal_cost(world):
 
 
 def test_a_line_without_input_price_keeps_the_list_blend(world):
-    market = stepped(world, 1)
+    market = simulated(world, 1)
     market.releases.input_price[0], market.releases.output_price[0] = 0.0, 4.0
     market.releases.posted[0] = market.releases.list_price[0]
     found = offering.prices(market, offering.serving_costs(market))
@@ -59,7 +50,7 @@ def test_a_line_without_open_weights_has_no_downloads(small_market):
 
 
 def test_weights_of_unknown_size_count_as_of_the_reference_size_for_nothing(world):
-    market = stepped(world, 1)
+    market = simulated(world, 1)
     line = int(np.flatnonzero(market.lines.current_open != NONE)[0])
     market.releases.total_params[market.lines.current_open[line]] = np.nan
     before = market.downloads.copy()
@@ -67,7 +58,7 @@ def test_weights_of_unknown_size_count_as_of_the_reference_size_for_nothing(worl
 
 
 def test_the_router_weighs_a_bloc_without_users_with_nothing(world):
-    market = stepped(world, 2)
+    market = simulated(world, 2)
     tokens = market.usage.tokens * market.workloads.weight
     routed = (market.usage.release != NONE) & (market.workloads.bloc == BLOCS.index("US"))
     factor = observe._billing(market, routed, tokens)

@@ -25,11 +25,6 @@ def world(small_settings):
     return between(small_settings, "2025-10", "2026-09", workloads=300)
 
 
-@pytest.fixture(scope="module")
-def plain(world):
-    return outcomes(world)
-
-
 # Policy ---------------------------------------------------------------------------------------------------------------
 
 

@@ -85,11 +85,6 @@ def world(small_settings):
     return changed(small_settings, QUOTAS | {"compute.cn.import_allowed": 0.8, "compute.cn.leakage": 0.3})
 
 
-@pytest.fixture(scope="module")
-def plain(world):
-    return outcomes(world)
-
-
 def ordered(world, *orders):
     """Return the world under orders, each a lever and its fields, in the month `WHEN`."""
     return changed(world, events=tuple(event(WHEN, lever, **fields) for lever, fields in orders))

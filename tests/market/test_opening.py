@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sim.market import opening
+from sim.market import governments, opening
 from sim.market.market import Market
 
 from .worlds import between, changed, differing, outcomes
@@ -107,3 +108,24 @@ def test_the_profit_of_a_trial_is_that_of_the_lab_with_the_release_on_offer(worl
     better = opening.profit_if(market, lab, line, capability + 10.0, True)
     assert better > rich[True]
     market.close()
+
+
+def test_a_promotion_earns_what_list_prices_cut_as_far_would(world):
+    """It lowers the price and not the cost; what is given away is all cost."""
+    found = {}
+    for discount in (0.0, 0.4, 1.0):
+        for promoted in (True, False):
+            market = after_the_history(seeking(world, adoption_value=0.0))
+            lab, line, capability = due(market)
+            if promoted:
+                running = governments.Promotion(lab, discount, market.month, 2.0)
+                market.policy = replace(market.policy, promotions=(running,))
+            else:
+                market.releases.posted[market.releases.lab == lab] *= 1.0 - discount
+            for is_open in (True, False):
+                found[discount, promoted, is_open] = opening.profit_if(market, lab, line, capability, is_open)
+            market.close()
+        for is_open in (True, False):
+            cut = found[discount, False, is_open]
+            assert found[discount, True, is_open] == pytest.approx(cut, rel=1e-12)
+    assert found[0.0, True, False] > 0.0 > found[1.0, True, False]

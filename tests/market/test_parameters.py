@@ -73,11 +73,6 @@ def world(small_settings):
     return between(small_settings, "2025-07", "2026-06", workloads=250)
 
 
-@pytest.fixture(scope="module")
-def plain(world):
-    return outcomes(world)
-
-
 @pytest.mark.parametrize("spec", PARAMETERS, ids=lambda spec: spec.path)
 def test_every_parameter_changes_an_outcome(spec, world, plain):
     if spec.path in LABS_BESIDE:

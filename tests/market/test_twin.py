@@ -86,22 +86,14 @@ CASES = {
         ),
         parameters=AGAIN | {"demand.nest_dissimilarity": 1.0, "demand.volume_growth_fade": 0.0},
     ),
-    "subsidies": Case(
-        ("2026-03", "2026-05"),
-        ("self_host",),
+    "subsidies and promotions": Case(
+        ("2026-03", "2026-05", "2026-06"),
+        ("self_host", "review"),
         seed=6,
         events=(
             event("2026-03", "open_subsidy", bloc="CN", share=0.5, compute=3.0),
-            event("2026-05", "open_subsidy", bloc="US", share=0.9, compute=2.0),
-        ),
-        parameters=AGAIN,
-    ),
-    "promotions": Case(
-        ("2026-03", "2026-05", "2026-06"),
-        ("review",),
-        seed=7,
-        events=(
             event("2026-03", "promotion", who="CN", discount=0.4),
+            event("2026-05", "open_subsidy", bloc="US", share=0.9, compute=2.0),
             event("2026-05", "promotion", who="OpenAI", discount=1.0, months=1.0),
         ),
         parameters=AGAIN,
@@ -159,7 +151,11 @@ CASES = {
         lab_fields={"openness": "open_if_short"},
     ),
     "open if it pays": Case(
-        ("2026-03",), ("release",), seed=14, lab_fields={"openness": "profit_max", "adoption_value": 0.3}
+        ("2026-03",),
+        ("release",),
+        seed=14,
+        events=(event("2026-02", "promotion", who="CN", discount=1.0),),
+        lab_fields={"openness": "profit_max", "adoption_value": 0.3},
     ),
     "exit and entry": Case(
         ("2026-03", "2026-04", "2026-06"),

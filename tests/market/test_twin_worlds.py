@@ -162,6 +162,19 @@ def test_prices_of_a_twin_follow_from_its_own_prices(settings):
     assert market.record.market["pricing_pressure"][-1] > 0.05
 
 
+@pytest.mark.parametrize("world", worlds.WORLDS)
+def test_a_lab_that_comes_back_asks_the_price_of_its_event_in_every_world(settings, world):
+    back = (
+        event("2026-02", "lab_exit", lab="OpenAI"),
+        event("2026-05", "lab_entry", lab="OpenAI", points_behind=1.0, price=7.0, weights="closed"),
+    )
+    held = changed(between(settings, "2025-10", "2026-05"), labs=for_all_labs(settings, price_rule="hold"), events=back)
+    market = watched(held, world)
+    for one in (market, market.twin):
+        assert one.releases.lab[-1] == one.labs.names.index("OpenAI")
+        assert one.releases.posted[-1] == pytest.approx(7.0)
+
+
 def test_lines_that_were_open_at_the_hand_over_were_never_developed(never):
     base, twin = never.lines, never.twin.lines
     start = never.releases.month <= never.settings.history_until

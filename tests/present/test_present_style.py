@@ -11,7 +11,6 @@ from matplotlib.colors import to_rgb
 
 from sim.present.style import (
     LOOKS,
-    SHOWN_TOGETHER,
     figure_bytes,
     ink,
     new_panel,
@@ -29,6 +28,15 @@ DEFICIENCIES = {
 }
 TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+)
+# Sets of looks that share a panel, and so must be told apart at a glance.
+SHOWN_TOGETHER = (
+    ("open", "chinese_open", "self_host"),
+    ("open", "western_open", "chinese_open", "closed"),
+    ("closed", "open"),
+    ("US", "CN"),
+    ("legal", "diverted", "domestic", "rented"),
+    ("lower_capability", "higher_capability"),
 )
 PAIRS = sorted({pair for group in SHOWN_TOGETHER for pair in combinations(group, 2)})
 

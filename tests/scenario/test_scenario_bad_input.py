@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sim.errors import ScenarioError
 from sim.scenario.load import load_scenario
 from tests.scenario.corpus import BOMBS, CORPUS, Bad
+from tests.scenario.refusals import problems_of
 
 DRIVER = """
 import sys
@@ -30,13 +30,6 @@ MEMORY_MB = 300
 ALLOWED_SECONDS = 3.0  # the promise is 1 s; sharing a box must not fail a test
 
 
-def refused(path: str | Path) -> list[str]:
-    with pytest.raises(ScenarioError) as caught:
-        load_scenario(path)
-    assert caught.value.exit_code == 2
-    return caught.value.problems
-
-
 def test_the_corpus_holds_at_least_120_different_cases():
     assert len({case.name for case in CORPUS}) == len(CORPUS) >= 120
 
@@ -45,7 +38,7 @@ def test_the_corpus_holds_at_least_120_different_cases():
 def test_a_bad_file_is_refused_with_the_line_and_the_reason(case: Bad, tmp_path: Path):
     path = tmp_path / "bad.yaml"
     path.write_bytes(case.content)
-    problems = refused(path)
+    problems = problems_of(load_scenario, path)
     assert any(case.says in problem for problem in problems), problems
     for problem in problems:
         counted = re.match(r"and \d+ more problems", problem)
@@ -108,7 +101,7 @@ def test_refusing_a_bad_file_imports_nothing_heavy(tmp_path: Path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system here")
 def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.yaml")
-    assert "not a regular file" in refused(tmp_path / "pipe.yaml")[0]
+    assert "not a regular file" in problems_of(load_scenario, tmp_path / "pipe.yaml")[0]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +123,7 @@ def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path):
 def test_what_is_no_file_is_refused_in_one_line(argument: str, says: str, monkeypatch: pytest.MonkeyPatch):
     if argument == "/dev/stdin" and os.path.isfile(argument):
         pytest.skip("standard input is a file in this run")
-    problems = refused(argument)
+    problems = problems_of(load_scenario, argument)
     assert len(problems) == 1
     assert says in problems[0]
 
@@ -141,13 +134,13 @@ def test_a_file_without_read_permission_is_refused(tmp_path: Path):
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user reads every file")
-    assert "Permission denied" in refused(path)[0]
+    assert "Permission denied" in problems_of(load_scenario, path)[0]
 
 
 def test_a_file_name_with_control_characters_cannot_write_to_the_terminal(tmp_path: Path):
     path = tmp_path / "a\x1b[31m\nb.yaml"
     path.write_text("nam: x\n")
-    assert all(problem.isprintable() for problem in refused(path))
+    assert all(problem.isprintable() for problem in problems_of(load_scenario, path))
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path):
@@ -156,5 +149,5 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path):
         "nme: x\nhorizon: {end: never}\nparameters:\n  demand.value: 900\n  demand.valu: 1\n"
         "events:\n  - {id: a, date: 2026-01, lever: cloud_access, bloc: CN}\nlabs: {Nobody: {brand: 1}}\n"
     )
-    problems = refused(path)
+    problems = problems_of(load_scenario, path)
     assert [int(problem.split(":")[1]) for problem in problems] == [1, 2, 4, 5, 7, 8]

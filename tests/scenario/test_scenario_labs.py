@@ -7,19 +7,14 @@ import sys
 
 import pytest
 
-from sim.errors import ScenarioError
 from sim.scenario.load import load_scenario
 from sim.scenario.register import ADDED, register
 from sim.scenario.schema import ANY_LAB
 
+from .refusals import problems_of
+
 NEW = "labs:\n  Newcomer: {bloc: EU, compute_share: 0.2, assumption: a guess}\n"
 ENTRY = "id: in, date: 2027-03, lever: lab_entry, lab: Newcomer, points_behind: {uniform: [2, 6]}, price: 1"
-
-
-def problems_of(action, *args, **kwargs) -> list[str]:
-    with pytest.raises(ScenarioError) as caught:
-        action(*args, **kwargs)
-    return caught.value.problems
 
 
 def test_a_lab_with_a_bloc_is_added_and_waits_for_its_entry(load):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sim.errors import ScenarioError
 from sim.months import parse_month
 from sim.scenario.distributions import Distribution
 from sim.scenario.files import packaged_names, packaged_scenarios_dir
@@ -16,13 +15,9 @@ from sim.scenario.load import defaults, load_scenario
 from sim.scenario.register import register
 from sim.scenario.yaml_io import read_bytes
 
+from .refusals import problems_of
+
 CONTROL = "date: 2026-03, lever: export_control, bloc: CN, tier: H200"
-
-
-def problems_of(action, *args, **kwargs) -> list[str]:
-    with pytest.raises(ScenarioError) as caught:
-        action(*args, **kwargs)
-    return caught.value.problems
 
 
 def test_a_file_with_a_name_alone_stands_on_the_defaults(load):

@@ -24,10 +24,12 @@ from sim.market.stages.implied_costs import implied_costs
 from sim.market.stages.markups import markups
 from sim.market.stages.price_terms import LOG
 from sim.theory.panels import full_case, logit_case, one_type
+from tests.market.guards import binds
 
 from .worlds import FINE, QUICK, solve, wild_case, with_panel
 
 
+@binds("stages/equilibrium.py", "_Conditions.at", "np.maximum(0.0, cost + now.markup[self.columns])")
 def test_a_lab_that_values_use_enough_gives_its_service_away_and_would_pay_for_it():
     case = full_case(32)
     case = replace(case, adoption_value=np.where(case.owner == 0, 20.0, case.adoption_value))
@@ -52,6 +54,7 @@ def test_a_start_at_zero_leaves_it_where_that_pays():
     assert np.abs(found.prices / solve(case).prices - 1.0)[case.panel.priced].max() <= 1e-10
 
 
+@binds("stages/equilibrium.py", "_solve_from", "min(1.0, 2.0 * damping)")
 def test_steps_are_damped_where_whole_ones_do_not_lead_on():
     found = solve(wild_case(64))
     assert found.residual <= 1e-13
@@ -141,6 +144,7 @@ def test_an_offer_that_nobody_can_choose_keeps_its_price():
     assert found.deviation_gain == 0.0
 
 
+@binds("stages/demand_panel.py", "evaluate", "np.maximum(nest, TINY)")
 def test_a_line_that_some_rows_cannot_choose_reaches_the_floor_of_its_sum():
     case = full_case(35)
     now = demand(case.panel, case.start)
@@ -151,6 +155,11 @@ def test_a_line_that_some_rows_cannot_choose_reaches_the_floor_of_its_sum():
     assert np.isfinite(now.within).all()
 
 
+@binds(
+    "stages/equilibrium.py",
+    "_solve_from",
+    "np.maximum(old[state.columns] + damping * step, least * old[state.columns])",
+)
 def test_a_logarithmic_price_stays_positive_when_a_step_would_cut_it_to_zero():
     case = one_type(15, 3, term=LOG)
     case = replace(case, start=case.cost * 1e6)
@@ -174,6 +183,8 @@ def test_prices_tried_reach_from_nothing_to_a_thousand_margins():
     assert _tried_prices(0.0, 0.0, 40).max() == pytest.approx(1e3)
 
 
+@binds("stages/deviations.py", "_joint_moves", "np.maximum(0.0, price + scale * size[:, None] * noise)")
+@binds("stages/deviations.py", "_joint_moves", "np.maximum(0.0, cost + common[:, None] * (price - cost))")
 def test_joint_moves_are_small_and_large_random_ones_and_common_factors_of_margins():
     price, cost = np.array([3.0, 0.5, 2.0]), np.array([1.0, 1.0, 2.0])
     moves = _joint_moves(price, cost, 0, DeviationCheck(joint_moves=400))
@@ -193,6 +204,11 @@ def test_joint_moves_are_small_and_large_random_ones_and_common_factors_of_margi
     assert (_joint_moves(price, cost, 0, DeviationCheck(joint_moves=400, seed=1))[:400, 0] != moves[:400, 0]).all()
 
 
+@binds(
+    "stages/deviations.py",
+    "deviation_gains",
+    "max(abs(float(earned[:, mine].sum())), 1e-06 * float(turnover[mine].sum()))",
+)
 def test_a_lab_that_earns_nothing_on_balance_has_a_finite_gain():
     """Adoption value and loss cancel: profit is no scale, turnover is."""
     case = logit_case(np.ones((1, 2)), np.ones(1), np.ones(1), np.ones(2))
@@ -208,6 +224,8 @@ def test_a_lab_that_earns_nothing_on_balance_has_a_finite_gain():
         check=DeviationCheck(margins=50, joint_moves=0),
     )
     assert np.isfinite(found).all()
+    assert found[0] > 1e3
+    assert 0.0 < found[1] < 1.0, "of the profit of the other lab, which has one"
 
 
 def test_utilities_far_apart_give_gains_and_no_nan():
@@ -226,11 +244,16 @@ def test_utilities_far_apart_give_gains_and_no_nan():
     assert found[1] == np.inf
 
 
+@binds("stages/demand_panel.py", "prepare", "min(rows, first + BLOCK)")
 def test_blocks_of_rows_are_whole_and_the_last_is_short():
     ready = prepare(full_case(36, rows=600).panel, full_case(36, rows=600).owner)
     assert [len(block.weight) for block in ready.blocks] == [512, 88]
+    assert [block.rows for block in ready.blocks] == [slice(0, 512), slice(512, 600)]
 
 
+@binds(
+    "stages/host_entry.py", "free_entry", "np.maximum(LEAST_HOSTS, np.floor(np.sqrt(transport * tokens / fixed_cost)))"
+)
 def test_there_are_never_fewer_than_two_hosts():
     tokens = np.array([0.0, 1.0, 1e3, 1e6])
     hosts = free_entry(2.0, tokens, 20.0)

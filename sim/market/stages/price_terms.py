@@ -34,18 +34,9 @@ class PriceTerm:
         """Return D(p v / pain), shape broadcast; USD/Mtok, Mtok/month and USD/month give a pure number."""
         return self.value(price * need / pain)
 
-    def marginal_disutility(self, price: Floats, need: Floats, pain: Floats) -> Floats:
-        """Return dD/dp [Mtok/USD], shape broadcast."""
-        return self.slope(price * need / pain) * need / pain
-
     def quantity(self, price: Floats, need: Floats, pain: Floats) -> Floats:
-        """Return tokens bought [Mtok/month], pain times the marginal disutility, shape broadcast."""
+        """Return tokens bought [Mtok/month], pain times dD/dp, shape broadcast."""
         return self.slope(price * need / pain) * need
-
-    def quantity_derivative(self, price: Floats, need: Floats, pain: Floats) -> Floats:
-        """Return dx/dp [Mtok^2/(month USD)], never positive, shape broadcast."""
-        slope = self.slope(price * need / pain)
-        return -self.concavity * slope**2 * need**2 / pain
 
 
 def _bill_slope(burden: Floats) -> Floats:
@@ -60,4 +51,3 @@ def _same(burden: Floats) -> Floats:
 BILL = PriceTerm("bill", np.log1p, _bill_slope, 1.0)
 LOG = PriceTerm("log", np.log, np.reciprocal, 1.0, needs_price=True)
 LINEAR = PriceTerm("linear", _same, np.ones_like, 0.0)
-PRICE_TERMS = {term.name: term for term in (BILL, LOG, LINEAR)}

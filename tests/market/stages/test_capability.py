@@ -7,6 +7,8 @@ import pytest
 
 from sim.market.stages import capability
 
+from ..guards import binds
+
 
 def test_compute_cut_by_half_costs_a_known_number_of_points():
     found = capability.potential(np.array([140.0]), 7.0, np.array([0.5]), np.zeros(1), np.zeros(1))
@@ -21,6 +23,7 @@ def test_the_trend_is_the_mean_growth_over_the_window():
     assert capability.trend(history, 24) == pytest.approx([0.02, 0.05 * 19 / 24])
 
 
+@binds("stages/capability.py", "trend", "max(1, len(window) - 1)")
 def test_a_window_longer_than_the_history_uses_all_of_it_and_one_month_has_no_trend():
     history = 10.0 ** (0.02 * np.arange(6))[:, None]
     assert capability.trend(history, 60) == pytest.approx([0.02])

@@ -11,6 +11,8 @@ from scipy import stats
 from sim import rng
 from sim.market.stages import choice
 
+from ..guards import binds
+
 IMPOSSIBLE = -np.inf
 
 
@@ -209,11 +211,23 @@ def test_impossible_options_have_no_probability(dissimilarity):
     assert np.abs(found.sum(axis=1) - 1.0).max() <= 1e-12
 
 
+@binds("stages/choice.py", "choice_probabilities", "np.maximum(nest, TINY, out=nest)")
 def test_an_impossible_line_weighs_nothing_in_the_logsum():
     both, logsum = probabilities([[0.7, IMPOSSIBLE]])
     alone, wanted = probabilities([[0.7]])
-    assert logsum[0] == wanted[0]
+    assert logsum[0] == wanted[0] == pytest.approx(np.log(np.exp(0.7) + 1.0))
     assert both[0, 0] == alone[0, 0]
+
+
+@binds("stages/choice.py", "choice_probabilities", "np.maximum(utility.max(axis=1), keep)")
+@binds("stages/choice.py", "choice_probabilities", "np.maximum(np.maximum(utility.max(axis=1), keep), outside)")
+@pytest.mark.parametrize("best", [0, 1, 2, 3])
+def test_whichever_option_is_the_best_sets_the_scale_so_that_nothing_overflows(best):
+    utility = np.zeros(4)
+    utility[best] = 900.0
+    found, logsum = probabilities(utility[:2], utility[2], utility[3])
+    assert found[0].tolist() == [float(option == best) for option in range(4)]
+    assert logsum[0] == 900.0
 
 
 def test_where_only_doing_without_is_possible_it_is_certain():
@@ -222,10 +236,12 @@ def test_where_only_doing_without_is_possible_it_is_certain():
     assert logsum[0] == -3.0
 
 
+@binds("stages/choice.py", "choice_probabilities", "np.maximum(utility, NEGLIGIBLE, out=utility)")
 def test_an_option_far_below_the_best_of_its_line_is_never_half_alive():
     """Its exponential would be subnormal: below the limit it counts as impossible, above it as it is."""
     found, _ = probabilities([[0.0, 0.5 * 680.0 * -1.0, 0.5 * 700.0 * -1.0]], outside=-1.0, lines=[0, 0, 0])
-    assert found[0, 1] > 0.0
+    assert found[0, 0] == pytest.approx(1.0 / (1.0 + np.exp(-1.0)))
+    assert 0.0 < found[0, 1] < 1e-290
     assert found[0, 2] == 0.0
 
 

@@ -13,6 +13,7 @@ from sim.market.stages.usage import tokens_bought
 from sim.market.tables import HOST, LAB_API, ON_DEVICE, SELF_HOST
 from sim.scenario.schema import BLOCS, CLASSES
 
+from ..guards import binds
 from .made_up import choosers, offers, rules, two_labs
 
 US, EU, CN, ROW = range(len(BLOCS))
@@ -248,11 +249,14 @@ def test_reviews_come_at_the_hazard_and_more_often_after_a_leap():
     assert choice.looks_again(u, hazard=hazard, leap=1.0, bump=1.5).sum() == 500
 
 
+@binds("stages/choice.py", "looks_again", "np.minimum(1.0, hazard * (1.0 + bump * leap))")
 def test_a_review_hazard_never_exceeds_one():
     u = np.array([0.5, 1 - 2.0**-53])
     assert choice.looks_again(u, hazard=np.full(2, 0.9), leap=1.0, bump=20.0).all()
+    assert choice.looks_again(u, hazard=np.full(2, 0.04), leap=1.0, bump=20.0).tolist() == [True, False]
 
 
+@binds("stages/choice.py", "upgrade_hazard", "np.clip(step / leap_points, 0.0, 1.0)")
 def test_the_upgrade_hazard_rises_with_the_step_up_to_a_full_leap():
     found = choice.upgrade_hazard(np.array([-3.0, 0.0, 2.0, 4.0, 9.0]), usual=0.07, leap=0.45, leap_points=4.0)
     assert found == pytest.approx([0.07, 0.07, 0.26, 0.45, 0.45])
@@ -355,6 +359,11 @@ def test_channels_that_the_chooser_cannot_use_do_not_count_in_what_nesting_takes
     assert only_host[HOST] == choice.offer_worth(choosers(1, alone), alone, rules(alone))[0, 0]
     every = choice.offer_worth(choosers(1, table, need=1.0), table, rules(table))[0]
     assert every[HOST] == pytest.approx(only_host[HOST] - 0.5 * log(4), abs=1e-14)
+
+
+@binds("stages/choice.py", "", "np.maximum(1, np.arange(len(CHANNELS) + 1))")
+def test_a_line_without_a_usable_channel_has_none_to_take_the_log_of():
+    assert choice.LOG_CHANNELS.tolist() == [0.0, 0.0, *np.log([2.0, 3.0, 4.0])]
 
 
 def test_what_nesting_takes_off_is_counted_for_each_chooser():

@@ -12,6 +12,8 @@ from sim.market.stages import compute
 from sim.market.stages.compute import TIERS, ComputeState, Serving, legal_imports, monthly_quota, next_compute
 from sim.months import parse_month
 
+from ..guards import binds
+
 JANUARY = parse_month("2027-01")
 PERF = {"B200": 2.5, "H200": 1.0, "H20": 0.15}
 CASES = 20_000
@@ -104,6 +106,15 @@ def test_tighter_quotas_of_all_kinds_raise_what_is_bought_by_less_than_one_unit(
         assert less <= more + max(perf.values())
 
 
+@binds("stages/compute.py", "legal_imports", "min(licensed, wanted)")
+@binds("stages/compute.py", "legal_imports", "max(0, min(licensed, wanted))")
+@pytest.mark.parametrize(("demand", "units"), [(50.0, [10, 10, 10]), (5.0, [5, 0, 0]), (-5.0, [0, 0, 0])])
+def test_a_tier_fills_the_need_or_its_licence_and_nothing_is_sold_back(demand, units):
+    quota, perf = dict.fromkeys(TIERS, 120.0), dict.fromkeys(TIERS, 1.0)
+    found, bought = legal_imports(demand, 0, quota=quota, perf=perf, allowed=1.0)
+    assert (list(found.values()), bought) == (units, sum(units))
+
+
 def test_without_a_limit_the_best_tier_meets_the_whole_need():
     units, bought = legal_imports(1000.4, JANUARY, quota=dict.fromkeys(TIERS, 1e9), perf=PERF, allowed=1.0)
     assert units == {"B200": 400, "H200": 0, "H20": 2}
@@ -159,6 +170,13 @@ def test_revenue_on_trend_or_without_effect_leaves_investment_alone():
     assert compute.revenue_response(123.4, 3.0, 2.0, 0.0) == 1.0
     assert compute.revenue_response(5.0, 0.0, 2.0, 0.4) == 1.0  # no revenue at the hand-over, no trend of it
     assert compute.revenue_response(12.0, 3.0, 2.0, 0.5) == pytest.approx(2**0.5)
+
+
+@binds("stages/compute.py", "revenue_response", "max(1.0 / REVENUE_BAND, revenue / reference / trend_growth)")
+@binds("stages/compute.py", "revenue_response", "min(REVENUE_BAND, relative)")
+def test_revenue_counts_from_a_quarter_of_its_trend_to_four_times_it():
+    found = [compute.revenue_response(revenue, 100.0, 2.0, 1.0) for revenue in (1.0, 51.0, 799.0, 900.0)]
+    assert found == [0.25, 0.255, 3.995, 4.0]
 
 
 def test_more_revenue_never_means_less_investment():
@@ -274,3 +292,16 @@ def test_closed_clouds_rent_out_nothing_and_touch_nothing_else():
     assert closed.rented == 0.0
     assert open_.china - closed.china == pytest.approx(11.0)
     assert closed.abroad == open_.abroad
+
+
+@binds("stages/compute.py", "violations", "max(1.0, abs(expected))")
+def test_a_stock_may_miss_its_books_by_a_part_in_a_billion_of_itself_or_of_one():
+    def broken(stock, error):
+        empty = ComputeState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        before, after = replace(empty, legal=stock), replace(empty, legal=stock + error)
+        return compute.violations(before, after, retirement=0.0, legal_cap=0.0, diversion_cap=0.0)
+
+    assert broken(0.01, 9e-10) == []
+    assert len(broken(0.01, 2e-9)) == 1
+    assert broken(1e6, 9e-4) == []
+    assert len(broken(1e6, 2e-3)) == 1

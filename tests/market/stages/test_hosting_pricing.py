@@ -7,6 +7,8 @@ import pytest
 
 from sim.market.stages import ecosystem, hosting, pricing
 
+from ..guards import binds
+
 
 def test_cost_index_is_one_at_its_reference_and_falls_with_rent_and_efficiency():
     assert hosting.cost_index(2.0, 1.6, 0.0) == 1.0
@@ -29,6 +31,7 @@ def test_a_workload_pays_its_part_of_the_smallest_cluster_by_the_month():
     assert hosting.cluster_cost(np.array([70.0]), 2.0, 4.0)[0] == pytest.approx(2 * 2.0 * 730 / 4)
 
 
+@binds("stages/hosting.py", "own_price", "np.maximum(full_price, cluster / volume)")
 def test_own_machines_pay_the_cluster_at_small_volumes_and_full_load_at_large_ones():
     found = hosting.own_price(np.array([0.3, 0.3, 0.3]), np.array([600.0] * 3), np.array([1000.0, 1e5, 0.0]))
     assert found.tolist() == [pytest.approx(0.6), pytest.approx(0.3), np.inf]
@@ -41,11 +44,13 @@ def test_split_prices_blend_back_to_the_list_price_at_the_given_ratio():
     assert output_price == pytest.approx(ratio * input_price)
 
 
+@binds("stages/pricing.py", "cost_plus_price", "np.maximum(0.0, cost * price_over_cost - adoption_value)")
 def test_cost_plus_keeps_the_ratio_to_cost_less_the_adoption_value_and_never_below_zero():
     found = pricing.cost_plus_price(np.array([0.5, 0.5, 0.5]), np.array([4.0, 4.0, 4.0]), np.array([0.0, 0.5, 3.0]))
     assert found.tolist() == [2.0, 1.5, 0.0]
 
 
+@binds("stages/pricing.py", "penetration_price", "np.maximum(0.0, cost - adoption_value)")
 def test_penetration_sells_at_cost_less_the_adoption_value_and_never_below_zero():
     assert pricing.penetration_price(np.array([0.5, 0.5, 0.5]), np.array([0.0, 0.2, 3.0])).tolist() == [0.5, 0.3, 0.0]
 
@@ -62,12 +67,19 @@ def test_matching_takes_the_cheapest_open_model_that_is_good_enough():
     assert matched(5.0, 0.1, slack=10.0) == 0.2
 
 
+@binds("stages/pricing.py", "matching_price", "np.maximum(cost, cheapest)")
+@binds("stages/pricing.py", "matching_price", "np.minimum(posted, np.maximum(cost, cheapest))")
 def test_matching_never_raises_a_price_nor_goes_below_cost_but_where_the_price_is_below_it_already():
     assert matched(5.0, 1.5) == 1.5
     assert matched(0.7, 0.5) == 0.7
     assert matched(0.7, 1.5) == 0.7
 
 
+@binds(
+    "stages/pricing.py",
+    "matching_price",
+    "np.where(good_enough, open_price[None, :], np.inf).min(axis=1, initial=np.inf)",
+)
 def test_with_no_open_model_good_enough_there_is_nothing_to_match():
     assert matched(5.0, 0.5, capability=140.0) == 5.0
     assert matched(5.0, 0.5, open_price=(), open_capability=()) == 5.0

@@ -8,6 +8,8 @@ import pytest
 from sim import rng
 from sim.market.stages import embodied, knowledge
 
+from ..guards import binds
+
 OPEN, CLOSED = 0.12, 0.04
 NAN = float("nan")
 CASES = 20_000
@@ -25,6 +27,7 @@ def step(known, level=-np.inf, added=0.0, catch_up_open=OPEN, catch_up_closed=CL
     )
 
 
+@binds("stages/knowledge.py", "next_knowledge", "np.maximum(0.0, open_level - knowledge)")
 def test_gaps_close_by_the_stated_shares():
     assert step([0.0, -10.0, -1.0], added=0.5, catch_up_closed=0.2) == pytest.approx([0.5, -7.5, -0.3])
     assert step([0.0, -10.0, -1.0], level=-4.0) == pytest.approx([0.0, -10 + 0.12 * 6 + 0.04 * 10, -1 + 0.04])
@@ -59,17 +62,20 @@ def test_own_work_grows_with_a_power_of_research_compute():
     assert knowledge.own_growth(0.8, research, 0, 0.5) == pytest.approx([0.8, 0.08, 1.6])
 
 
+@binds("stages/knowledge.py", "own_pace", "max(0.0, slope / 12.0 - received)")
 def test_knowledge_is_not_unlearned_when_compute_gives_more_than_the_slope():
     assert knowledge.own_pace(12.0, 0.4) == pytest.approx(0.6)
     assert knowledge.own_pace(4.0, 0.4) == 0.0
 
 
+@binds("stages/knowledge.py", "open_level", "np.minimum(knowledge[opened], limit)")
 def test_open_weights_teach_no_more_than_their_makers_know_and_they_can_do():
     known = np.array([0.0, -8.0, -0.2])
     best = np.array([154.0, 146.0, 133.0])
     assert knowledge.open_level(known, best, np.array([NAN, 146.0, NAN])) == -8.0
     assert knowledge.open_level(known, best, np.array([NAN, NAN, 133.0])) == -21.0
     assert knowledge.open_level(known, best, np.array([140.0, NAN, NAN])) == -14.0
+    assert knowledge.open_level(np.array([0.0, -12.0, -0.2]), best, np.array([NAN, 146.0, NAN])) == -12.0
     assert knowledge.open_level(known, best, np.array([140.0, 146.0, 133.0])) == -8.0
     assert knowledge.open_level(known, best, np.full(3, NAN)) == -np.inf
 
@@ -80,9 +86,12 @@ def releases(*rows):
     return {"when": when, "lab": lab, "capability": capability.astype(float), "is_open": is_open.astype(bool)}
 
 
+@binds("stages/knowledge.py", "novelty", "np.maximum.at(by_lab, lab[now], capability[now] - capability[before].max())")
 def test_novelty_is_by_how_much_others_beat_the_open_record():
     table = releases((1, 0, 130, 1), (2, 1, 135, 1), (2, 2, 133, 1), (2, 0, 150, 0))
     assert knowledge.novelty(2, 3, **table).tolist() == [5.0, 3.0, 5.0]
+    below = releases((1, 0, 130, 1), (2, 1, 135, 1), (2, 2, 129.9, 1))
+    assert knowledge.novelty(2, 3, **below).tolist() == [5.0, 0.0, 5.0]
     assert knowledge.novelty(3, 3, **table).tolist() == [0.0, 0.0, 0.0]
 
 
@@ -91,8 +100,10 @@ def test_the_first_open_release_and_those_below_the_record_are_no_novelty():
     assert knowledge.novelty(2, 2, **releases((1, 0, 130, 1), (2, 0, 120, 1))).tolist() == [0.0, 0.0]
 
 
+@binds("stages/knowledge.py", "novelty", "np.delete(by_lab, leader).max(initial=0.0)")
 def test_with_one_lab_there_are_no_others():
     assert knowledge.novelty(2, 1, **releases((1, 0, 130, 1), (2, 0, 140, 1))).tolist() == [0.0]
+    assert knowledge.novelty(2, 2, **releases((1, 0, 130, 1), (2, 0, 140, 1), (2, 1, 133, 1))).tolist() == [3.0, 10.0]
 
 
 def test_another_open_release_never_lowers_anybodys_novelty():
@@ -118,6 +129,7 @@ def random_labs(count):
         yield lost, best, np.where(opened < 0.5, best - 10.0 * (opened < 0.2), NAN)
 
 
+@binds("stages/knowledge.py", "stationary_knowledge", "np.where(alone < level, taught, alone)")
 def test_at_the_hand_over_no_gap_drifts_where_nothing_binds():
     """The piecewise linear condition solved exactly: what is lost in a month is what is caught up."""
     shares = {"catch_up_open": OPEN, "catch_up_closed": CLOSED}
@@ -131,6 +143,7 @@ def test_at_the_hand_over_no_gap_drifts_where_nothing_binds():
         assert drift[~behind] == pytest.approx(-loss[~behind])
 
 
+@binds("stages/knowledge.py", "stationary_knowledge", "np.maximum(0.0, loss)")
 def test_without_open_weights_the_gaps_are_what_closed_knowledge_leaves():
     loss = np.array([0.0, 0.2, -0.1])
     start = knowledge.stationary_knowledge(
@@ -154,12 +167,15 @@ def test_regimes_come_with_the_hazard_and_keep_the_mean_and_the_spread():
     assert np.log(changed).std() == pytest.approx(0.3, rel=0.03)
 
 
+@binds(
+    "stages/knowledge.py", "next_slope", "min(FASTEST, mean * float(np.exp(sd * rng.normal(key, 1) - sd * sd / 2.0)))"
+)
 def test_a_regime_is_never_faster_than_the_slope_may_be():
     from sim.scenario.register import register
 
     drawn = [knowledge.next_slope(1.0, 50.0, month, 1, hazard=1.0, sd=1.0) for month in range(200)]
     assert max(drawn) == knowledge.FASTEST == register().parameters["capability.frontier_slope"].high
-    assert min(drawn) > 0.0
+    assert 0.0 < min(drawn) < knowledge.FASTEST
 
 
 def test_machines_follow_a_logistic_curve():

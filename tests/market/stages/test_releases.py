@@ -8,6 +8,8 @@ from scipy import integrate, stats
 
 from sim.market.stages import releases
 
+from ..guards import binds
+
 SEED = 4
 
 
@@ -34,11 +36,24 @@ def test_an_interval_under_way_is_drawn_given_that_it_has_lasted_so_long():
     assert stats.kstest(drawn, lambda t: 1 - law.sf(t) / law.sf(elapsed)).pvalue > 1e-3
 
 
+@binds("stages/releases.py", "draw_interval", "max(float(gammaincc(shape, elapsed * shape / mean)), SMALLEST_TAIL)")
 @pytest.mark.parametrize(("mean", "shape", "elapsed"), [(2.0, 10.0, 15.0), (0.5, 50.0, 60.0), (1.0, 50.0, 14.0)])
 def test_a_line_long_overdue_releases_soon(mean, shape, elapsed):
     drawn = intervals(mean, shape, elapsed, count=200)
     assert np.all(drawn >= elapsed)
     assert np.all(drawn < elapsed + 3 * mean)
+
+
+@binds(
+    "stages/releases.py", "draw_interval", "max(elapsed, float(gammainccinv(shape, left * (1.0 - u)) * mean / shape))"
+)
+def test_an_interval_is_never_shorter_than_what_has_passed_of_it():
+    """So long after the mean the inverse of the tail that is left falls short of it."""
+    overdue, fresh = (
+        releases.draw_interval(1, "A/x", 1, mean=0.5, shape=50.0, elapsed=passed) for passed in (30.0, 0.01)
+    )
+    assert overdue == 30.0
+    assert 0.1 < fresh < 2.0
 
 
 def test_an_interval_depends_on_the_line_and_the_number_of_the_release_alone():
@@ -128,6 +143,7 @@ def test_answers_come_at_the_stated_chance_and_depend_on_both_labs_and_the_month
     assert releases.answers(SEED, "A", "B", 1, 1.0)
 
 
+@binds("stages/releases.py", "licence_degree", "last or DEGREES['open_weights']")
 def test_a_licence_is_the_labs_word_or_that_of_the_last_release():
     assert [releases.licence_degree("as_line", last) for last in (1.0, 0.5, 0.0)] == [1.0, 0.5, 0.8]
     assert [releases.licence_degree("restricted_weights", last) for last in (1.0, 0.0)] == [0.5, 0.5]

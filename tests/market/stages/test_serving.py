@@ -7,11 +7,14 @@ import pytest
 
 from sim.market.stages import serving
 
+from ..guards import binds
+
 
 def test_an_accelerator_is_busy_for_730_hours_a_month():
     assert serving.accelerators_busy(np.array([0.0, 730.0, 1460.0])).tolist() == [0.0, 1.0, 2.0]
 
 
+@binds("stages/serving.py", "api_capacity", "np.maximum(usual * compute, needed)")
 def test_while_the_history_is_replayed_an_api_gets_its_usual_part_or_what_it_needs():
     found = serving.api_capacity(0.3, np.array([100.0, 100.0]), np.array([20.0, 80.0]))
     assert found.tolist() == [30.0, 80.0]

@@ -10,6 +10,8 @@ import pytest
 from sim.market.stages import accounts, usage
 from sim.market.tables import NONE
 
+from ..guards import binds
+
 
 def need(years, hand_over=1.0, fade=0.3, growth=2.0):
     return float(usage.need_now(np.array([3.0]), np.array([growth]), fade, years, hand_over)[0])
@@ -21,7 +23,10 @@ def test_needs_grow_at_the_stated_rate_up_to_the_hand_over():
     assert need(-1.0) == pytest.approx(1.5)
 
 
+@binds("stages/usage.py", "need_now", "max(0.0, years - years_at_hand_over)")
+@binds("stages/usage.py", "need_now", "min(years, years_at_hand_over)")
 def test_growth_fades_after_the_hand_over_to_a_level():
+    assert need(0.5) == pytest.approx(3 * 2**0.5)
     assert need(3.0, fade=0.0) == pytest.approx(24.0)
     assert need(2.0) == pytest.approx(3 * 2 ** (1 + (1 - np.exp(-0.3)) / 0.3))
     assert need(500.0) == pytest.approx(3 * 2 ** (1 + 1 / 0.3))
@@ -137,6 +142,15 @@ def test_negative_and_non_finite_entries_are_found(name, value):
 def test_a_segment_that_uses_more_than_it_has_is_found():
     wrong = books(segment_present=spoilt(books().segment_present, (2, 3), 3.9))
     assert accounts.violations(wrong) == ["a segment uses more workloads than it has"]
+
+
+@binds("stages/accounts.py", "violations", "max(1.0, abs(left), abs(right))")
+@pytest.mark.parametrize(("size", "slack"), [(1e-3, 1e-9), (1e6, 1e-3)])
+def test_sums_agree_to_a_part_in_a_billion_of_themselves_or_of_one(size, slack):
+    by_offer, segments = spoilt(np.zeros((2, 4)), (0, 0), size), spoilt(np.zeros((5, 4)), (0, 0), size)
+    for lost, found in ((0.8 * slack, 0), (1.2 * slack, 1)):
+        wrong = books(tokens=spoilt(by_offer, (0, 1), lost), segment_tokens=segments)
+        assert len(accounts.violations(wrong)) == found
 
 
 def test_differences_of_rounding_are_no_violation():

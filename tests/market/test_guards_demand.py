@@ -1,0 +1,196 @@
+"""Floors, caps and clips of the demand side bind here, and not just beside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sim import rng
+from sim.market import adopters, demand, governments, offering, population
+from sim.market.tables import NONE
+from sim.scenario.schema import BLOCS, GROUPS
+
+from .guards import binds
+from .worlds import between, changed, for_all_labs, outcomes, simulated
+
+CN = BLOCS.index("CN")
+
+
+@pytest.fixture(scope="module")
+def world(small_settings):
+    return between(small_settings, "2025-10", "2026-02", workloads=200)
+
+
+def seen(market, leap=0.0):
+    """Return what adopters see in a month of some leap."""
+    priced = offering.prices(market, offering.serving_costs(market))
+    table = offering.offers(market, priced)
+    return demand.month_view(market, table, priced, np.full(len(market.labs.names), leap))
+
+
+# Population ----------------------------------------------------------------------------------------------------------
+
+
+@binds("market.py", "Market.__init__", "np.maximum(self.workloads.arrival, settings.start)")
+def test_who_came_before_the_start_is_there_at_the_start(world):
+    early = simulated(world, 0).workloads.arrival
+    assert early.min() == world.start
+    assert (early == world.start).sum() > 60
+    assert (early > world.start).sum() > 10
+
+
+@binds("population.py", "pick", "np.searchsorted(edges, u, side='right').clip(max=len(parts) - 1)")
+def test_a_uniform_beyond_the_last_edge_is_of_the_last_category():
+    assert population.pick(np.array([0.35, 0.95, 1.0]), np.array([0.1] * 10)).tolist() == [3, 9, 9]
+
+
+@binds("population.py", "weyl", "np.maximum(points, 2.0 ** (-53))")
+def test_a_point_of_the_sequence_that_falls_on_zero_is_moved_off_it(monkeypatch):
+    monkeypatch.setattr(rng, "uniform", lambda key, rows: np.array([1.0 - population._PHI**-1]))
+    points = population.weyl(1, "any", 0, 3)
+    assert points[0] == 2.0**-53
+    assert points[1:] == pytest.approx([population._PHI**-1, 2.0 * population._PHI**-1 - 1.0])
+
+
+@binds(
+    "population.py",
+    "draw_workloads",
+    "np.maximum(0.0, p['demand.value'] + p['demand.value_sd'] * _normal(seed, 'value', rows))",
+)
+def test_no_workload_values_a_success_at_less_than_nothing(world):
+    value = simulated(changed(world, {"demand.value": 1.0, "demand.value_sd": 5.0}), 0).workloads.value
+    assert value.min() == 0.0
+    assert 0.3 < (value == 0.0).mean() < 0.55
+    assert len(np.unique(value)) > 80
+
+
+# What adopters see ---------------------------------------------------------------------------------------------------
+
+
+@binds("demand.py", "pains", "max(market.month, until)")
+def test_in_the_history_the_bill_that_hurts_is_that_of_the_workload_and_after_it_grows_with_need(world):
+    market = simulated(changed(world, {"demand.pain_growth": 1.0}), 0)
+    assert (demand.pains(market) == market.workloads.pain).all()
+    market.month = world.history_until + 12
+    assert (demand.pains(market) > market.workloads.pain).all()
+
+
+@binds("demand.py", "awareness_month", "np.maximum(market.awareness, market.labs.initial_awareness)")
+def test_a_lab_with_a_release_is_known_to_its_first_share_or_to_more(world):
+    market = simulated(changed(world, {"awareness.innovation": 0.0, "awareness.imitation": 0.0}), 1)
+    appeared = np.isin(np.arange(len(market.labs.names)), market.releases.lab)
+    assert (market.awareness[:, appeared] == market.labs.initial_awareness[appeared]).all()
+    assert (market.awareness[:, ~appeared] == 0.0).all()
+    market.awareness[:, appeared] = 0.999
+    known, _ = demand.awareness_month(market, np.zeros(len(market.labs.names)))
+    assert (known[:, appeared] == np.maximum(0.999, market.labs.initial_awareness[appeared])).all()
+
+
+@binds("demand.py", "vendor_shares", "np.maximum(accounts.in_order(count), 1e-300)")
+def test_shares_of_a_segment_without_users_are_zero_and_of_others_add_up(world):
+    assert (demand.vendor_shares(simulated(world, 0)) == 0.0).all()
+    shares = demand.vendor_shares(simulated(world, 1)).sum(axis=1)
+    assert ((shares == 0.0) | (np.abs(shares - 1.0) < 1e-12)).all()
+    assert (shares > 0.0).any()
+
+
+@binds("demand.py", "month_view", "np.clip(leaps.max() / p['demand.leap_points'], 0.0, 1.0)")
+def test_a_leap_counts_from_nothing_to_a_full_one(world):
+    market = simulated(world, 2)
+    full = market.parameters["demand.leap_points"]
+    found = [seen(market, leap).leap for leap in (-5.0, 0.0, 0.25 * full, 0.99 * full, full, 100.0)]
+    assert found == pytest.approx([0.0, 0.0, 0.25, 0.99, 1.0, 1.0])
+
+
+@binds("demand.py", "_barred", "np.maximum(barred[:, CN], market.workloads.banned)")
+def test_of_a_ban_in_the_scenario_and_one_of_the_history_the_further_reach_counts(world):
+    bans = {"demand.ban.public": 1.0, "demand.ban.regulated": 1.0, "demand.ban.start": 2020.0}
+    market = simulated(changed(world, bans), 1)
+    strict = (market.workloads.group >= GROUPS.index("regulated")) & (market.workloads.bloc != CN)
+    assert strict.any()
+    assert (demand._barred(market)[strict, CN] == 1).all()
+    everybody = governments.Ban("CN", "all", "all", "weights", 1.0)
+    market.policy = replace(market.policy, bans=(everybody,))
+    assert (demand._barred(market)[market.workloads.bloc != CN, CN] == 3).all()
+
+
+@binds("governments.py", "barred", "np.maximum(reach[bound, origin], 1 + BAN_SCOPES.index(ban.scope))")
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_bans_the_one_of_smaller_reach_leaves_the_further_one(world, order):
+    market = simulated(world, 0)
+    bans = [
+        governments.Ban("CN", "all", group, scope, 1.0) for group, scope in (("all", "weights"), ("regulated", "api"))
+    ]
+    reach = governments.barred(replace(market.policy, bans=tuple(bans[::order])), market.workloads, market.seed)
+    assert (reach[market.workloads.bloc != CN, CN] == 3).all()
+
+
+# Choice and usage ----------------------------------------------------------------------------------------------------
+
+
+@binds("adopters.py", "_decide", "np.maximum(utility.max(axis=1), keep)")
+def test_who_looks_at_home_with_nothing_left_to_choose_does_without_unless_it_can_keep_what_it_has(world):
+    market = simulated(world, 2)
+    view = seen(market)
+    row = np.flatnonzero(market.usage.release != NONE)[:1]
+    group = next(g for g in market.adopters if g.rows.start <= row[0] < g.rows.stop)
+    common = view.rules[group.number]
+    none_sold = replace(common, sold_in=np.zeros_like(common.sold_in))
+    who = group.choosers(row, np.array([True]), market.workloads, market.usage, view)
+    last = np.array([1.0 - 2.0**-53])  # a draw of the last option there is
+    for price, wanted in ((np.nan, NONE), (1.0, int(market.usage.release[row[0]]))):
+        found = adopters._decide(replace(who, keep_price=np.array([price])), last, view, none_sold)
+        assert found[0].tolist() == [wanted]
+        assert np.isfinite(found[2]).all()
+    found = adopters._decide(replace(who, keep_price=np.array([np.nan])), last, view, common)
+    assert market.releases.lab[found[0]].tolist() == who.lab.tolist(), "what its vendor offers, and not doing without"
+
+
+@binds("adopters.py", "_decide", "np.minimum(option, len(offers) - 1)")
+def test_keeping_and_doing_without_are_the_two_options_after_the_offers(world):
+    market = simulated(changed(world, {"demand.value": 3.0}), 3)
+    used = market.usage.release[market.usage.present]
+    assert (used == NONE).any()
+    assert len(np.unique(used)) > 5
+
+
+@binds("adopters.py", "Adopters.panel_rows", "max(1, len(table) // PANEL_ROWS)")
+@pytest.mark.parametrize(("panel", "step"), [(10_000, 1), (201, 1), (100, 2), (40, 5)])
+def test_the_panel_takes_every_nth_workload_and_all_where_there_are_few(world, monkeypatch, panel, step):
+    monkeypatch.setattr(adopters, "PANEL_ROWS", panel)
+    market = simulated(world, 1)
+    for group in market.adopters:
+        rows = np.arange(group.rows.start, group.rows.stop)[::step]
+        present = rows[market.workloads.arrival[rows] <= market.month]
+        assert group.panel_rows(market.workloads, market.month).tolist() == present.tolist()
+
+
+@binds("demand.py", "usage_month", "np.maximum(resources.serving_compute(market), LEAST_COMPUTE)")
+def test_an_api_without_compute_has_a_load_and_one_with_compute_gives_a_part_of_it(world):
+    shares = for_all_labs(world, compute_share=0.0) | {"OpenAI": {"compute_share": 0.5}}
+    market = simulated(changed(between(world, "2025-10", "2026-09"), labs=shares))
+    assert np.isfinite(market.labs.load).all()
+    assert (market.labs.load > 1.0).any()
+    assert market.unmet_tokens > 0.0
+    assert market.violations == []
+    assert (market.labs.api_share > 1e3).any()
+    assert market.labs.api_share[market.labs.names.index("OpenAI")] <= 1.0
+
+
+# Observation ---------------------------------------------------------------------------------------------------------
+
+
+@binds("observe.py", "_offer_rows", "max(books.workloads.sum(), 1e-300)")
+@binds("observe.py", "_offer_rows", "max(books.tokens.sum(), 1e-300)")
+@pytest.mark.parametrize("column", ["workload_share", "token_share"])
+def test_shares_of_offers_are_zero_where_nobody_buys_and_add_up_elsewhere(world, column):
+    families = ("developer", "enterprise")
+    nothing = {"demand.value": 0.0, "demand.value_sd": 0.0}
+    nothing |= {f"demand.{f}.adoption_cost": 30.0 for f in families}
+    nothing |= {f"demand.{f}.without_ai_cost": 0.0 for f in families}
+    assert (outcomes(changed(world, nothing))["offers"][column] == 0.0).all()
+    offers = outcomes(world)["offers"]
+    for month in np.unique(offers["month"]):
+        assert offers[column][offers["month"] == month].sum() == pytest.approx(1.0)
