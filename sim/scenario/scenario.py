@@ -58,6 +58,9 @@ class Settings:
     workloads: int
     replicate: int
     population_seed: int | None = None
+    population: str = "agents"
+    nodes: int = 1024
+    noise: str = "shared"
 
 
 @dataclass(frozen=True)
