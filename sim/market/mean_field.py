@@ -14,7 +14,7 @@ import numpy as np
 from sim.market import choosing
 from sim.market.kernels import mass as compiled
 from sim.market.kernels.choice import LANES
-from sim.market.population import LARGEST_ORGANISATION, weyl
+from sim.market.population import LARGEST_ORGANISATION, NODES_DIMENSIONS, weyl
 from sim.market.stages.ledger import CELLS, Ledger
 from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
 
@@ -51,7 +51,7 @@ class MeanField:
         self.people = choosing.people(table)
         self.families = families
         self.blocks = tuple(_blocks(table.kind, rows) for rows in families)
-        self.quantile = weyl(seed, "state", 0, len(table))
+        self.quantile = weyl(seed, "state", NODES_DIMENSIONS - 1, len(table), NODES_DIMENSIONS)
         self.release = np.array([NONE])
         self.channel = np.array([LAB_API])
         self.mass = np.zeros((1, len(table)))

@@ -9,6 +9,7 @@ Volumes are drawn tilted towards the large ones and arrivals evenly over the cal
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import fsum
 from typing import Any
 
@@ -28,7 +29,7 @@ EARLY_UNTIL = parse_month("2023-07")
 FIRST_ARRIVAL = parse_month("2023-01")
 LAST_ARRIVAL = parse_month("2040-12")  # fixed, so that the horizon of a scenario changes nobody
 REFERENCE_YEAR_END = parse_month("2025-12")
-_PHI = 1.1673039782614187  # the root of x**5 = x + 1, Roberts' constant in four dimensions
+ROWS_DIMENSIONS, NODES_DIMENSIONS = 4, 7  # what is spread together: of workloads and organisations, of taste nodes
 
 
 def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
@@ -37,10 +38,19 @@ def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
     return round(count * fsum(parts[group] for group in DEVELOPER_GROUPS) / fsum(parts.values()))
 
 
-def weyl(seed: int, name: str, dimension: int, count: int) -> Floats:
+@lru_cache
+def roberts(dimensions: int) -> float:
+    """Return Roberts' constant for so many dimensions, the root of x**(d + 1) = x + 1 above one."""
+    x = 1.0
+    for _ in range(60):  # a contraction: each round leaves at most half of the distance
+        x = (1.0 + x) ** (1.0 / (dimensions + 1))
+    return x
+
+
+def weyl(seed: int, name: str, dimension: int, count: int, dimensions: int = ROWS_DIMENSIONS) -> Floats:
     """Return points in (0, 1) of one dimension of a Weyl sequence, shifted at random, shape (count,) (eq. 1)."""
     shift = rng.uniform(rng.stream_key(seed, f"weyl:{name}"), np.array([dimension]))[0]
-    points = (shift + np.arange(1, count + 1) * _PHI ** -(dimension + 1)) % 1.0
+    points = (shift + np.arange(1, count + 1) * roberts(dimensions) ** -(dimension + 1)) % 1.0
     return np.maximum(points, 2.0**-53)  # a point on zero would be an infinite normal
 
 
@@ -57,8 +67,8 @@ def organisations(seed: int, count: int, tail: float, family: str) -> Ints:
     return np.searchsorted(np.cumsum(sizes), np.arange(count), side="right")
 
 
-def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Ints, Floats]:
-    """Return arrival months and weights of `count` rows; the weights follow a logistic diffusion curve (eq. 2).
+def arrivals(u: Floats, midpoint: float, spread: float) -> tuple[Ints, Floats]:
+    """Return arrival months and weights of rows at uniforms `u`; the weights follow a logistic diffusion curve (eq. 2).
 
     Weights are scaled so that the sum over all rows present at the end of 2025 is one on average.
     """
@@ -78,9 +88,9 @@ def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Int
         if density[span].sum() > 0.0:  # a diffusion that is over leaves later months without rows
             sampling[span] = rows * density[span] / density[span].sum()
     sampling /= sampling.sum()
-    chosen = pick(weyl(seed, "rows", 2, count), sampling)
+    chosen = pick(u, sampling)
     at_reference = reached[REFERENCE_YEAR_END - FIRST_ARRIVAL]
-    return months[chosen], mass[chosen] / sampling[chosen] / (count * at_reference)
+    return months[chosen], mass[chosen] / sampling[chosen] / (len(u) * at_reference)
 
 
 def draw_nodes(
@@ -128,6 +138,13 @@ def draw_workloads(
     """
     p = parameters
     developers = developer_rows(count, p)
+
+    def points(name: str, dimension: int, size: int) -> Floats:
+        """Return the points of a trait; a node is an organisation, so that no two of its traits share a dimension."""
+        if spread:
+            return weyl(seed, name, dimension + (4 if name.startswith("house") else 0), size, NODES_DIMENSIONS)
+        return weyl(seed, name, dimension, size)
+
     organisation = np.empty(count, np.int64)
     group = np.empty(count, np.int64)
     bloc = np.empty(count, np.int64)
@@ -144,16 +161,16 @@ def draw_workloads(
         own = organisations(seed, size, p["demand.organisation_tail"], family)
         houses = int(own[-1]) + 1
         parts = np.array([p[f"demand.mix.{g}"] for g in groups])
-        group[rows] = GROUPS.index(groups[0]) + pick(weyl(seed, f"house:{family}", 0, houses), parts)[own]
+        group[rows] = GROUPS.index(groups[0]) + pick(points(f"house:{family}", 0, houses), parts)[own]
         blocs = np.array([p[f"demand.bloc.{b}"] for b in BLOCS])
-        bloc[rows] = pick(weyl(seed, f"house:{family}", 1, houses), blocs)[own]
+        bloc[rows] = pick(points(f"house:{family}", 1, houses), blocs)[own]
         classes = np.array([p[f"demand.{family}.class_mix.{c}"] for c in CLASSES])
-        kind[rows] = pick(weyl(seed, f"class:{family}", 1, size), classes)  # volumes have dimension 0
+        kind[rows] = pick(points(f"class:{family}", 1, size), classes)  # volumes have dimension 0
         organisation[rows] = first + own
         first += houses
     is_developer = np.arange(count) < developers
-    arrival, weight = arrivals(seed, count, p["demand.arrival_midpoint"], p["demand.arrival_spread"])
-    z, tilt_weight = _volume_quantiles(seed, count, p["demand.volume_sd"])
+    arrival, weight = arrivals(points("rows", 2, count), p["demand.arrival_midpoint"], p["demand.arrival_spread"])
+    z, tilt_weight = _volume_quantiles(points("volume", 0, count), p["demand.volume_sd"])
     weight = weight * tilt_weight
     weight *= p["demand.workloads_2025"] / weight[arrival <= REFERENCE_YEAR_END].sum()
     factor = np.array([p[f"demand.volume_factor.{c}"] for c in CLASSES])[kind]
@@ -176,7 +193,7 @@ def draw_workloads(
         arrival=arrival,
         weight=weight,
         need=need,
-        difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(weyl(seed, "rows", 3, count)),
+        difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(points("rows", 3, count)),
         value=np.maximum(
             0.0, p["demand.value"] + p["demand.value_sd"] * ndtri(uniform(rng.stream_key(seed, "value"), rows))
         ),
@@ -216,8 +233,8 @@ def _tastes(
     return np.stack(columns, axis=1)
 
 
-def _volume_quantiles(seed: int, count: int, sd: float) -> tuple[Floats, Floats]:
-    """Return tilted standard normals and the weights that undo the tilt, both of shape (count,) (eq. 3)."""
+def _volume_quantiles(u: Floats, sd: float) -> tuple[Floats, Floats]:
+    """Return tilted standard normals and the weights that undo the tilt, both of the shape of `u` (eq. 3)."""
     tilt = VOLUME_TILT * sd
-    z = ndtri(weyl(seed, "volume", 0, count)) + tilt
+    z = ndtri(u) + tilt
     return z, np.exp(-tilt * z + 0.5 * tilt * tilt)
