@@ -134,7 +134,7 @@ class Adopters(mesa.Agent):
             offered,
             choosing.standing(view, self),
             choosing.rules(view, self),
-            compiled.scratch(len(looked), len(offered.line), len(offered.release)),
+            compiled.scratch(len(looked), len(view.lines.lab), len(offered.line), len(offered.release)),
             looked,
         )
         return np.where(view.lines.current_open != NONE, looked[view.lines.lab], 0.0)

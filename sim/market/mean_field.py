@@ -21,7 +21,7 @@ from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
 if TYPE_CHECKING:
     from sim.market.adopters import Adopters, MonthView
 
-NEGLIGIBLE = 1e-8  # a state that a smaller part of the nodes' mass uses is given up; its users do without
+NEGLIGIBLE = 1e-5  # a state that a smaller part of the nodes' mass uses is given up; its users do without
 
 
 class MeanField:
@@ -54,7 +54,7 @@ class MeanField:
         self.quantile = weyl(seed, "state", NODES_DIMENSIONS - 1, len(table), NODES_DIMENSIONS)
         self.release = np.array([NONE])
         self.channel = np.array([LAB_API])
-        self.mass = np.zeros((1, len(table)))
+        self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
         self.surplus = np.zeros(len(table))
 
     @property
@@ -65,7 +65,7 @@ class MeanField:
     def choose(self, view: MonthView, groups: tuple[Adopters, ...]) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
-        self.mass[0, self.table.arrival == view.month] = 1.0
+        self.mass[0, np.flatnonzero(self.table.arrival == view.month)] = 1.0
         reach = view.node_reach
         looked = []
         for group, blocks in zip(groups, self.blocks, strict=True):
@@ -84,7 +84,9 @@ class MeanField:
                 offered,
                 choosing.standing(view, group),
                 choosing.rules(view, group),
-                compiled.room(len(seen), len(offered.line), len(offered.release), len(states.release)),
+                compiled.room(
+                    len(seen), len(view.lines.lab), len(offered.line), len(offered.release), len(states.release)
+                ),
                 seen,
             )
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
@@ -103,7 +105,7 @@ class MeanField:
         release, channel = np.nonzero(view.offered & ~here)
         self.release = np.append(self.release[keeps], release)
         self.channel = np.append(self.channel[keeps], channel)
-        self.mass = np.concatenate([self.mass[keeps], np.zeros((len(release), len(self.table)))])
+        self.mass = np.concatenate([self.mass[keeps], np.zeros((len(release), self.mass.shape[1]))])
 
     def tally(self, view: MonthView, price: Floats, cluster: Floats) -> Ledger:
         """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them.
