@@ -7,14 +7,16 @@ an organisation's other workloads are those of its segment on average; nobody's 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sim.market import choosing
 from sim.market.kernels import mass as compiled
 from sim.market.kernels.choice import LANES
-from sim.market.population import LARGEST_ORGANISATION, NODES_DIMENSIONS, weyl
+from sim.market.nodes import arrived
+from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
 from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
 
@@ -33,25 +35,33 @@ class MeanField:
         The nodes, sorted by family and class.
     families : tuple of slice
         Rows of each family.
-    seed : int
-        Of the points at which single states stand for a node.
+    quantile : array, shape (nodes,)
+        Points at which single states stand for a node.
+    parameters : mapping
+        Drawn parameters of the scenario.
 
     Attributes
     ----------
     release, channel : array, shape (states,)
         States; the first, `NONE`, stands for no model.
     mass : array, shape (states, nodes)
-        Shares, which sum to one for nodes in the market.
+        Shares, which sum to the part of the node that is in the market.
+    present : array, shape (nodes,)
+        That part.
     surplus : array, shape (nodes,)
-        Mean surplus of the last choices over doing without [USD/month].
+        Surplus of the last choices over doing without, of who is in the market [USD/month].
     """
 
-    def __init__(self, table: WorkloadTable, families: tuple[slice, ...], seed: int):
+    def __init__(
+        self, table: WorkloadTable, families: tuple[slice, ...], quantile: Floats, parameters: Mapping[str, Any]
+    ):
         self.table = table
         self.people = choosing.people(table)
         self.families = families
         self.blocks = tuple(_blocks(table.kind, rows) for rows in families)
-        self.quantile = weyl(seed, "state", NODES_DIMENSIONS - 1, len(table), NODES_DIMENSIONS)
+        self.quantile = quantile
+        self.parameters = parameters
+        self.present = np.zeros(len(table))
         self.release = np.array([NONE])
         self.channel = np.array([LAB_API])
         self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
@@ -60,12 +70,15 @@ class MeanField:
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a copy may share: it never changes."""
-        return self.table, self.people, self.blocks, self.quantile
+        return self.table, self.people, self.blocks, self.quantile, self.parameters
 
     def choose(self, view: MonthView, groups: tuple[Adopters, ...]) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
-        self.mass[0, np.flatnonzero(self.table.arrival == view.month)] = 1.0
+        present = arrived(self.table, view.month, self.parameters)
+        fresh = present - self.present
+        self.mass[0, : len(fresh)] += fresh
+        self.present = present
         reach = view.node_reach
         looked = []
         for group, blocks in zip(groups, self.blocks, strict=True):
@@ -78,6 +91,8 @@ class MeanField:
                 self.people,
                 states,
                 self.mass,
+                self.present,
+                fresh,
                 self.surplus,
                 view.used_elsewhere,
                 reach,
@@ -94,9 +109,8 @@ class MeanField:
 
     def _states(self, view: MonthView) -> None:
         """Add this month's offers to the states and drop those that nobody uses any more."""
-        present = self.table.arrival < view.month
-        least = NEGLIGIBLE * max(1, int(present.sum()))
-        total = self.mass.sum(axis=1)
+        total = self.mass[:, : len(self.table)].sum(axis=1)
+        least = NEGLIGIBLE * float(self.present.sum())
         keeps = (total > least) | view.offered[self.release, self.channel]
         keeps[0] = True
         self.mass[0] += self.mass[~keeps].sum(axis=0)
@@ -123,8 +137,8 @@ class MeanField:
             self.release,
             self.channel,
             self.mass,
+            self.present,
             self.surplus,
-            view.month,
             view.need,
             view.pain,
             price,

@@ -254,7 +254,7 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
     inverse = ONE / lam
     for n in range(len(offered.line)):
         total, chances = nest[n], chance[n]
-        offers, shift = 0, CHANNELS * offered.lab_bloc[n]
+        shift = CHANNELS * offered.lab_bloc[n]
         for k in range(LANES):
             total[k] = ZERO
         for j in range(offered.first[n], offered.first[n + 1]):

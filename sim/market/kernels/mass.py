@@ -95,7 +95,9 @@ def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Roo
 
 
 @kernel
-def choose(blocks, people, states, mass, surplus, used, reach, offered, standing, rules, room, evaluations):
+def choose(
+    blocks, people, states, mass, present, fresh, surplus, used, reach, offered, standing, rules, room, evaluations
+):
     """Let the nodes of one family look again and choose; change the shares that use each state (eq. 94).
 
     Parameters
@@ -103,9 +105,11 @@ def choose(blocks, people, states, mass, surplus, used, reach, offered, standing
     blocks : array, shape (blocks, 3)
         First node, number of nodes and class of each block.
     mass : array, shape (states, nodes)
-        Shares of each node; columns of nodes in the market sum to one.
+        Shares of each node, which sum to the part of it that is in the market.
+    present, fresh : array, shape (nodes,)
+        That part, and what of it has come this month.
     surplus : array, shape (nodes,)
-        Mean surplus of the last choices [USD/month].
+        Surplus of the last choices of who is in the market [USD/month]; who looks again takes the node's mean along.
     used : array, shape (segments, labs)
         Chance that the organisation uses the lab for another workload.
     evaluations : array, shape (labs,) or (0,)
@@ -119,6 +123,8 @@ def choose(blocks, people, states, mass, surplus, used, reach, offered, standing
             people,
             states,
             mass,
+            present,
+            fresh,
             surplus,
             used,
             reach,
@@ -131,7 +137,24 @@ def choose(blocks, people, states, mass, surplus, used, reach, offered, standing
 
 
 @kernel
-def block(first, count, kind, people, states, mass, surplus, used, reach, offered, standing, rules, room, evaluations):
+def block(
+    first,
+    count,
+    kind,
+    people,
+    states,
+    mass,
+    present,
+    fresh,
+    surplus,
+    used,
+    reach,
+    offered,
+    standing,
+    rules,
+    room,
+    evaluations,
+):
     """Let up to `LANES` nodes of one class choose."""
     lane, origin, weight, nest, chance, sums = room.lane, room.origin, room.weight, room.nest, room.chance, room.sums
     flow, home, looks, less, more = room.flow, room.home, room.looks, room.less, room.more
@@ -192,8 +215,8 @@ def block(first, count, kind, people, states, mass, surplus, used, reach, offere
     review = np.float32(rules.review)
     # who uses no model
     for k in range(LANES):
-        arrives = k < count and people.arrival[first + k] == rules.month
-        full[k] = np.float32(mass[0, first + k]) * (ONE if arrives else review) if k < count else ZERO
+        comes = np.float32(fresh[first + k]) if k < count else ZERO
+        full[k] = np.float32(mass[0, first + k]) * review + comes * (ONE - review)
     for k in range(LANES):
         below[k] = newcomers[k] + outside[k]
         looked[k] += full[k]
@@ -311,16 +334,18 @@ def block(first, count, kind, people, states, mass, surplus, used, reach, offere
         for k in range(count):
             totals[k] += row[first + k]
     for k in range(count):
-        totals[k] = 1.0 / totals[k] if people.arrival[first + k] <= rules.month else 0.0
+        totals[k] = present[first + k] / totals[k] if totals[k] > 0.0 else 0.0
     for s in range(len(states.release)):
         row = mass[s]
         for k in range(count):
             row[first + k] *= totals[k]
     for k in range(count):
         seen = np.float64(looked[k])
-        fresh = np.float64(gain[k]) + seen * np.float64(highest[k] - alone[k])
+        value = np.float64(gain[k]) + seen * np.float64(highest[k] - alone[k])
         scale = np.float64(lane[0, k]) * np.float64(lane[2, k])
-        surplus[first + k] += fresh * np.float64(LOG_2) / scale - seen * surplus[first + k]
+        before = present[first + k] - fresh[first + k]
+        lost = (seen - fresh[first + k]) / before if before > 0.0 else 0.0
+        surplus[first + k] += value * np.float64(LOG_2) / scale - lost * surplus[first + k]
         for lab in range(len(evaluations)):
             evaluations[lab] += people.weight[first + k] * seen * room.known[lab, k]
 
@@ -384,7 +409,7 @@ def settle(first, count, states, offered, rules, room, part, newcomers, none, up
 
 
 @kernel
-def tally(people, release, channel, mass, surplus, month, need_growth, pain_growth, price, cluster, out):
+def tally(people, release, channel, mass, present, surplus, need_growth, pain_growth, price, cluster, out):
     """Add the nodes' use to `out`, shape (3, cells, states): workloads, tokens wanted, spend.
 
     The first state of the first two holds, by cell, all workloads in the market and their surplus.
@@ -397,11 +422,9 @@ def tally(people, release, channel, mass, surplus, month, need_growth, pain_grow
         A workload's part of the smallest own cluster [USD/month].
     """
     for i in range(len(people.arrival)):
-        if people.arrival[i] > month:
-            continue
         kind, weight = people.kind[i], people.weight[i]
         cell = people.segment[i] * 5 + kind
-        out[0, cell, 0] += weight
+        out[0, cell, 0] += weight * present[i]
         out[1, cell, 0] += weight * surplus[i]
         need, pain = people.need[i] * need_growth[kind], people.pain[i] * pain_growth[kind]
         for s in range(1, len(release)):
