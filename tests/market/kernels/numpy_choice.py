@@ -1,0 +1,75 @@
+"""Readable twins of the compiled choices: the stages in NumPy on one row of `Choosers` each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim import rng
+from sim.market.adopters import Adopters, MonthView, Stand
+from sim.market.market import Market
+from sim.market.stages import choice
+from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints
+
+
+def who_looks(market: Market, group: Adopters, view: MonthView) -> tuple[Ints, Bools]:
+    """Return the rows of a family that look again, and which look only at their own vendor's offers (eq. 48, 49)."""
+    table, usage = market.workloads, market.usage
+    rows = np.arange(group.rows.start, group.rows.stop)
+    rows = rows[table.arrival[rows] <= view.month]
+    house, release, channel = table.organisation[rows], usage.release[rows], usage.channel[rows]
+    uses = release != NONE
+    hazard = choice.review_hazard(group.review_hazard, leap=view.leap, bump=group.review_bump)
+    reviews = rng.uniform(rng.stream_key(view.seed, "review", view.month), house) < hazard
+    outdated = uses & ~view.offered[release, channel]
+    u = rng.uniform(rng.stream_key(view.seed, "upgrade", view.month), house)
+    upgrades = outdated & (u < group.upgrade_hazards(release, view))
+    off = uses & ~view.runs[release, channel]
+    vendor = view.releases.lab[release]
+    barred = uses & (view.reach[rows, view.lab_bloc[vendor]] >= choice.BAN_LEVEL[channel])
+    new = ~uses & (table.arrival[rows] == view.month)
+    at_home = (upgrades | off) & ~reviews & ~barred & np.isin(vendor, view.offers.lab)
+    looks = new | reviews | upgrades | off | barred
+    return rows[looks], at_home[looks]
+
+
+def stand(market: Market, rows: Ints, view: MonthView) -> Stand:
+    """Return where some workloads stand."""
+    usage = market.usage
+    used = view.used[market.workloads.organisation[rows]].astype(float)
+    return Stand(usage.release[rows].astype(np.int64), usage.channel[rows].astype(np.int64), used, view.reach[rows])
+
+
+def options(group: Adopters, who: choice.Choosers, view: MonthView) -> tuple[Floats, Floats, Floats]:
+    """Return the probabilities of offers, keep and outside, the logsum, and the utility of doing without (eq. 59)."""
+    rules = view.rules[group.number]
+    utility, keep = choice.offer_utilities(who, view.offers, rules), choice.keep_utilities(who, rules)
+    alone = choice.outside_utilities(who)
+    stuck = np.maximum(utility.max(axis=1), keep) == -np.inf
+    probability, logsum = choice.choice_probabilities(
+        utility,
+        keep,
+        np.where(who.at_home & ~stuck, -np.inf, alone),
+        first_of_line=view.offers.first_of_line,
+        dissimilarity=rules.dissimilarity,
+    )
+    return probability, logsum, alone
+
+
+def choose(market: Market, group: Adopters, view: MonthView) -> dict[str, Any]:
+    """Return what a family uses after its choices (eq. 62), and the workloads that look at each lab."""
+    rows, at_home = who_looks(market, group, view)
+    who = group.choosers(rows, at_home, market.workloads, stand(market, rows, view), view)
+    probability, logsum, alone = options(group, who, view)
+    u = rng.uniform(rng.stream_key(view.seed, "choice", view.month), rows)
+    option, offers = choice.draw_option(probability, u), view.offers
+    inside = np.minimum(option, len(offers) - 1)
+    stays, without = option == len(offers), option == len(offers) + 1
+    release, channel = market.usage.release.astype(np.int64), market.usage.channel.astype(np.int64)
+    surplus = market.usage.surplus.copy()
+    release[rows] = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))
+    channel[rows] = np.where(stays, who.channel, np.where(without, LAB_API, offers.channel[inside]))
+    surplus[rows] = who.pain / who.price_sensitivity * (logsum - alone)
+    looked = (who.knows * market.workloads.weight[rows, None]).sum(axis=0)
+    return {"release": release, "channel": channel, "surplus": surplus, "looked": looked, "rows": rows, "who": who}
