@@ -1,0 +1,101 @@
+"""A panel of demand laid out for the kernels of prices, and the conditions that these find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.market.kernels import prices as kernels
+from sim.market.kernels import sums
+from sim.market.kernels.prices import ROWS, Folded, Layout, Work
+from sim.market.stages.demand_panel import DemandPanel
+from sim.market.stages.markups import MarkupConditions, conditions_of_sums
+from sim.market.tables import Bools, Floats, Ints
+
+FARTHEST = 600.0  # utilities over lambda this far above the best without a list price have no scale in common with it
+
+
+@dataclass(frozen=True)
+class CompiledConditions:
+    """The conditions of a panel with the price term `bill`; the twin is `stages/price_conditions.py`."""
+
+    columns: Ints  # (priced,) offers with a list price in the order of `derivatives`
+    cost: Floats  # (offers,)
+    adoption_value: Floats  # (offers,)
+    dissimilarity: float
+    layout: Layout
+    folded: Folded
+    work: Work
+
+    @classmethod
+    def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> CompiledConditions | None:
+        """Return the conditions of a panel, None if its utilities are too far apart for one scale a row."""
+        labs, lab = np.unique(owner, return_inverse=True)
+        layout = lay_out(panel.priced, panel.nest, lab)
+        folded = _empty(len(panel.weight), layout, len(labs))
+        rows = (panel.weight, panel.fixed, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
+        arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, panel.loading, panel.base_price)]
+        value = np.ascontiguousarray(adoption_value, np.float64)
+        if kernels.fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
+            return None
+        work = kernels.room(layout, len(labs))
+        return cls(layout.priced, cost, value, panel.dissimilarity, layout, folded, work)
+
+    def at(self, prices: Floats) -> MarkupConditions:
+        """Return the conditions (eq. 67)."""
+        found = np.empty((4, len(self.columns)))
+        kernels.conditions(*self._state(prices), self.work, found)
+        return conditions_of_sums(found, self.columns, prices, self.cost, self.adoption_value)
+
+    def derivatives(self, prices: Floats) -> Floats:
+        """Return the derivatives of the profit gradients."""
+        matrix = np.empty((len(self.columns), len(self.columns)))
+        kernels.derivatives(*self._state(prices), self.work, matrix)
+        return matrix
+
+    def largest_capture(self, prices: Floats) -> float:
+        """Return the largest probability that one workload chooses one lab."""
+        return kernels.largest_capture(self.folded, self.layout, self.dissimilarity, prices[self.columns], self.work)
+
+    def inverse(self, matrix: Floats) -> Floats:
+        """Return the inverse of a small matrix."""
+        found = np.empty_like(matrix)
+        if not sums.solve(matrix, np.eye(len(matrix)), found):
+            raise ZeroDivisionError("the matrix is singular")
+        return found
+
+    def _state(self, prices: Floats) -> tuple[Folded, Layout, float, Floats, Floats, Floats]:
+        """Return the panel, list prices, their margins at loading one and adoption values for a kernel."""
+        price = prices[self.columns]
+        value = self.adoption_value[self.columns]
+        return self.folded, self.layout, self.dissimilarity, price, price - self.cost[self.columns], value
+
+
+def lay_out(priced: Bools, nest: Ints, lab: Ints) -> Layout:
+    """Return how offers lie for the kernels, shapes (offers,); labs are numbered 0, 1, ..."""
+    columns = np.lexsort((lab, nest))
+    sold = np.isin(nest, nest[priced])  # in a nest with a list price
+    order, held = columns[priced[columns]], columns[~priced[columns]]
+    nests = np.unique(nest[priced])
+    place = np.where(sold, np.searchsorted(nests, nest), len(nests) + np.unique(nest, return_inverse=True)[1])
+    cells = np.unique(place[sold] * len(lab) + lab[sold])
+    cell = np.where(sold, np.searchsorted(cells, place * len(lab) + lab), -1)
+    first = np.searchsorted(place[order], np.arange(len(nests) + 1))
+    columns_of = (order, place[order], cell[order], lab[order], cells // len(lab), cells % len(lab), first)
+    return Layout(*columns_of, held, place[held], cell[held], lab[held])
+
+
+def _empty(rows: int, layout: Layout, labs: int) -> Folded:
+    blocks, priced = -(-rows // ROWS), len(layout.priced)
+    nests, cells = len(layout.first) - 1, len(layout.cell_nest)
+    by_offer = (np.zeros((blocks, priced, ROWS)) for _ in range(3))
+    return Folded(
+        np.full((blocks, priced, ROWS), -np.inf),
+        *by_offer,
+        np.ones((blocks, ROWS)),
+        np.zeros((blocks, ROWS)),
+        np.zeros((blocks, nests, ROWS)),
+        np.ones((blocks, ROWS)),
+        *(np.zeros((blocks, size, ROWS)) for size in (cells, labs, cells, labs)),
+    )

@@ -1,0 +1,60 @@
+"""Stage 6: the first-order conditions of a market as a function of its list prices, in compiled or plain form.
+
+The one place that decides which: kernels for the model's own price term, NumPy for the others and for utilities so far
+apart that those of a row have no common scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.market.kernels.price_panel import CompiledConditions
+from sim.market.stages import markups, newton
+from sim.market.stages.demand_panel import DemandPanel, Prepared, prepare
+from sim.market.stages.price_terms import BILL
+from sim.market.tables import Floats, Ints
+
+
+@dataclass(frozen=True)
+class PlainConditions:
+    """The conditions of a panel in NumPy, for every price term."""
+
+    columns: Ints  # (priced,) offers with a list price in the order of `derivatives`
+    cost: Floats  # (offers,)
+    adoption_value: Floats  # (offers,)
+    ready: Prepared
+
+    @classmethod
+    def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> PlainConditions:
+        """Return the conditions of a panel."""
+        ready = prepare(panel, owner)
+        return cls(ready.order[ready.priced], cost, adoption_value, ready)
+
+    def at(self, prices: Floats) -> markups.MarkupConditions:
+        """Return the conditions (eq. 67)."""
+        return markups.conditions(self.ready, prices, self.cost, self.adoption_value)
+
+    def derivatives(self, prices: Floats) -> Floats:
+        """Return the derivatives of the profit gradients, shape (priced, priced)."""
+        return newton.gradient_derivatives(self.ready, prices, self.cost, self.adoption_value)
+
+    def largest_capture(self, prices: Floats) -> float:
+        """Return the largest probability that one workload chooses one lab."""
+        return markups.largest_capture(self.ready, prices)
+
+    def inverse(self, matrix: Floats) -> Floats:
+        """Return the inverse of a small matrix."""
+        return newton.solve_linear(matrix, np.eye(len(matrix)))
+
+
+PriceConditions = PlainConditions | CompiledConditions
+
+
+def price_conditions(panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> PriceConditions:
+    """Return the conditions of a panel; arrays as for `markups`, shapes (offers,)."""
+    compiled = None
+    if panel.term is BILL and panel.priced.any():
+        compiled = CompiledConditions.of(panel, owner, cost, adoption_value)
+    return PlainConditions.of(panel, owner, cost, adoption_value) if compiled is None else compiled
