@@ -190,6 +190,7 @@ def fold(weight, fixed, keep, outside, alpha, need, pain, loading, base, adoptio
 def evaluate(folded, block, layout, lam, price, margin, adoption, work):
     """Write the demand of a block and what it earns (eq. 64, 66); `price`, `margin`, `adoption` by priced offer."""
     sensitivity, amount, every = folded.sensitivity[block], folded.amount[block], work.every
+    scale_up, extra = 1.0 / lam, 1.0 / lam - 1.0
     every[:] = folded.rest[block]
     for n in range(len(layout.first) - 1):
         total, scale = work.total[n], work.scale[n]
@@ -197,13 +198,14 @@ def evaluate(folded, block, layout, lam, price, margin, adoption, work):
         for j in range(layout.first[n], layout.first[n + 1]):
             member, slope = work.member[j], work.slope[j]
             utility, rate, burden = folded.utility[block, j], folded.rate[block, j], folded.burden[block, j]
+            listed = price[j]
             for r in range(ROWS):
-                member[r] = fma(rate[r], price[j], burden[r])
+                member[r] = fma(rate[r], listed, burden[r])
                 slope[r] = 1.0 / (1.0 + member[r])
             for r in range(ROWS):
                 u = 1.0 + member[r]
                 bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
-                member[r] = exp(utility[r] - bill * sensitivity[r] / lam)
+                member[r] = exp(utility[r] - bill * (sensitivity[r] * scale_up))
             for r in range(ROWS):
                 total[r] += member[r]
         for r in range(ROWS):
@@ -239,8 +241,9 @@ def evaluate(folded, block, layout, lam, price, margin, adoption, work):
             tokens[r] = chance[r] * slope[r] * amount[r]
         for r in range(ROWS):
             response[r] = rate[r] * slope[r]
+        kept, worth = margin[j], adoption[j]
         for r in range(ROWS):
-            cell[r] += tokens[r] * fma(loading[r], margin[j], adoption[j])
+            cell[r] += tokens[r] * fma(loading[r], kept, worth)
     for number in range(len(work.lab)):
         lab, rest = work.lab[number], folded.rest_earned[block, number]
         for r in range(ROWS):
@@ -249,7 +252,6 @@ def evaluate(folded, block, layout, lam, price, margin, adoption, work):
         lab, cell = work.lab[layout.cell_lab[c]], work.cell[c]
         for r in range(ROWS):
             lab[r] += cell[r]
-    extra = 1.0 / lam - 1.0
     for j in range(len(layout.priced)):
         recaptured, chance, within = work.recaptured[j], work.chance[j], work.within[j]
         lab, cell = work.lab[layout.lab[j]], work.cell[layout.cell[j]]

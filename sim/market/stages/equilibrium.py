@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sim import rng
-from sim.market.stages.demand_panel import DemandPanel, Prepared, prepare
+from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck, deviation_gains
-from sim.market.stages.markups import conditions, largest_capture
-from sim.market.stages.newton import gradient_derivatives, solve_linear
+from sim.market.stages.price_conditions import PriceConditions, price_conditions
 from sim.market.tables import Bools, Floats, Ints
 
 NASH, LOCAL_ONLY, MULTIPLE, NOT_CONVERGED = "nash", "local_only", "multiple", "not_converged"
@@ -106,8 +105,8 @@ def solve_prices(
     solver = Solver() if solver is None else solver
     free = panel.priced if free is None else free
     _check_inputs(panel, cost, start, free)
-    ready = prepare(panel, owner)
-    found = [_solve_from(ready, cost, adoption_value, first, free, solver) for first in _starts(start, free, solver)]
+    terms = price_conditions(panel, owner, cost, adoption_value)
+    found = [_solve_from(terms, panel.term.needs_price, first, free, solver) for first in _starts(start, free, solver)]
     different: list[Equilibrium] = []
     for one in found:
         if one.status != NOT_CONVERGED and not any(_same(one.prices, other.prices) for other in different):
@@ -147,7 +146,7 @@ def _same(one: Floats, other: Floats) -> bool:
 
 
 def _solve_from(
-    ready: Prepared, cost: Floats, adoption_value: Floats, start: Floats, free: Bools, solver: Solver
+    terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, solver: Solver
 ) -> Equilibrium:
     """Return the fixed point reached from one start: zeta steps far away, Newton and secant steps near it.
 
@@ -155,11 +154,11 @@ def _solve_from(
     steps half as long, which lengthen again as they improve. At the shortest it goes on from where it is: the way
     out of a region without a solution leads through worse prices.
     """
-    state = _Conditions(ready, cost, adoption_value, np.flatnonzero(free))
+    state = _Conditions(terms, np.flatnonzero(free))
     prices = start.astype(np.float64)
     now = state.at(prices)
     best, best_now, damping, shortest, worse, iterations = prices, now, 1.0, 1.0, 0, 0
-    least = 1.0 / LARGEST_CUT if ready.panel.term.needs_price else 0.0
+    least = 1.0 / LARGEST_CUT if needs_price else 0.0
     inverse = None
     while best_now.size > solver.tolerance and iterations < solver.most_iterations:
         iterations += 1
@@ -192,7 +191,7 @@ def _solve_from(
         deviation_gain=np.nan,
         lab_gain=np.empty(0),
         at_zero=free & (best == 0.0),
-        largest_capture=largest_capture(ready, best),
+        largest_capture=terms.largest_capture(best),
         solutions=best[None, :],
     )
 
@@ -209,15 +208,13 @@ class _Distance:
 class _Conditions:
     """The fixed-point problem of one month."""
 
-    ready: Prepared
-    cost: Floats
-    adoption_value: Floats
+    terms: PriceConditions
     columns: Ints  # free offers
 
     def at(self, prices: Floats) -> _Distance:
         """Return how far prices are from those that the conditions ask for, never below zero."""
-        now = conditions(self.ready, prices, self.cost, self.adoption_value)
-        own, cost = prices[self.columns], self.cost[self.columns]
+        now = self.terms.at(prices)
+        own, cost = prices[self.columns], self.terms.cost[self.columns]
         wanted = np.maximum(0.0, cost + now.markup[self.columns])
         wanted = np.where(np.isnan(wanted), own, wanted)  # nobody can choose the offer: any price will do
         move = wanted - own
@@ -227,15 +224,13 @@ class _Conditions:
 
     def inverse_at(self, prices: Floats, now: _Distance) -> Floats:
         """Return the inverse of minus the derivative of the move, shape (free offers, free offers)."""
-        place = np.searchsorted(np.sort(self.ready.order[self.ready.priced]), self.columns)
-        by_column = np.argsort(self.ready.order[self.ready.priced])[place]
-        matrix = gradient_derivatives(self.ready, prices, self.cost, self.adoption_value)
-        derivative = -matrix[np.ix_(by_column, by_column)]
+        by_column = np.argsort(self.terms.columns)
+        rows = by_column[np.searchsorted(self.terms.columns, self.columns, sorter=by_column)]
+        derivative = -self.terms.derivatives(prices)[np.ix_(rows, rows)]
         held = now.bound | (now.own_slope == 0.0)
         derivative /= np.where(held, 1.0, now.own_slope)[:, None]
-        identity = np.eye(len(self.columns))
-        derivative[held] = identity[held]
-        return solve_linear(derivative, identity)
+        derivative[held] = np.eye(len(self.columns))[held]
+        return self.terms.inverse(derivative)
 
 
 def _secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
