@@ -48,22 +48,23 @@ class CompiledConditions:
         kernels.conditions(*self._state(prices), self.work, found)
         return conditions_of_sums(found, self.columns, prices, self.cost, self.adoption_value)
 
-    def derivatives(self, prices: Floats) -> Floats:
-        """Return the derivatives of the profit gradients."""
+    def derivatives(self, prices: Floats, move: Floats | None = None) -> Floats:
+        """Return the derivatives of the profit gradients, less those of Lambda times the move, (priced, priced)."""
         matrix = np.empty((len(self.columns), len(self.columns)))
-        kernels.derivatives(*self._state(prices), self.work, matrix)
+        move = np.zeros(len(self.columns)) if move is None else move[self.columns]
+        kernels.derivatives(*self._state(prices), move, self.work, matrix)
         return matrix
 
     def largest_capture(self, prices: Floats) -> float:
         """Return the largest probability that one workload chooses one lab."""
         return kernels.largest_capture(self.folded, self.layout, self.dissimilarity, prices[self.columns], self.work)
 
-    def inverse(self, matrix: Floats) -> Floats:
-        """Return the inverse of a small matrix."""
-        found = np.empty_like(matrix)
-        if not sums.solve(matrix, np.eye(len(matrix)), found):
+    def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
+        """Return the solution of a small system; ZeroDivisionError if it is singular."""
+        found = np.empty((len(matrix), 1))
+        if not sums.solve(matrix, side[:, None], found):
             raise ZeroDivisionError("the matrix is singular")
-        return found
+        return found[:, 0]
 
     def _state(self, prices: Floats) -> tuple[Folded, Layout, float, Floats, Floats, Floats]:
         """Return the panel, list prices, their margins at loading one and adoption values for a kernel."""

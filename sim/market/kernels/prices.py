@@ -282,7 +282,7 @@ def conditions(folded, layout, lam, price, margin, adoption, work, found):
 
 
 @part
-def _joining_terms(folded, block, layout, lam, margin, adoption, j, work):
+def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
     """Write what joins offer j to others for a block; return what its own derivative has beyond that."""
     sensitivity, loading = folded.sensitivity[block], folded.loading[block, j]
     tokens, response, recaptured = work.tokens[j], work.response[j], work.recaptured[j]
@@ -315,11 +315,18 @@ def _joining_terms(folded, block, layout, lam, margin, adoption, j, work):
     diagonal = dot(tokens, bend) - dot(response, recaptured) - dot(joining, choice) / lam
     for r in range(ROWS):
         joining[r] += by_chance[r] * lab[r]
-    return diagonal
+    slack = bend
+    for r in range(ROWS):
+        slack[r] = move * tokens[r] * loading[r] * (choice[r] / lam + response[r])
+    for r in range(ROWS):
+        joining[r] -= slack[r]
+    for r in range(ROWS):
+        near[r] -= slack[r]
+    return diagonal + dot(slack, choice) / lam + 2.0 * dot(slack, response)
 
 
 @kernel
-def derivatives(folded, layout, lam, price, margin, adoption, work, matrix):
+def derivatives(folded, layout, lam, price, margin, adoption, move, work, matrix):
     """Write the derivatives of every lab's profit gradient by all list prices, shape (priced, priced)."""
     matrix[:] = 0.0
     priced = range(len(layout.priced))
@@ -327,7 +334,7 @@ def derivatives(folded, layout, lam, price, margin, adoption, work, matrix):
     for block in range(len(folded.rest)):
         evaluate(folded, block, layout, lam, price, margin, adoption, work)
         for j in priced:
-            matrix[j, j] += _joining_terms(folded, block, layout, lam, margin[j], adoption[j], j, work)
+            matrix[j, j] += _joining_terms(folded, block, layout, lam, margin[j], adoption[j], move[j], j, work)
         for j in priced:
             for m in priced:
                 matrix[j, m] += dot(work.joining[j], work.by_chance[m])

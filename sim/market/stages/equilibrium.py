@@ -19,9 +19,8 @@ from sim.market.tables import Bools, Floats, Ints
 NASH, LOCAL_ONLY, MULTIPLE, NOT_CONVERGED = "nash", "local_only", "multiple", "not_converged"
 SAME = 1e-7  # two solutions closer than this, relative to their highest price, are one
 GAIN = 1e-9  # a deviation counts if it gains more than this share of a lab's profit
-NEAR = 0.1  # relative residual below which secant steps start
 START_SPREAD = 1.5  # log standard deviation of further starting prices
-LEAST_DAMPING = 1.0 / 16.0
+LARGEST_STEP = 1.0  # up, as a multiple of the price or its cost; down half of that, except to a price of zero
 LARGEST_CUT = 8.0  # a step cuts a price at most to this-th where the price term has no value at zero
 
 
@@ -63,7 +62,6 @@ class Equilibrium:
     status: str
     residual: float  # largest relative distance from the price asked for
     iterations: int
-    damping: float  # smallest step that was needed, 1 if none
     deviation_gain: float  # largest relative gain of one lab from leaving; NaN where none was searched
     lab_gain: Floats  # (labs,), empty where none was searched
     at_zero: Bools  # (offers,) the bound of zero holds the price
@@ -148,46 +146,33 @@ def _same(one: Floats, other: Floats) -> bool:
 def _solve_from(
     terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, solver: Solver
 ) -> Equilibrium:
-    """Return the fixed point reached from one start: zeta steps far away, Newton and secant steps near it.
+    """Return the fixed point reached from one start by Newton steps on the way to the prices asked for.
 
-    After two steps in a row that lengthen the way, the search goes back to the best prices so far and takes zeta
-    steps half as long, which lengthen again as they improve. At the shortest it goes on from where it is: the way
-    out of a region without a solution leads through worse prices.
+    Where a lab's profit is convex in a price, a Newton step would lead to the worst price; there the price goes the way
+    that it is asked to, twice as far each time, until it has left the valley.
     """
-    state = _Conditions(terms, np.flatnonzero(free))
+    problem = _Problem(terms, np.flatnonzero(free))
     prices = start.astype(np.float64)
-    now = state.at(prices)
-    best, best_now, damping, shortest, worse, iterations = prices, now, 1.0, 1.0, 0, 0
-    least = 1.0 / LARGEST_CUT if needs_price else 0.0
-    inverse = None
+    now = problem.at(prices)
+    best, best_now, iterations = prices, now, 0
+    stretch = np.ones(len(problem.columns))
     while best_now.size > solver.tolerance and iterations < solver.most_iterations:
         iterations += 1
-        before, old = now, prices
-        if now.size < NEAR and damping == 1.0 and (inverse is None or worse):
-            inverse = state.inverse_at(prices, now)
-        step = before.move if inverse is None else (inverse * before.move).sum(axis=1)
-        prices = old.copy()
-        prices[state.columns] = np.maximum(old[state.columns] + damping * step, least * old[state.columns])
-        now = state.at(prices)
-        if inverse is not None:
-            inverse = _secant(inverse, (prices - old)[state.columns], before.move - now.move)
-        if now.size < before.size:
-            worse, damping = 0, min(1.0, 2.0 * damping)
-        else:
-            worse += 1
+        own, cost = prices[problem.columns], np.abs(terms.cost[problem.columns])
+        step, convex = problem.step(prices, now, stretch)
+        stretch = np.where(convex, 2.0 * stretch, 1.0)
+        largest = np.where(now.bound, np.inf, LARGEST_STEP * np.maximum(own, cost))
+        least = own / LARGEST_CUT if needs_price else 0.0
+        prices = prices.copy()
+        prices[problem.columns] = np.maximum(own + np.clip(step, -0.5 * largest, largest), least)
+        now = problem.at(prices)
         if now.size < best_now.size:
             best, best_now = prices, now
-        if worse == 2:
-            worse, inverse = 0, None
-            if damping > LEAST_DAMPING:
-                damping, prices, now = 0.5 * damping, best, best_now
-                shortest = min(shortest, damping)
     return Equilibrium(
         prices=best,
         status=LOCAL_ONLY if best_now.size <= solver.tolerance else NOT_CONVERGED,
         residual=best_now.size,
         iterations=iterations,
-        damping=shortest,
         deviation_gain=np.nan,
         lab_gain=np.empty(0),
         at_zero=free & (best == 0.0),
@@ -205,7 +190,7 @@ class _Distance:
 
 
 @dataclass(frozen=True)
-class _Conditions:
+class _Problem:
     """The fixed-point problem of one month."""
 
     terms: PriceConditions
@@ -222,22 +207,21 @@ class _Conditions:
         size = np.divide(np.abs(move), scale, out=np.zeros(len(own)), where=move != 0.0).max(initial=0.0)
         return _Distance(move, float(size), now.own_slope[self.columns], wanted == 0.0)
 
-    def inverse_at(self, prices: Floats, now: _Distance) -> Floats:
-        """Return the inverse of minus the derivative of the move, shape (free offers, free offers)."""
+    def step(self, prices: Floats, now: _Distance, stretch: Floats) -> tuple[Floats, Bools]:
+        """Return the step of every free price and where profit is convex in it, shapes (free offers,)."""
         by_column = np.argsort(self.terms.columns)
         rows = by_column[np.searchsorted(self.terms.columns, self.columns, sorter=by_column)]
-        derivative = -self.terms.derivatives(prices)[np.ix_(rows, rows)]
+        move = np.zeros(len(prices))
+        move[self.columns] = now.move
+        matrix = -self.terms.derivatives(prices, move)[np.ix_(rows, rows)]
         held = now.bound | (now.own_slope == 0.0)
-        derivative /= np.where(held, 1.0, now.own_slope)[:, None]
-        derivative[held] = np.eye(len(self.columns))[held]
-        return self.terms.inverse(derivative)
-
-
-def _secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
-    """Return Broyden's update of the inverse: it then maps the change of the move to the step."""
-    mapped = (inverse * change).sum(axis=1)
-    along = (step[:, None] * inverse).sum(axis=0)
-    weight = float((step * mapped).sum())
-    if weight == 0.0:
-        return inverse
-    return inverse + (step - mapped)[:, None] * along / weight
+        matrix /= np.where(held, 1.0, now.own_slope)[:, None]
+        convex = ~held & (np.diag(matrix) <= 0.0)
+        way = np.where(convex, stretch, 1.0) * now.move
+        given = held | convex | (prices[self.columns] == 0.0)  # a price leaves zero the way it is asked to
+        matrix[given] = np.eye(len(way))[given]
+        try:
+            step = self.terms.solve_linear(matrix, way)
+        except ZeroDivisionError:
+            return way, convex
+        return np.where(np.isfinite(step), step, way), convex

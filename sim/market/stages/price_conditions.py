@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sim.market.kernels.price_panel import CompiledConditions
 from sim.market.stages import markups, newton
 from sim.market.stages.demand_panel import DemandPanel, Prepared, prepare
@@ -36,17 +34,17 @@ class PlainConditions:
         """Return the conditions (eq. 67)."""
         return markups.conditions(self.ready, prices, self.cost, self.adoption_value)
 
-    def derivatives(self, prices: Floats) -> Floats:
-        """Return the derivatives of the profit gradients, shape (priced, priced)."""
-        return newton.gradient_derivatives(self.ready, prices, self.cost, self.adoption_value)
+    def derivatives(self, prices: Floats, move: Floats | None = None) -> Floats:
+        """Return the derivatives of the profit gradients, less those of Lambda times the move, (priced, priced)."""
+        return newton.gradient_derivatives(self.ready, prices, self.cost, self.adoption_value, move)
 
     def largest_capture(self, prices: Floats) -> float:
         """Return the largest probability that one workload chooses one lab."""
         return markups.largest_capture(self.ready, prices)
 
-    def inverse(self, matrix: Floats) -> Floats:
-        """Return the inverse of a small matrix."""
-        return newton.solve_linear(matrix, np.eye(len(matrix)))
+    def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
+        """Return the solution of a small system; ZeroDivisionError if it is singular."""
+        return newton.solve_linear(matrix, side)
 
 
 PriceConditions = PlainConditions | CompiledConditions
@@ -55,6 +53,6 @@ PriceConditions = PlainConditions | CompiledConditions
 def price_conditions(panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> PriceConditions:
     """Return the conditions of a panel; arrays as for `markups`, shapes (offers,)."""
     compiled = None
-    if panel.term is BILL and panel.priced.any():
+    if panel.term == BILL and panel.priced.any():
         compiled = CompiledConditions.of(panel, owner, cost, adoption_value)
     return PlainConditions.of(panel, owner, cost, adoption_value) if compiled is None else compiled
