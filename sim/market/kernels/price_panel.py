@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.market.kernels import deviations as tried
 from sim.market.kernels import prices as kernels
 from sim.market.kernels import sums
 from sim.market.kernels.prices import ROWS, Folded, Layout, Work
 from sim.market.stages.demand_panel import DemandPanel
+from sim.market.stages.deviations import DeviationCheck, joint_moves, tried_prices
 from sim.market.stages.markups import MarkupConditions, conditions_of_sums
 from sim.market.tables import Bools, Floats, Ints
 
@@ -24,6 +26,7 @@ class CompiledConditions:
     cost: Floats  # (offers,)
     adoption_value: Floats  # (offers,)
     dissimilarity: float
+    labs: Ints  # (labs,) as numbered by the owner of offers
     layout: Layout
     folded: Folded
     work: Work
@@ -40,7 +43,7 @@ class CompiledConditions:
         if kernels.fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
             return None
         work = kernels.room(layout, len(labs))
-        return cls(layout.priced, cost, value, panel.dissimilarity, layout, folded, work)
+        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work)
 
     def at(self, prices: Floats) -> MarkupConditions:
         """Return the conditions (eq. 67)."""
@@ -65,6 +68,43 @@ class CompiledConditions:
         if not sums.solve(matrix, side[:, None], found):
             raise ZeroDivisionError("the matrix is singular")
         return found[:, 0]
+
+    def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
+        """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
+        folded, layout, lam, price, margin, value = self._state(prices)
+        earned, turnover = np.empty((2, len(self.labs)))
+        tried.earnings(folded, layout, lam, price, margin, value, self.work, earned)
+        tried.earnings(folded, layout, lam, price, np.abs(margin), np.abs(value), self.work, turnover)
+        lab, trial_price = self._trials(price, free[self.columns], check)
+        found = np.empty(len(lab))
+        cost = self.cost[self.columns]
+        tried.earnings_tried(folded, layout, lam, price, cost, value, self.work, lab, trial_price, found)
+        best, now = np.full(len(self.labs), -np.inf), np.zeros(len(self.labs))
+        np.maximum.at(best, lab, found)
+        first = np.flatnonzero(np.append(True, lab[1:] != lab[:-1]))
+        now[lab[first]] = found[first]
+        gain = np.where(np.isfinite(best), best - now, 0.0)
+        scale = np.maximum(np.abs(earned), 1e-6 * np.abs(turnover))
+        gains = np.zeros(int(self.labs.max()) + 1)
+        gains[self.labs] = np.divide(gain, scale, out=np.where(gain > 0.0, np.inf, 0.0), where=scale > 0.0)
+        return gains
+
+    def _trials(self, price: Floats, free: Bools, check: DeviationCheck) -> tuple[Ints, Floats]:
+        """Return what is tried: for each lab its prices as they are first, then its moves, shape (trials, priced)."""
+        labs, cost = self.layout.lab, self.cost[self.columns]
+        singles = tried_prices(price, cost, check.margins)
+        lab, tables = [], []
+        for number in np.unique(labs[free]):
+            own = np.flatnonzero(free & (labs == number))
+            table = np.tile(price, (1 + singles.shape[1] * len(own) + 2 * check.joint_moves * (len(own) > 1), 1))
+            for place, offer in enumerate(own):
+                first = 1 + place * singles.shape[1]
+                table[first : first + singles.shape[1], offer] = singles[offer]
+            if len(own) > 1 and check.joint_moves > 0:
+                table[-2 * check.joint_moves :, own] = joint_moves(price[own], cost[own], int(self.labs[number]), check)
+            lab.append(np.full(len(table), number))
+            tables.append(table)
+        return np.concatenate(lab), np.concatenate(tables)
 
     def _state(self, prices: Floats) -> tuple[Folded, Layout, float, Floats, Floats, Floats]:
         """Return the panel, list prices, their margins at loading one and adoption values for a kernel."""

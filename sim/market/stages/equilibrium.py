@@ -12,7 +12,7 @@ import numpy as np
 
 from sim import rng
 from sim.market.stages.demand_panel import DemandPanel
-from sim.market.stages.deviations import DeviationCheck, deviation_gains
+from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.price_conditions import PriceConditions, price_conditions
 from sim.market.tables import Bools, Floats, Ints
 
@@ -113,7 +113,7 @@ def solve_prices(
         return found[0]
     if solver.check is not None:
         for number, one in enumerate(different):
-            gains = deviation_gains(panel, owner, one.prices, cost, adoption_value, free=free, check=solver.check)
+            gains = terms.gains(one.prices, free, solver.check)
             different[number] = replace(one, deviation_gain=float(gains.max()), lab_gain=gains)
     stable = [one for one in different if one.deviation_gain <= GAIN]
     chosen = stable[0] if stable else different[0]

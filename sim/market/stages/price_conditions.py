@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from sim.market.kernels.price_panel import CompiledConditions
 from sim.market.stages import markups, newton
 from sim.market.stages.demand_panel import DemandPanel, Prepared, prepare
+from sim.market.stages.deviations import DeviationCheck, deviation_gains
 from sim.market.stages.price_terms import BILL
-from sim.market.tables import Floats, Ints
+from sim.market.tables import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,14 @@ class PlainConditions:
     columns: Ints  # (priced,) offers with a list price in the order of `derivatives`
     cost: Floats  # (offers,)
     adoption_value: Floats  # (offers,)
+    owner: Ints  # (offers,)
     ready: Prepared
 
     @classmethod
     def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> PlainConditions:
         """Return the conditions of a panel."""
         ready = prepare(panel, owner)
-        return cls(ready.order[ready.priced], cost, adoption_value, ready)
+        return cls(ready.order[ready.priced], cost, adoption_value, owner, ready)
 
     def at(self, prices: Floats) -> markups.MarkupConditions:
         """Return the conditions (eq. 67)."""
@@ -41,6 +43,11 @@ class PlainConditions:
     def largest_capture(self, prices: Floats) -> float:
         """Return the largest probability that one workload chooses one lab."""
         return markups.largest_capture(self.ready, prices)
+
+    def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
+        """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
+        value = self.adoption_value
+        return deviation_gains(self.ready.panel, self.owner, prices, self.cost, value, free=free, check=check)
 
     def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
         """Return the solution of a small system; ZeroDivisionError if it is singular."""

@@ -1,0 +1,133 @@
+"""What one lab would earn at other list prices of its own (eq. 68), for the price term `bill`.
+
+Twin: `stages/deviations.py`. A trial changes some prices of one lab; nests in which it changes none keep their weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.market.kernels.arithmetic import exp, log
+from sim.market.kernels.compiled import fma, kernel, part
+from sim.market.kernels.prices import ROWS, evaluate, power
+from sim.market.kernels.sums import dot
+
+
+@part
+def _others(folded, block, layout, lab, weight, raw, every, earned):
+    """Write what nests without list prices of a lab weigh and earn it, per unit of all weights, for a block."""
+    every[:] = folded.rest[block]
+    earned[:] = folded.rest_earned[block, lab]
+    for n in range(len(layout.first) - 1):
+        if not _sells(layout, n, lab):
+            for r in range(ROWS):
+                every[r] += weight[n, r]
+            for c in range(len(layout.cell_nest)):
+                if layout.cell_nest[c] == n and layout.cell_lab[c] == lab:
+                    for r in range(ROWS):
+                        earned[r] += raw[c, r]
+
+
+@part
+def _sells(layout, nest, lab):
+    """Return whether a lab has a list price in a nest."""
+    for j in range(layout.first[nest], layout.first[nest + 1]):
+        if layout.lab[j] == lab:
+            return True
+    return False
+
+
+@part
+def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member):
+    """Write the sum of exponentials of a nest at other prices, and what its members earn a lab for each unit of scale."""
+    sensitivity, amount = folded.sensitivity[block], folded.amount[block]
+    total[:] = folded.held[block, nest]
+    raw[:] = 0.0
+    for c in range(len(layout.cell_nest)):
+        if layout.cell_nest[c] == nest and layout.cell_lab[c] == lab:
+            raw[:] = folded.held_earned[block, c]
+    for j in range(layout.first[nest], layout.first[nest + 1]):
+        utility, rate, burden = folded.utility[block, j], folded.rate[block, j], folded.burden[block, j]
+        listed, slope, loading = price[j], member[1], folded.loading[block, j]
+        values, scale = member[0], 1.0 / lam
+        for r in range(ROWS):
+            values[r] = fma(rate[r], listed, burden[r])
+            slope[r] = 1.0 / (1.0 + values[r])
+        for r in range(ROWS):
+            u = 1.0 + values[r]
+            bill = log(u) + (values[r] - (u - 1.0)) * slope[r]
+            values[r] = exp(utility[r] - bill * (sensitivity[r] * scale))
+        for r in range(ROWS):
+            total[r] += values[r]
+        if layout.lab[j] == lab:
+            kept, worth = listed - cost[j], adoption[j]
+            for r in range(ROWS):
+                slope[r] *= values[r] * amount[r]
+            for r in range(ROWS):
+                raw[r] += slope[r] * fma(loading[r], kept, worth)
+
+
+@kernel
+def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, trial_price, earned):
+    """Write what lab `trial_lab[t]` earns at list prices `trial_price[t]`, all others staying [USD/month].
+
+    Trials of one lab follow each other; only its own entries of `trial_price`, shape (trials, priced), may differ from
+    `price`.
+    """
+    nests = len(layout.first) - 1
+    weight, raw = np.empty((nests, ROWS)), np.empty((len(layout.cell_nest), ROWS))
+    every, kept = np.empty((2, ROWS)), np.empty((2, ROWS))  # at the others, and with the lab's own nests
+    total, value, member, ones = np.empty(ROWS), np.empty(ROWS), np.empty((2, ROWS)), np.ones(ROWS)
+    earned[:] = 0.0
+    for block in range(len(folded.rest)):
+        evaluate(folded, block, layout, lam, price, price - cost, adoption, work)
+        for n in range(nests):
+            for r in range(ROWS):
+                weight[n, r] = work.total[n, r] * work.scale[n, r] / work.every[r]
+        for c in range(len(raw)):
+            for r in range(ROWS):
+                raw[c, r] = work.cell[c, r] / work.every[r]
+        before = -1
+        for trial in range(len(trial_lab)):
+            lab, tried = trial_lab[trial], trial_price[trial]
+            if lab != before:
+                _others(folded, block, layout, lab, weight, raw, every[0], kept[0])
+                before = lab
+            every[1] = every[0]
+            kept[1] = kept[0]
+            for n in range(nests):
+                if _sells(layout, n, lab):
+                    changed = False
+                    for j in range(layout.first[n], layout.first[n + 1]):
+                        changed = changed or tried[j] != price[j]
+                    if changed:
+                        _try_nest(folded, block, layout, lam, n, lab, tried, cost, adoption, total, value, member)
+                        for r in range(ROWS):
+                            scale = power(total[r], lam - 1.0)
+                            total[r] *= scale
+                            value[r] *= scale
+                        for r in range(ROWS):
+                            every[1, r] += total[r]
+                        for r in range(ROWS):
+                            kept[1, r] += value[r]
+                    else:
+                        for r in range(ROWS):
+                            every[1, r] += weight[n, r]
+                        for c in range(len(raw)):
+                            if layout.cell_nest[c] == n and layout.cell_lab[c] == lab:
+                                for r in range(ROWS):
+                                    kept[1, r] += raw[c, r]
+            for r in range(ROWS):
+                value[r] = kept[1, r] / every[1, r]
+            earned[trial] += dot(value, ones)
+
+
+@kernel
+def earnings(folded, layout, lam, price, margin, adoption, work, earned):
+    """Write what each lab earns at given list prices [USD/month], shape (labs,) (eq. 66)."""
+    ones = np.ones(ROWS)
+    earned[:] = 0.0
+    for block in range(len(folded.rest)):
+        evaluate(folded, block, layout, lam, price, margin, adoption, work)
+        for lab in range(len(earned)):
+            earned[lab] += dot(work.lab[lab], ones)
