@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.market.kernels.arithmetic import exp, log
 from sim.market.kernels.compiled import fma, kernel, part
-from sim.market.kernels.prices import ROWS, evaluate, power
+from sim.market.kernels.prices import ROWS, evaluate, exponentials, power
 from sim.market.kernels.sums import dot
 
 
@@ -40,27 +39,19 @@ def _sells(layout, nest, lab):
 @part
 def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member):
     """Write the sum of exponentials of a nest at other prices, and what its members earn a lab for each unit of scale."""
-    sensitivity, amount = folded.sensitivity[block], folded.amount[block]
+    amount = folded.amount[block]
     total[:] = folded.held[block, nest]
     raw[:] = 0.0
     for c in range(len(layout.cell_nest)):
         if layout.cell_nest[c] == nest and layout.cell_lab[c] == lab:
             raw[:] = folded.held_earned[block, c]
     for j in range(layout.first[nest], layout.first[nest + 1]):
-        utility, rate, burden = folded.utility[block, j], folded.rate[block, j], folded.burden[block, j]
-        listed, slope, loading = price[j], member[1], folded.loading[block, j]
-        values, scale = member[0], 1.0 / lam
-        for r in range(ROWS):
-            values[r] = fma(rate[r], listed, burden[r])
-            slope[r] = 1.0 / (1.0 + values[r])
-        for r in range(ROWS):
-            u = 1.0 + values[r]
-            bill = log(u) + (values[r] - (u - 1.0)) * slope[r]
-            values[r] = exp(utility[r] - bill * (sensitivity[r] * scale))
+        values, slope, loading = member[0], member[1], folded.loading[block, j]
+        exponentials(folded, block, j, layout.steep[nest], price[j], values, slope)
         for r in range(ROWS):
             total[r] += values[r]
         if layout.lab[j] == lab:
-            kept, worth = listed - cost[j], adoption[j]
+            kept, worth = price[j] - cost[j], adoption[j]
             for r in range(ROWS):
                 slope[r] *= values[r] * amount[r]
             for r in range(ROWS):
@@ -102,10 +93,11 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
                         changed = changed or tried[j] != price[j]
                     if changed:
                         _try_nest(folded, block, layout, lam, n, lab, tried, cost, adoption, total, value, member)
-                        for r in range(ROWS):
-                            scale = power(total[r], lam - 1.0)
-                            total[r] *= scale
-                            value[r] *= scale
+                        if layout.steep[n] != 1.0:
+                            for r in range(ROWS):
+                                scale = power(total[r], lam - 1.0)
+                                total[r] *= scale
+                                value[r] *= scale
                         for r in range(ROWS):
                             every[1, r] += total[r]
                         for r in range(ROWS):

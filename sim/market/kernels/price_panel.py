@@ -33,9 +33,16 @@ class CompiledConditions:
 
     @classmethod
     def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> CompiledConditions | None:
-        """Return the conditions of a panel, None if its utilities are too far apart for one scale a row."""
+        """Return the conditions of a panel.
+
+        None where the kernels do not apply: a list price that is not the whole price, no list price at all, or utilities
+        too far apart for one scale a row.
+        """
+        priced = panel.priced
+        if not priced.any() or panel.base_price[:, priced].any():
+            return None
         labs, lab = np.unique(owner, return_inverse=True)
-        layout = lay_out(panel.priced, panel.nest, lab)
+        layout = lay_out(priced, panel.nest, lab, panel.dissimilarity)
         folded = _empty(len(panel.weight), layout, len(labs))
         rows = (panel.weight, panel.fixed, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
         arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, panel.loading, panel.base_price)]
@@ -57,10 +64,6 @@ class CompiledConditions:
         move = np.zeros(len(self.columns)) if move is None else move[self.columns]
         kernels.derivatives(*self._state(prices), move, self.work, matrix)
         return matrix
-
-    def largest_capture(self, prices: Floats) -> float:
-        """Return the largest probability that one workload chooses one lab."""
-        return kernels.largest_capture(self.folded, self.layout, self.dissimilarity, prices[self.columns], self.work)
 
     def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
         """Return the solution of a small system; ZeroDivisionError if it is singular."""
@@ -113,7 +116,7 @@ class CompiledConditions:
         return self.folded, self.layout, self.dissimilarity, price, price - self.cost[self.columns], value
 
 
-def lay_out(priced: Bools, nest: Ints, lab: Ints) -> Layout:
+def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layout:
     """Return how offers lie for the kernels, shapes (offers,); labs are numbered 0, 1, ..."""
     columns = np.lexsort((lab, nest))
     sold = np.isin(nest, nest[priced])  # in a nest with a list price
@@ -123,20 +126,13 @@ def lay_out(priced: Bools, nest: Ints, lab: Ints) -> Layout:
     cells = np.unique(place[sold] * len(lab) + lab[sold])
     cell = np.where(sold, np.searchsorted(cells, place * len(lab) + lab), -1)
     first = np.searchsorted(place[order], np.arange(len(nests) + 1))
+    whole = np.bincount(place[sold]) == 1
     columns_of = (order, place[order], cell[order], lab[order], cells // len(lab), cells % len(lab), first)
-    return Layout(*columns_of, held, place[held], cell[held], lab[held])
+    return Layout(*columns_of, np.where(whole, 1.0, 1.0 / dissimilarity), held, place[held], cell[held], lab[held])
 
 
 def _empty(rows: int, layout: Layout, labs: int) -> Folded:
-    blocks, priced = -(-rows // ROWS), len(layout.priced)
-    nests, cells = len(layout.first) - 1, len(layout.cell_nest)
-    by_offer = (np.zeros((blocks, priced, ROWS)) for _ in range(3))
-    return Folded(
-        np.full((blocks, priced, ROWS), -np.inf),
-        *by_offer,
-        np.ones((blocks, ROWS)),
-        np.zeros((blocks, ROWS)),
-        np.zeros((blocks, nests, ROWS)),
-        np.ones((blocks, ROWS)),
-        *(np.zeros((blocks, size, ROWS)) for size in (cells, labs, cells, labs)),
-    )
+    """Return a folded panel to be written."""
+    blocks, nests = -(-rows // ROWS), len(layout.first) - 1
+    sizes = (len(layout.priced),) * 2 + (0,) * 3 + (nests, 0, len(layout.cell_nest), labs)
+    return Folded(*(np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in sizes))

@@ -31,6 +31,7 @@ class Layout(NamedTuple):
     cell_nest: Ints  # (cells,)
     cell_lab: Ints  # (cells,)
     first: Ints  # (nests + 1,) first priced offer of each nest
+    steep: Floats  # (nests,) 1 / lambda; 1 where one offer is the whole nest, since its weight is exp(V) then
     held: Ints  # (others,) columns of offers without a list price, sorted by nest
     held_nest: Ints  # (others,) nest, counted on from those with priced offers for the others
     held_cell: Ints  # (others,) cell, -1 in a nest without priced offers
@@ -38,20 +39,17 @@ class Layout(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A panel in blocks of rows, what no list price moves added up; utilities over lambda, less the best of those."""
+    """A panel in blocks of rows, what no list price moves added up; utilities are less the best of that."""
 
-    utility: Floats  # (blocks, priced, ROWS) at a list price of zero
-    rate: Floats  # (blocks, priced, ROWS) burden per unit of list price [Mtok/USD]
-    burden: Floats  # (blocks, priced, ROWS) at a list price of zero
+    utility: Floats  # (blocks, priced, ROWS) times `Layout.steep`, at a list price of zero
     loading: Floats  # (blocks, priced, ROWS)
     sensitivity: Floats  # (blocks, ROWS) alpha
     amount: Floats  # (blocks, ROWS) weighted need [Mtok/month]
+    per_money: Floats  # (blocks, ROWS) need over pain [Mtok/USD]
     held: Floats  # (blocks, nests, ROWS) sum of exponentials of the offers without a list price
     rest: Floats  # (blocks, ROWS) weight of nests without list prices, of keeping and of doing without
     held_earned: Floats  # (blocks, cells, ROWS) USD/month of the held offers of a cell, were their weight a probability
     rest_earned: Floats  # (blocks, labs, ROWS) the same of nests without list prices
-    held_chance: Floats  # (blocks, cells, ROWS) weight of the held offers of a cell
-    rest_chance: Floats  # (blocks, labs, ROWS) the same of nests without list prices
 
 
 class Work(NamedTuple):
@@ -93,123 +91,134 @@ def power(x, exponent):
 
 
 @part
-def _held_values(held, first, rows, weight, fixed, alpha, need, pain, base, lam, value, tokens):
-    """Write utilities over lambda and weighted tokens of offers without a list price for some rows."""
-    for j in range(len(held)):
-        column = held[j]
-        for r in range(rows):
-            i = first + r
-            burden = base[i, column] * need[i] / pain[i]
-            value[j, r] = burden
-            tokens[j, r] = weight[i] * need[i] / (1.0 + burden)
-        for r in range(rows):
-            value[j, r] = log1p(value[j, r])
-        for r in range(rows):
-            i = first + r
-            value[j, r] = (fixed[i, column] - alpha[i] * value[j, r]) / lam
+def _rows(folded, block, first, rows, weight, alpha, need, pain):
+    """Write what belongs to rows; those that fill up the last block weigh nothing."""
+    folded.sensitivity[block] = 1.0
+    folded.amount[block] = 0.0
+    folded.per_money[block] = 0.0
+    for r in range(rows):
+        folded.sensitivity[block, r] = alpha[first + r]
+        folded.amount[block, r] = weight[first + r] * need[first + r]
+        folded.per_money[block, r] = need[first + r] / pain[first + r]
 
 
 @part
-def _priced_values(folded, block, layout, first, rows, fixed, need, pain, loading, base, lam, best):
-    """Write what list prices work on for the rows of a block; return the highest utility over the best of the others."""
-    highest = -np.inf
-    for j in range(len(layout.priced)):
-        column = layout.priced[j]
+def _held_values(folded, block, first, rows, held, fixed, base, lam, value):
+    """Write the utilities over lambda of offers without a list price."""
+    per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
+    for j in range(len(held)):
+        column, one = held[j], value[j]
         for r in range(rows):
-            i = first + r
-            per_money = need[i] / pain[i]
-            utility = fixed[i, column] / lam - best[r]
-            highest = max(highest, utility)
-            folded.utility[block, j, r] = utility
-            folded.rate[block, j, r] = loading[i, column] * per_money
-            folded.burden[block, j, r] = base[i, column] * per_money
-            folded.loading[block, j, r] = loading[i, column]
+            one[r] = base[first + r, column] * per_money[r]
+        for r in range(rows):
+            one[r] = sensitivity[r] * log1p(one[r])
+        for r in range(rows):
+            one[r] = (fixed[first + r, column] - one[r]) * (1.0 / lam)
+
+
+@part
+def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best):
+    """Write what list prices work on; return the highest utility over the best of the others."""
+    highest = -np.inf
+    folded.utility[block] = -np.inf
+    folded.loading[block] = 0.0
+    for j in range(len(layout.priced)):
+        column, steep = layout.priced[j], layout.steep[layout.nest[j]]
+        utility, load = folded.utility[block, j], folded.loading[block, j]
+        for r in range(rows):
+            utility[r] = steep * (fixed[first + r, column] - lam * best[r])
+            load[r] = loading[first + r, column]
+        for r in range(rows):
+            highest = max(highest, utility[r])
     return highest
 
 
 @kernel
 def fold(weight, fixed, keep, outside, alpha, need, pain, loading, base, adoption, layout, lam, folded):
-    """Write a panel into `folded`, zero at first; return the highest utility of a priced offer over the best other."""
+    """Write a panel into `folded`; return the highest utility of an offer with a list price over the best other."""
     nests, groups, others = folded.held.shape[1], folded.held.shape[1] + 1, len(layout.held)
     for n in layout.held_nest:
         groups = max(groups, n + 1)
-    value, tokens = np.zeros((others, ROWS)), np.zeros((others, ROWS))
-    total, best = np.zeros((groups, ROWS)), np.zeros(ROWS)
+    value, total, best = np.zeros((others, ROWS)), np.zeros((groups, ROWS)), np.zeros(ROWS)
     highest = -np.inf
     for block in range(len(folded.rest)):
         first = block * ROWS
-        here = min(ROWS, len(weight) - first)
-        _held_values(layout.held, first, here, weight, fixed, alpha, need, pain, base, lam, value, tokens)
-        for r in range(here):
-            best[r] = max(keep[first + r], outside[first + r]) / lam
+        rows = min(ROWS, len(weight) - first)
+        _rows(folded, block, first, rows, weight, alpha, need, pain)
+        _held_values(folded, block, first, rows, layout.held, fixed, base, lam, value)
+        for r in range(rows):
+            best[r] = max(keep[first + r], outside[first + r]) * (1.0 / lam)
         for j in range(others):
-            for r in range(here):
+            for r in range(rows):
                 best[r] = max(best[r], value[j, r])
         total[:] = 0.0
         for j in range(others):
-            for r in range(here):
+            for r in range(rows):
                 value[j, r] = exp(value[j, r] - best[r])
-            for r in range(here):
+            for r in range(rows):
                 total[layout.held_nest[j], r] += value[j, r]
         folded.held[block] = total[:nests]
         rest = folded.rest[block]
         rest[:] = 1.0
-        for r in range(here):
+        for r in range(rows):
             rest[r] = exp(keep[first + r] - lam * best[r]) + exp(outside[first + r] - lam * best[r])
-            folded.amount[block, r] = weight[first + r] * need[first + r]
-            folded.sensitivity[block, r] = alpha[first + r]
         for group in range(nests, groups):
-            for r in range(here):
+            for r in range(rows):
                 scale = power(total[group, r], lam - 1.0)
                 rest[r] += total[group, r] * scale
                 total[group, r] = scale
+        folded.held_earned[block] = 0.0
+        folded.rest_earned[block] = 0.0
         for j in range(others):
-            group, worth = layout.held_nest[j], adoption[layout.held[j]]
-            if group < nests:
-                chance, earned = (
-                    folded.held_chance[block, layout.held_cell[j]],
-                    folded.held_earned[block, layout.held_cell[j]],
-                )
-            else:
-                chance, earned = (
-                    folded.rest_chance[block, layout.held_lab[j]],
-                    folded.rest_earned[block, layout.held_lab[j]],
-                )
-                for r in range(here):
-                    value[j, r] *= total[group, r]
-            for r in range(here):
-                chance[r] += value[j, r]
-            for r in range(here):
-                earned[r] += value[j, r] * tokens[j, r] * worth
-        found = _priced_values(folded, block, layout, first, here, fixed, need, pain, loading, base, lam, best)
-        highest = max(highest, found)
+            column = layout.held[j]
+            if adoption[column] != 0.0:
+                inside = layout.held_nest[j] < nests
+                earned = folded.held_earned[block, layout.held_cell[j]]
+                if not inside:
+                    earned = folded.rest_earned[block, layout.held_lab[j]]
+                for r in range(rows):
+                    tokens = folded.amount[block, r] / (1.0 + base[first + r, column] * folded.per_money[block, r])
+                    scale = 1.0 if inside else total[layout.held_nest[j], r]
+                    earned[r] += value[j, r] * scale * tokens * adoption[column]
+        highest = max(highest, _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best))
     return highest
+
+
+@part
+def exponentials(folded, block, j, steep, price, member, slope):
+    """Write the exponentials of an offer at a list price, and D' of its burden."""
+    utility, loading = folded.utility[block, j], folded.loading[block, j]
+    per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
+    for r in range(ROWS):
+        member[r] = loading[r] * per_money[r] * price
+    for r in range(ROWS):
+        slope[r] = 1.0 / (1.0 + member[r])
+    for r in range(ROWS):
+        u = 1.0 + member[r]
+        bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
+        member[r] = exp(utility[r] - bill * (sensitivity[r] * steep))
 
 
 @part
 def evaluate(folded, block, layout, lam, price, margin, adoption, work):
     """Write the demand of a block and what it earns (eq. 64, 66); `price`, `margin`, `adoption` by priced offer."""
     sensitivity, amount, every = folded.sensitivity[block], folded.amount[block], work.every
-    scale_up, extra = 1.0 / lam, 1.0 / lam - 1.0
+    extra, per_money = 1.0 / lam - 1.0, folded.per_money[block]
     every[:] = folded.rest[block]
     for n in range(len(layout.first) - 1):
         total, scale = work.total[n], work.scale[n]
         total[:] = folded.held[block, n]
+        steep = layout.steep[n]
         for j in range(layout.first[n], layout.first[n + 1]):
-            member, slope = work.member[j], work.slope[j]
-            utility, rate, burden = folded.utility[block, j], folded.rate[block, j], folded.burden[block, j]
-            listed = price[j]
-            for r in range(ROWS):
-                member[r] = fma(rate[r], listed, burden[r])
-                slope[r] = 1.0 / (1.0 + member[r])
-            for r in range(ROWS):
-                u = 1.0 + member[r]
-                bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
-                member[r] = exp(utility[r] - bill * (sensitivity[r] * scale_up))
+            member = work.member[j]
+            exponentials(folded, block, j, steep, price[j], member, work.slope[j])
             for r in range(ROWS):
                 total[r] += member[r]
-        for r in range(ROWS):
-            scale[r] = power(total[r], lam - 1.0)
+        if steep == 1.0:
+            scale[:] = 1.0
+        else:
+            for r in range(ROWS):
+                scale[r] = power(total[r], lam - 1.0)
         for r in range(ROWS):
             every[r] += total[r] * scale[r]
     for r in range(ROWS):
@@ -224,13 +233,7 @@ def evaluate(folded, block, layout, lam, price, margin, adoption, work):
             cell[r] = held[r] * scale[r]
     for j in range(len(layout.priced)):
         n = layout.nest[j]
-        member, slope, total, scale, rate = (
-            work.member[j],
-            work.slope[j],
-            work.total[n],
-            work.scale[n],
-            folded.rate[block, j],
-        )
+        member, slope, total, scale = work.member[j], work.slope[j], work.total[n], work.scale[n]
         chance, within, tokens, response = work.chance[j], work.within[j], work.tokens[j], work.response[j]
         cell, loading = work.cell[layout.cell[j]], folded.loading[block, j]
         for r in range(ROWS):
@@ -240,7 +243,7 @@ def evaluate(folded, block, layout, lam, price, margin, adoption, work):
         for r in range(ROWS):
             tokens[r] = chance[r] * slope[r] * amount[r]
         for r in range(ROWS):
-            response[r] = rate[r] * slope[r]
+            response[r] = loading[r] * per_money[r] * slope[r]
         kept, worth = margin[j], adoption[j]
         for r in range(ROWS):
             cell[r] += tokens[r] * fma(loading[r], kept, worth)
@@ -343,31 +346,3 @@ def derivatives(folded, layout, lam, price, margin, adoption, move, work, matrix
                     if layout.cell[j] == layout.cell[m] and extra > 0.0:
                         joined = dot(work.near[j], work.inside[m]) + dot(work.inside[j], work.own[m])
                         matrix[j, m] += extra * joined
-
-
-@kernel
-def largest_capture(folded, layout, lam, price, work):
-    """Return the largest probability that one row chooses one lab (`stages/markups.py: largest_capture`)."""
-    nothing, largest = np.zeros(len(price)), 0.0
-    for block in range(len(folded.rest)):
-        evaluate(folded, block, layout, lam, price, nothing, nothing, work)
-        for number in range(len(work.lab)):
-            lab, rest = work.lab[number], folded.rest_chance[block, number]
-            for r in range(ROWS):
-                lab[r] = rest[r] * work.every[r]
-        for c in range(len(layout.cell_nest)):
-            lab, held, scale = (
-                work.lab[layout.cell_lab[c]],
-                folded.held_chance[block, c],
-                work.scale[layout.cell_nest[c]],
-            )
-            for r in range(ROWS):
-                lab[r] += held[r] * scale[r]
-        for j in range(len(price)):
-            lab, chance = work.lab[layout.lab[j]], work.chance[j]
-            for r in range(ROWS):
-                lab[r] += chance[r]
-        for number in range(len(work.lab)):
-            for r in range(ROWS):
-                largest = max(largest, work.lab[number, r])
-    return largest

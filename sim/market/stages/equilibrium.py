@@ -65,8 +65,8 @@ class Equilibrium:
     deviation_gain: float  # largest relative gain of one lab from leaving; NaN where none was searched
     lab_gain: Floats  # (labs,), empty where none was searched
     at_zero: Bools  # (offers,) the bound of zero holds the price
-    largest_capture: float  # largest probability that one workload chooses one lab; the 50 % condition
     solutions: Floats  # (found, offers) every different solution
+    conditions: PriceConditions  # what was solved
 
 
 def solve_prices(
@@ -143,15 +143,15 @@ def _same(one: Floats, other: Floats) -> bool:
     return bool(np.abs(one - other).max() <= SAME * max(np.abs(one).max(), np.abs(other).max()))
 
 
-def _solve_from(
-    terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, solver: Solver
-) -> Equilibrium:
+def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, solver: Solver) -> Equilibrium:
     """Return the fixed point reached from one start by Newton steps on the way to the prices asked for.
 
     Where a lab's profit is convex in a price, a Newton step would lead to the worst price; there the price goes the way
     that it is asked to, twice as far each time, until it has left the valley.
     """
-    problem = _Problem(terms, np.flatnonzero(free))
+    by_column = np.argsort(terms.columns)
+    columns = np.flatnonzero(free)
+    problem = _Problem(terms, columns, by_column[np.searchsorted(terms.columns, columns, sorter=by_column)])
     prices = start.astype(np.float64)
     now = problem.at(prices)
     best, best_now, iterations = prices, now, 0
@@ -176,8 +176,8 @@ def _solve_from(
         deviation_gain=np.nan,
         lab_gain=np.empty(0),
         at_zero=free & (best == 0.0),
-        largest_capture=terms.largest_capture(best),
         solutions=best[None, :],
+        conditions=terms,
     )
 
 
@@ -195,6 +195,7 @@ class _Problem:
 
     terms: PriceConditions
     columns: Ints  # free offers
+    rows: Ints  # (free offers,) their places in `terms.columns`
 
     def at(self, prices: Floats) -> _Distance:
         """Return how far prices are from those that the conditions ask for, never below zero."""
@@ -209,13 +210,12 @@ class _Problem:
 
     def step(self, prices: Floats, now: _Distance, stretch: Floats) -> tuple[Floats, Bools]:
         """Return the step of every free price and where profit is convex in it, shapes (free offers,)."""
-        by_column = np.argsort(self.terms.columns)
-        rows = by_column[np.searchsorted(self.terms.columns, self.columns, sorter=by_column)]
         move = np.zeros(len(prices))
         move[self.columns] = now.move
-        matrix = -self.terms.derivatives(prices, move)[np.ix_(rows, rows)]
+        matrix = -self.terms.derivatives(prices, move)[np.ix_(self.rows, self.rows)]
         held = now.bound | (now.own_slope == 0.0)
-        matrix /= np.where(held, 1.0, now.own_slope)[:, None]
+        with np.errstate(over="ignore"):
+            matrix /= np.where(held, 1.0, now.own_slope)[:, None]
         convex = ~held & (np.diag(matrix) <= 0.0)
         way = np.where(convex, stretch, 1.0) * now.move
         given = held | convex | (prices[self.columns] == 0.0)  # a price leaves zero the way it is asked to

@@ -40,10 +40,6 @@ class PlainConditions:
         """Return the derivatives of the profit gradients, less those of Lambda times the move, (priced, priced)."""
         return newton.gradient_derivatives(self.ready, prices, self.cost, self.adoption_value, move)
 
-    def largest_capture(self, prices: Floats) -> float:
-        """Return the largest probability that one workload chooses one lab."""
-        return markups.largest_capture(self.ready, prices)
-
     def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
         """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
         value = self.adoption_value
@@ -60,6 +56,6 @@ PriceConditions = PlainConditions | CompiledConditions
 def price_conditions(panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> PriceConditions:
     """Return the conditions of a panel; arrays as for `markups`, shapes (offers,)."""
     compiled = None
-    if panel.term == BILL and panel.priced.any():
+    if panel.term == BILL:
         compiled = CompiledConditions.of(panel, owner, cost, adoption_value)
     return PlainConditions.of(panel, owner, cost, adoption_value) if compiled is None else compiled
