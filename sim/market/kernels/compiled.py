@@ -1,7 +1,7 @@
 """How kernels are compiled and where they are kept.
 
-No fastmath, no libm, no library random numbers: the same bits on every machine, whatever the vector width, the number of
-threads and the sizes of blocks. A machine without fused multiply-add does it in software, slowly.
+No fastmath, no libm, no library random numbers: the same bits on every machine, whatever the vector width and
+the number of threads. A machine without fused multiply-add does it in software, slowly.
 
 Compiled code is kept in `$SIM_CACHE_DIR`, else in the user's cache folder, in a folder named after the sources of this
 room: Numba looks only at the file of a kernel itself, not at those it calls, and would go on with an outdated one.
@@ -57,7 +57,6 @@ if CACHED:
     os.environ["NUMBA_CACHE_DIR"] = str(FOLDER)
 
 import numba  # noqa: E402
-from llvmlite import ir  # noqa: E402
 import numba.extending  # noqa: E402
 from numba.core import config, types  # noqa: E402
 
@@ -87,57 +86,3 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.fma(*arguments)
 
     return a(a, a, a), generate
-
-
-# Bits of the fraction, the number that turns a whole number in them into a float, and the bits of sqrt(1/2).
-LAYOUT = {types.float64: (52, 1.5 * 2.0**52, 0x3FE6A09E667F3BCD), types.float32: (23, 1.5 * 2.0**23, 0x3F3504F3)}
-
-
-def _bits(number: Any, value: Any, builder: Any) -> tuple[Any, Any, Any]:
-    """Return the bits of a number, the exponent of its part between sqrt(1/2) and sqrt(2), both whole, and a shift."""
-    fraction, _, root = LAYOUT[number]
-    whole = ir.IntType(number.bitwidth)
-    bits, shift = builder.bitcast(value, whole), ir.Constant(whole, fraction)
-    return bits, builder.ashr(builder.sub(bits, ir.Constant(whole, root)), shift), shift
-
-
-@intrinsic
-def scaled(typingctx: Any, p: Any, t: Any) -> Any:
-    """Return p 2^k where adding 1.5 2^52 (single precision: 1.5 2^23) to k, and rounding, gave t."""
-    if p != t or p not in LAYOUT:
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        whole = ir.IntType(p.bitwidth)
-        bits, power = (builder.bitcast(value, whole) for value in arguments)
-        moved = builder.add(bits, builder.shl(power, ir.Constant(whole, LAYOUT[p][0])))
-        return builder.bitcast(moved, arguments[0].type)
-
-    return p(p, p), generate
-
-
-@intrinsic
-def exponent(typingctx: Any, x: Any) -> Any:
-    """Return the whole number k for which x / 2^k lies from sqrt(1/2) to sqrt(2), as a float."""
-    if x not in LAYOUT:
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, k, _ = _bits(x, arguments[0], builder)
-        magic = ir.Constant(arguments[0].type, LAYOUT[x][1])
-        return builder.fsub(builder.bitcast(builder.add(k, builder.bitcast(magic, k.type)), magic.type), magic)
-
-    return x(x), generate
-
-
-@intrinsic
-def mantissa(typingctx: Any, x: Any) -> Any:
-    """Return x / 2^k from sqrt(1/2) to sqrt(2), k as `exponent` has it."""
-    if x not in LAYOUT:
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits, k, shift = _bits(x, arguments[0], builder)
-        return builder.bitcast(builder.sub(bits, builder.shl(k, shift)), arguments[0].type)
-
-    return x(x), generate

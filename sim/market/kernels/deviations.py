@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim.market.kernels.compiled import fma, kernel, part
-from sim.market.kernels.prices import ROWS, evaluate, exponentials, power
+from sim.market.kernels.fold import ROWS, power
+from sim.market.kernels.prices import evaluate, exponentials
 from sim.market.kernels.sums import dot
 
 
@@ -18,7 +19,7 @@ def _others(folded, block, layout, lab, weight, raw, every, earned):
     every[:] = folded.rest[block]
     earned[:] = folded.rest_earned[block, lab]
     for n in range(len(layout.first) - 1):
-        if not _sells(layout, n, lab):
+        if not layout.sells[n, lab]:
             for r in range(ROWS):
                 every[r] += weight[n, r]
             for c in range(len(layout.cell_nest)):
@@ -28,17 +29,8 @@ def _others(folded, block, layout, lab, weight, raw, every, earned):
 
 
 @part
-def _sells(layout, nest, lab):
-    """Return whether a lab has a list price in a nest."""
-    for j in range(layout.first[nest], layout.first[nest + 1]):
-        if layout.lab[j] == lab:
-            return True
-    return False
-
-
-@part
-def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member):
-    """Write the sum of exponentials of a nest at other prices, and what its members earn a lab for each unit of scale."""
+def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member, slope):
+    """Write a nest's sum of exponentials at other prices, and what it earns a lab for each unit of scale."""
     amount = folded.amount[block]
     total[:] = folded.held[block, nest]
     raw[:] = 0.0
@@ -46,14 +38,14 @@ def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, tota
         if layout.cell_nest[c] == nest and layout.cell_lab[c] == lab:
             raw[:] = folded.held_earned[block, c]
     for j in range(layout.first[nest], layout.first[nest + 1]):
-        values, slope, loading = member[0], member[1], folded.loading[block, j]
-        exponentials(folded, block, j, layout.steep[nest], price[j], values, slope)
+        loading = folded.loading[block, j]
+        exponentials(folded, block, j, layout.steep[nest], price[j], member, slope)
         for r in range(ROWS):
-            total[r] += values[r]
+            total[r] += member[r]
         if layout.lab[j] == lab:
             kept, worth = price[j] - cost[j], adoption[j]
             for r in range(ROWS):
-                slope[r] *= values[r] * amount[r]
+                slope[r] *= member[r] * amount[r]
             for r in range(ROWS):
                 raw[r] += slope[r] * fma(loading[r], kept, worth)
 
@@ -67,8 +59,9 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
     """
     nests = len(layout.first) - 1
     weight, raw = np.empty((nests, ROWS)), np.empty((len(layout.cell_nest), ROWS))
-    every, kept = np.empty((2, ROWS)), np.empty((2, ROWS))  # at the others, and with the lab's own nests
-    total, value, member, ones = np.empty(ROWS), np.empty(ROWS), np.empty((2, ROWS)), np.ones(ROWS)
+    others, of_others = np.empty(ROWS), np.empty(ROWS)  # weights and earnings without the nests of the lab
+    every, kept = np.empty(ROWS), np.empty(ROWS)  # with them
+    total, value, member, slope, ones = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS), np.empty(ROWS), np.ones(ROWS)
     earned[:] = 0.0
     for block in range(len(folded.rest)):
         evaluate(folded, block, layout, lam, price, price - cost, adoption, work)
@@ -82,35 +75,37 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
         for trial in range(len(trial_lab)):
             lab, tried = trial_lab[trial], trial_price[trial]
             if lab != before:
-                _others(folded, block, layout, lab, weight, raw, every[0], kept[0])
+                _others(folded, block, layout, lab, weight, raw, others, of_others)
                 before = lab
-            every[1] = every[0]
-            kept[1] = kept[0]
+            every[:] = others
+            kept[:] = of_others
             for n in range(nests):
-                if _sells(layout, n, lab):
+                if layout.sells[n, lab]:
                     changed = False
                     for j in range(layout.first[n], layout.first[n + 1]):
                         changed = changed or tried[j] != price[j]
                     if changed:
-                        _try_nest(folded, block, layout, lam, n, lab, tried, cost, adoption, total, value, member)
+                        _try_nest(
+                            folded, block, layout, lam, n, lab, tried, cost, adoption, total, value, member, slope
+                        )
                         if layout.steep[n] != 1.0:
                             for r in range(ROWS):
                                 scale = power(total[r], lam - 1.0)
                                 total[r] *= scale
                                 value[r] *= scale
                         for r in range(ROWS):
-                            every[1, r] += total[r]
+                            every[r] += total[r]
                         for r in range(ROWS):
-                            kept[1, r] += value[r]
+                            kept[r] += value[r]
                     else:
                         for r in range(ROWS):
-                            every[1, r] += weight[n, r]
+                            every[r] += weight[n, r]
                         for c in range(len(raw)):
                             if layout.cell_nest[c] == n and layout.cell_lab[c] == lab:
                                 for r in range(ROWS):
-                                    kept[1, r] += raw[c, r]
+                                    kept[r] += raw[c, r]
             for r in range(ROWS):
-                value[r] = kept[1, r] / every[1, r]
+                value[r] = kept[r] / every[r]
             earned[trial] += dot(value, ones)
 
 

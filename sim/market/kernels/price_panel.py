@@ -9,9 +9,10 @@ import numpy as np
 from sim.market.kernels import deviations as tried
 from sim.market.kernels import prices as kernels
 from sim.market.kernels import sums
-from sim.market.kernels.prices import ROWS, Folded, Layout, Work
+from sim.market.kernels.fold import ROWS, Folded, Layout, fold
+from sim.market.kernels.prices import Work
 from sim.market.stages.demand_panel import DemandPanel
-from sim.market.stages.deviations import DeviationCheck, joint_moves, tried_prices
+from sim.market.stages.deviations import DeviationCheck, trials
 from sim.market.stages.markups import MarkupConditions, conditions_of_sums
 from sim.market.tables import Bools, Floats, Ints
 
@@ -35,8 +36,8 @@ class CompiledConditions:
     def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> CompiledConditions | None:
         """Return the conditions of a panel.
 
-        None where the kernels do not apply: a list price that is not the whole price, no list price at all, or utilities
-        too far apart for one scale a row.
+        None where the kernels do not apply: no list prices, one that is not the whole price, or utilities too far apart
+        for one scale a row.
         """
         priced = panel.priced
         if not priced.any() or panel.base_price[:, priced].any():
@@ -47,7 +48,7 @@ class CompiledConditions:
         rows = (panel.weight, panel.fixed, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
         arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, panel.loading, panel.base_price)]
         value = np.ascontiguousarray(adoption_value, np.float64)
-        if kernels.fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
+        if fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
             return None
         work = kernels.room(layout, len(labs))
         return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work)
@@ -78,36 +79,17 @@ class CompiledConditions:
         earned, turnover = np.empty((2, len(self.labs)))
         tried.earnings(folded, layout, lam, price, margin, value, self.work, earned)
         tried.earnings(folded, layout, lam, price, np.abs(margin), np.abs(value), self.work, turnover)
-        lab, trial_price = self._trials(price, free[self.columns], check)
-        found = np.empty(len(lab))
-        cost = self.cost[self.columns]
-        tried.earnings_tried(folded, layout, lam, price, cost, value, self.work, lab, trial_price, found)
-        best, now = np.full(len(self.labs), -np.inf), np.zeros(len(self.labs))
-        np.maximum.at(best, lab, found)
-        first = np.flatnonzero(np.append(True, lab[1:] != lab[:-1]))
-        now[lab[first]] = found[first]
-        gain = np.where(np.isfinite(best), best - now, 0.0)
+        own = self.labs[layout.lab]
+        who, table = trials(price, self.cost[self.columns], own, free[self.columns], check)
+        who, found = np.searchsorted(self.labs, who), np.empty(len(who))
+        tried.earnings_tried(folded, layout, lam, price, self.cost[self.columns], value, self.work, who, table, found)
+        first = np.flatnonzero(np.append(True, who[1:] != who[:-1]))
+        gain = np.zeros(len(self.labs))
+        gain[who[first]] = np.maximum.reduceat(found, first) - found[first]
         scale = np.maximum(np.abs(earned), 1e-6 * np.abs(turnover))
         gains = np.zeros(int(self.labs.max()) + 1)
         gains[self.labs] = np.divide(gain, scale, out=np.where(gain > 0.0, np.inf, 0.0), where=scale > 0.0)
         return gains
-
-    def _trials(self, price: Floats, free: Bools, check: DeviationCheck) -> tuple[Ints, Floats]:
-        """Return what is tried: for each lab its prices as they are first, then its moves, shape (trials, priced)."""
-        labs, cost = self.layout.lab, self.cost[self.columns]
-        singles = tried_prices(price, cost, check.margins)
-        lab, tables = [], []
-        for number in np.unique(labs[free]):
-            own = np.flatnonzero(free & (labs == number))
-            table = np.tile(price, (1 + singles.shape[1] * len(own) + 2 * check.joint_moves * (len(own) > 1), 1))
-            for place, offer in enumerate(own):
-                first = 1 + place * singles.shape[1]
-                table[first : first + singles.shape[1], offer] = singles[offer]
-            if len(own) > 1 and check.joint_moves > 0:
-                table[-2 * check.joint_moves :, own] = joint_moves(price[own], cost[own], int(self.labs[number]), check)
-            lab.append(np.full(len(table), number))
-            tables.append(table)
-        return np.concatenate(lab), np.concatenate(tables)
 
     def _state(self, prices: Floats) -> tuple[Folded, Layout, float, Floats, Floats, Floats]:
         """Return the panel, list prices, their margins at loading one and adoption values for a kernel."""
@@ -127,7 +109,9 @@ def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layou
     cell = np.where(sold, np.searchsorted(cells, place * len(lab) + lab), -1)
     first = np.searchsorted(place[order], np.arange(len(nests) + 1))
     whole = np.bincount(place[sold]) == 1
-    columns_of = (order, place[order], cell[order], lab[order], cells // len(lab), cells % len(lab), first)
+    sells = np.zeros((len(nests), lab.max() + 1), bool)
+    sells[place[order], lab[order]] = True
+    columns_of = (order, place[order], cell[order], lab[order], cells // len(lab), cells % len(lab), first, sells)
     return Layout(*columns_of, np.where(whole, 1.0, 1.0 / dissimilarity), held, place[held], cell[held], lab[held])
 
 

@@ -1,9 +1,8 @@
 """Demand at list prices, its first-order conditions and their derivatives, for the price term `bill`.
 
 The readable twins are `stages/demand_panel.py: evaluate` (eq. 64), `stages/markups.py: conditions` (eq. 67) and
-`stages/newton.py: gradient_derivatives`. A kernel visits the offers that have a list price alone: what no list price
-moves is added up once, by `fold`. Rows go in blocks of `ROWS`, offers first, so that inner loops run along rows; sums over
-rows have one order (`sums.dot`), blocks are added in turn.
+`stages/newton.py: gradient_derivatives`. Inner loops run along the rows of a block; they are short and read few arrays,
+or they would not become vector code. Sums over rows have one order (`sums.dot`), blocks are added in turn.
 """
 
 from __future__ import annotations
@@ -12,44 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.arithmetic import exp, log, log1p
+from sim.market.kernels.arithmetic import exp, log
 from sim.market.kernels.compiled import fma, kernel, part
+from sim.market.kernels.fold import ROWS, TINY, Layout, power
 from sim.market.kernels.sums import dot
-from sim.market.tables import Floats, Ints
-
-ROWS = 128
-TINY = 1e-300  # a nest with a smaller sum of exponentials cannot be chosen
-
-
-class Layout(NamedTuple):
-    """How the offers with a list price lie: sorted by nest, in a nest by lab; a cell is a lab's part of a nest."""
-
-    priced: Ints  # (priced,) column of each in the panel
-    nest: Ints  # (priced,)
-    cell: Ints  # (priced,)
-    lab: Ints  # (priced,)
-    cell_nest: Ints  # (cells,)
-    cell_lab: Ints  # (cells,)
-    first: Ints  # (nests + 1,) first priced offer of each nest
-    steep: Floats  # (nests,) 1 / lambda; 1 where one offer is the whole nest, since its weight is exp(V) then
-    held: Ints  # (others,) columns of offers without a list price, sorted by nest
-    held_nest: Ints  # (others,) nest, counted on from those with priced offers for the others
-    held_cell: Ints  # (others,) cell, -1 in a nest without priced offers
-    held_lab: Ints  # (others,)
-
-
-class Folded(NamedTuple):
-    """A panel in blocks of rows, what no list price moves added up; utilities are less the best of that."""
-
-    utility: Floats  # (blocks, priced, ROWS) times `Layout.steep`, at a list price of zero
-    loading: Floats  # (blocks, priced, ROWS)
-    sensitivity: Floats  # (blocks, ROWS) alpha
-    amount: Floats  # (blocks, ROWS) weighted need [Mtok/month]
-    per_money: Floats  # (blocks, ROWS) need over pain [Mtok/USD]
-    held: Floats  # (blocks, nests, ROWS) sum of exponentials of the offers without a list price
-    rest: Floats  # (blocks, ROWS) weight of nests without list prices, of keeping and of doing without
-    held_earned: Floats  # (blocks, cells, ROWS) USD/month of the held offers of a cell, were their weight a probability
-    rest_earned: Floats  # (blocks, labs, ROWS) the same of nests without list prices
+from sim.market.tables import Floats
 
 
 class Work(NamedTuple):
@@ -77,111 +43,9 @@ class Work(NamedTuple):
 
 def room(layout: Layout, labs: int) -> Work:
     """Return empty room for a block."""
-    priced, nests, cells = len(layout.priced), len(layout.first) - 1, len(layout.cell_nest)
-    sizes = [priced] * 13 + [nests, nests]
-    return Work(
-        *(np.empty((size, ROWS)) for size in sizes), np.empty(ROWS), np.empty((cells, ROWS)), np.empty((labs, ROWS))
-    )
-
-
-@part
-def power(x, exponent):
-    """Return x^exponent for x of 0 or more; of `TINY` where x is smaller."""
-    return exp(exponent * log(x if x > TINY else TINY))
-
-
-@part
-def _rows(folded, block, first, rows, weight, alpha, need, pain):
-    """Write what belongs to rows; those that fill up the last block weigh nothing."""
-    folded.sensitivity[block] = 1.0
-    folded.amount[block] = 0.0
-    folded.per_money[block] = 0.0
-    for r in range(rows):
-        folded.sensitivity[block, r] = alpha[first + r]
-        folded.amount[block, r] = weight[first + r] * need[first + r]
-        folded.per_money[block, r] = need[first + r] / pain[first + r]
-
-
-@part
-def _held_values(folded, block, first, rows, held, fixed, base, lam, value):
-    """Write the utilities over lambda of offers without a list price."""
-    per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
-    for j in range(len(held)):
-        column, one = held[j], value[j]
-        for r in range(rows):
-            one[r] = base[first + r, column] * per_money[r]
-        for r in range(rows):
-            one[r] = sensitivity[r] * log1p(one[r])
-        for r in range(rows):
-            one[r] = (fixed[first + r, column] - one[r]) * (1.0 / lam)
-
-
-@part
-def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best):
-    """Write what list prices work on; return the highest utility over the best of the others."""
-    highest = -np.inf
-    folded.utility[block] = -np.inf
-    folded.loading[block] = 0.0
-    for j in range(len(layout.priced)):
-        column, steep = layout.priced[j], layout.steep[layout.nest[j]]
-        utility, load = folded.utility[block, j], folded.loading[block, j]
-        for r in range(rows):
-            utility[r] = steep * (fixed[first + r, column] - lam * best[r])
-            load[r] = loading[first + r, column]
-        for r in range(rows):
-            highest = max(highest, utility[r])
-    return highest
-
-
-@kernel
-def fold(weight, fixed, keep, outside, alpha, need, pain, loading, base, adoption, layout, lam, folded):
-    """Write a panel into `folded`; return the highest utility of an offer with a list price over the best other."""
-    nests, groups, others = folded.held.shape[1], folded.held.shape[1] + 1, len(layout.held)
-    for n in layout.held_nest:
-        groups = max(groups, n + 1)
-    value, total, best = np.zeros((others, ROWS)), np.zeros((groups, ROWS)), np.zeros(ROWS)
-    highest = -np.inf
-    for block in range(len(folded.rest)):
-        first = block * ROWS
-        rows = min(ROWS, len(weight) - first)
-        _rows(folded, block, first, rows, weight, alpha, need, pain)
-        _held_values(folded, block, first, rows, layout.held, fixed, base, lam, value)
-        for r in range(rows):
-            best[r] = max(keep[first + r], outside[first + r]) * (1.0 / lam)
-        for j in range(others):
-            for r in range(rows):
-                best[r] = max(best[r], value[j, r])
-        total[:] = 0.0
-        for j in range(others):
-            for r in range(rows):
-                value[j, r] = exp(value[j, r] - best[r])
-            for r in range(rows):
-                total[layout.held_nest[j], r] += value[j, r]
-        folded.held[block] = total[:nests]
-        rest = folded.rest[block]
-        rest[:] = 1.0
-        for r in range(rows):
-            rest[r] = exp(keep[first + r] - lam * best[r]) + exp(outside[first + r] - lam * best[r])
-        for group in range(nests, groups):
-            for r in range(rows):
-                scale = power(total[group, r], lam - 1.0)
-                rest[r] += total[group, r] * scale
-                total[group, r] = scale
-        folded.held_earned[block] = 0.0
-        folded.rest_earned[block] = 0.0
-        for j in range(others):
-            column = layout.held[j]
-            if adoption[column] != 0.0:
-                inside = layout.held_nest[j] < nests
-                earned = folded.held_earned[block, layout.held_cell[j]]
-                if not inside:
-                    earned = folded.rest_earned[block, layout.held_lab[j]]
-                for r in range(rows):
-                    tokens = folded.amount[block, r] / (1.0 + base[first + r, column] * folded.per_money[block, r])
-                    scale = 1.0 if inside else total[layout.held_nest[j], r]
-                    earned[r] += value[j, r] * scale * tokens * adoption[column]
-        highest = max(highest, _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best))
-    return highest
+    nests = len(layout.first) - 1
+    sizes = [len(layout.priced)] * 13 + [nests, nests, 0, len(layout.cell_nest), labs]
+    return Work(*(np.empty((size, ROWS) if size else ROWS) for size in sizes))
 
 
 @part
@@ -202,8 +66,7 @@ def exponentials(folded, block, j, steep, price, member, slope):
 @part
 def evaluate(folded, block, layout, lam, price, margin, adoption, work):
     """Write the demand of a block and what it earns (eq. 64, 66); `price`, `margin`, `adoption` by priced offer."""
-    sensitivity, amount, every = folded.sensitivity[block], folded.amount[block], work.every
-    extra, per_money = 1.0 / lam - 1.0, folded.per_money[block]
+    amount, per_money, every, extra = folded.amount[block], folded.per_money[block], work.every, 1.0 / lam - 1.0
     every[:] = folded.rest[block]
     for n in range(len(layout.first) - 1):
         total, scale = work.total[n], work.scale[n]

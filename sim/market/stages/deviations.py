@@ -125,14 +125,13 @@ def _lab_of(
     return _Lab(seen, *own, now.nest_value[:, touched], earned[:, columns])
 
 
-def tried_prices(price: Floats, cost: Floats, number: int) -> Floats:
-    """Return prices to try for each offer: zero, some below cost and a geometric grid of margins, (offers, tries)."""
-    floor = np.minimum(np.maximum(cost, 0.0), price)
-    scale = np.maximum(price - floor, LEAST_MARGIN * np.maximum(price, cost))
-    scale = np.where(scale == 0.0, 1.0, scale)
+def _tried_prices(price: float, cost: float, number: int) -> Floats:
+    """Return the price itself, zero, and prices at a geometric grid of margins."""
+    floor = min(max(cost, 0.0), price)
+    scale = max(price - floor, LEAST_MARGIN * max(price, cost)) or 1.0
     factors = np.exp(np.linspace(-np.log(MARGIN_RANGE), np.log(MARGIN_RANGE), number))
-    below = floor[:, None] * np.linspace(0.0, 1.0, max(2, number // 8), endpoint=False)
-    return np.concatenate([below, floor[:, None] + scale[:, None] * factors], axis=1)
+    below = floor * np.linspace(0.0, 1.0, max(2, number // 8), endpoint=False)
+    return np.concatenate([[price], below, floor + scale * factors])
 
 
 def _single_gain(lab: _Lab, offer: int, check: DeviationCheck) -> float:
@@ -152,8 +151,7 @@ def _single_gain(lab: _Lab, offer: int, check: DeviationCheck) -> float:
     old = _utilities(lab, rows, np.array([offer]))[:, 0] / lam
     old_inclusive = _log_add(nest_rest, old)
     old_total = _log_add(rest, lam * old_inclusive)
-    own = lab.prices[offer : offer + 1]
-    tried = np.append(own, tried_prices(own, lab.cost[offer : offer + 1], check.margins)[0])
+    tried = _tried_prices(lab.prices[offer], lab.cost[offer], check.margins)
     tried = tried[tried > 0.0] if panel.term.needs_price else tried
     total = np.empty(len(tried))
     at_once = max(1, CHUNK // max(1, len(rows)))
@@ -204,7 +202,7 @@ def _joint_gain(lab: _Lab, number: int, check: DeviationCheck) -> float:
     if check.joint_moves == 0 or len(moving) < 2:
         return 0.0
     tried = np.tile(lab.prices, (1 + 2 * check.joint_moves, 1))
-    tried[1:, moving] = joint_moves(lab.prices[moving], lab.cost[moving], number, check)
+    tried[1:, moving] = _joint_moves(lab.prices[moving], lab.cost[moving], number, check)
     ready = prepare(lab.panel, np.zeros(len(lab.prices), np.int64))
     mine = np.flatnonzero(lab.mine[ready.order])
     totals = np.full(len(tried), -np.inf)
@@ -215,7 +213,7 @@ def _joint_gain(lab: _Lab, number: int, check: DeviationCheck) -> float:
     return float(totals[1:].max() - totals[0])
 
 
-def joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -> Floats:
+def _joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -> Floats:
     """Return joint moves of a lab's prices, shape (2 joint_moves, prices): random ones, then common factors."""
     number = check.joint_moves
     cells = np.arange(number * len(price)).reshape(number, len(price))
@@ -225,3 +223,40 @@ def joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) ->
     random = np.maximum(0.0, price + scale * size[:, None] * noise)
     common = np.exp(np.linspace(-np.log(MARGIN_RANGE), np.log(MARGIN_RANGE), number))
     return np.concatenate([random, np.maximum(0.0, cost + common[:, None] * (price - cost))])
+
+
+def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: DeviationCheck) -> tuple[Ints, Floats]:
+    """Return what is tried where all list prices lie side by side, lab after lab.
+
+    Parameters
+    ----------
+    price, cost : array, shape (priced,)
+        List price and marginal cost at loading one [USD/Mtok].
+    lab : array, shape (priced,)
+        Number of the lab that sets the price.
+    free : array of bool, shape (priced,)
+        Prices that may change.
+
+    Returns
+    -------
+    lab : array, shape (trials,)
+        Who moves.
+    prices : array, shape (trials, priced)
+        Of each lab first the prices as they are, then its moves.
+    """
+    who, tables = [], []
+    for number in np.unique(lab[free]).tolist():
+        own = np.flatnonzero(free & (lab == number))
+        moves = [
+            (own[place : place + 1], _tried_prices(float(price[offer]), float(cost[offer]), check.margins)[1:, None])
+            for place, offer in enumerate(own)
+        ]
+        if len(own) > 1 and check.joint_moves > 0:
+            moves.append((own, _joint_moves(price[own], cost[own], number, check)))
+        ends = 1 + np.cumsum([len(tried) for _, tried in moves])
+        table = np.tile(price, (ends[-1], 1))
+        for (offers, tried), end in zip(moves, ends, strict=True):
+            table[end - len(tried) : end, offers] = tried
+        who.append(np.full(len(table), number))
+        tables.append(table)
+    return np.concatenate(who), np.concatenate(tables)

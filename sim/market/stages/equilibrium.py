@@ -151,7 +151,7 @@ def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: 
     """
     by_column = np.argsort(terms.columns)
     columns = np.flatnonzero(free)
-    problem = _Problem(terms, columns, by_column[np.searchsorted(terms.columns, columns, sorter=by_column)])
+    problem = _Conditions(terms, columns, by_column[np.searchsorted(terms.columns, columns, sorter=by_column)])
     prices = start.astype(np.float64)
     now = problem.at(prices)
     best, best_now, iterations = prices, now, 0
@@ -190,7 +190,7 @@ class _Distance:
 
 
 @dataclass(frozen=True)
-class _Problem:
+class _Conditions:
     """The fixed-point problem of one month."""
 
     terms: PriceConditions

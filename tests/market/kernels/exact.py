@@ -6,9 +6,7 @@ import numpy as np
 
 from sim.market.kernels import arithmetic as a
 
-ROOT = {np.dtype(np.float64): 0x3FE6A09E667F3BCD, np.dtype(np.float32): 0x3F3504F3}
-WHOLE = {np.dtype(np.float64): np.int64, np.dtype(np.float32): np.int32}
-FRACTION = {np.dtype(np.float64): 52, np.dtype(np.float32): 23}
+ROOT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2)
 
 
 def _two_sum(one, other):
@@ -35,11 +33,7 @@ def _to_odd(total, rest):
 
 
 def fma(x, y, z):
-    """Return x y + z rounded once; of float32 exact always, of float64 away from the ends of the range."""
-    x, y, z = np.broadcast_arrays(x, y, z)
-    if x.dtype == np.float32:
-        total, rest = _two_sum(x.astype(np.float64) * y, z.astype(np.float64))
-        return _to_odd(total, rest).astype(np.float32)
+    """Return x y + z rounded once, away from the ends of the range."""
     high, low = _two_product(x, y)
     total, rest = _two_sum(z, low)
     total, middle = _two_sum(high, total)
@@ -50,25 +44,24 @@ def polynomial(x, *coefficients):
     """Return a polynomial by Horner's rule with fused steps, the highest coefficient first."""
     value = np.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
-        value = fma(value, x, x.dtype.type(coefficient))
+        value = fma(value, x, coefficient)
     return value
 
 
 def scaled(value, power):
     """Return value times 2 to the whole number in the low bits of `power`."""
-    whole = WHOLE[value.dtype]
-    return (value.view(whole) + (power.view(whole) << FRACTION[value.dtype])).view(value.dtype)
+    return (value.view(np.int64) + (power.view(np.int64) << 52)).view(np.float64)
 
 
 def split(x):
     """Return mantissas from sqrt(1/2) to sqrt(2) and exponents, both as floats."""
-    whole, fraction = x.view(WHOLE[x.dtype]), FRACTION[x.dtype]
-    power = (whole - ROOT[x.dtype]) >> fraction
-    return (whole - (power << fraction)).view(x.dtype), power.astype(x.dtype)
+    bits = x.view(np.int64)
+    power = (bits - ROOT_HALF) >> 52
+    return (bits - (power << 52)).view(np.float64), power.astype(np.float64)
 
 
 def exp(x):
-    """Return e^x, float64."""
+    """Return e^x."""
     y = np.clip(x, a.LOWEST, a.HIGHEST)
     t = fma(y, a.PER_LN2, a.MAGIC)
     k = t - a.MAGIC
@@ -79,7 +72,7 @@ def exp(x):
 
 
 def log(x):
-    """Return the natural logarithm, float64."""
+    """Return the natural logarithm."""
     m, k = split(x)
     f = m - 1.0
     s = f / (2.0 + f)
@@ -91,23 +84,6 @@ def log(x):
 
 
 def log1p(x):
-    """Return log(1 + x), float64."""
+    """Return log(1 + x)."""
     u = 1.0 + x
     return log(u) + (x - (u - 1.0)) / u
-
-
-def exp2f(x):
-    """Return 2^x, float32."""
-    y = np.maximum(x, a.LOWEST_F)
-    t = y + a.MAGIC_F
-    r = y - (t - a.MAGIC_F)
-    q = polynomial(r, a.P4, a.P3, a.P2, a.P1, a.P0)
-    return np.where(x < a.LOWEST_F, a.ZERO_F, scaled(fma(q, r, a.ONE_F), t))
-
-
-def log2f(x):
-    """Return the logarithm to base 2, float32."""
-    m, k = split(x)
-    f = m - a.ONE_F
-    q = polynomial(f, a.Q9, a.Q8, a.Q7, a.Q6, a.Q5, a.Q4, a.Q3, a.Q2, a.Q1, a.Q0)
-    return np.where(x < a.SMALLEST_F, -a.INFINITE_F, fma(q, f, k))
