@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.market.kernels.compiled import fma, kernel, part
 from sim.market.kernels.fold import ROWS, power
-from sim.market.kernels.prices import evaluate, exponentials
+from sim.market.kernels.prices import exponentials
 from sim.market.kernels.sums import dot
 
 
@@ -55,7 +55,7 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
     """Write what lab `trial_lab[t]` earns at list prices `trial_price[t]`, all others staying [USD/month].
 
     Trials of one lab follow each other; only its own entries of `trial_price`, shape (trials, priced), may differ from
-    `price`.
+    `price`, for which `work` has been evaluated.
     """
     nests = len(layout.first) - 1
     weight, raw = np.empty((nests, ROWS)), np.empty((len(layout.cell_nest), ROWS))
@@ -64,13 +64,12 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
     total, value, member, slope, ones = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS), np.empty(ROWS), np.ones(ROWS)
     earned[:] = 0.0
     for block in range(len(folded.rest)):
-        evaluate(folded, block, layout, lam, price, price - cost, adoption, work)
         for n in range(nests):
             for r in range(ROWS):
-                weight[n, r] = work.total[n, r] * work.scale[n, r] / work.every[r]
+                weight[n, r] = work.total[block, n, r] * work.scale[block, n, r] / work.every[block, r]
         for c in range(len(raw)):
             for r in range(ROWS):
-                raw[c, r] = work.cell[c, r] / work.every[r]
+                raw[c, r] = work.cell[block, c, r] / work.every[block, r]
         before = -1
         for trial in range(len(trial_lab)):
             lab, tried = trial_lab[trial], trial_price[trial]
@@ -107,14 +106,3 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
             for r in range(ROWS):
                 value[r] = kept[r] / every[r]
             earned[trial] += dot(value, ones)
-
-
-@kernel
-def earnings(folded, layout, lam, price, margin, adoption, work, earned):
-    """Write what each lab earns at given list prices [USD/month], shape (labs,) (eq. 66)."""
-    ones = np.ones(ROWS)
-    earned[:] = 0.0
-    for block in range(len(folded.rest)):
-        evaluate(folded, block, layout, lam, price, margin, adoption, work)
-        for lab in range(len(earned)):
-            earned[lab] += dot(work.lab[lab], ones)

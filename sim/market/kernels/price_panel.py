@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.market.kernels import deviations as tried
 from sim.market.kernels import prices as kernels
 from sim.market.kernels import sums
+from sim.market.kernels.deviations import earnings_tried
 from sim.market.kernels.fold import ROWS, Folded, Layout, fold
 from sim.market.kernels.prices import Work
 from sim.market.stages.demand_panel import DemandPanel
@@ -31,6 +31,7 @@ class CompiledConditions:
     layout: Layout
     folded: Folded
     work: Work
+    seen: Floats  # (priced,) list prices that the room to work in was filled for
 
     @classmethod
     def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> CompiledConditions | None:
@@ -50,21 +51,34 @@ class CompiledConditions:
         value = np.ascontiguousarray(adoption_value, np.float64)
         if fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
             return None
-        work = kernels.room(layout, len(labs))
-        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work)
+        work = kernels.room(len(folded.rest), layout, len(labs))
+        seen = np.full(len(layout.priced), np.nan)
+        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen)
 
     def at(self, prices: Floats) -> MarkupConditions:
         """Return the conditions (eq. 67)."""
+        self._evaluate(prices)
         found = np.empty((4, len(self.columns)))
-        kernels.conditions(*self._state(prices), self.work, found)
+        kernels.conditions(self.folded, self.dissimilarity, self.work, found)
         return conditions_of_sums(found, self.columns, prices, self.cost, self.adoption_value)
 
     def derivatives(self, prices: Floats, move: Floats | None = None) -> Floats:
         """Return the derivatives of the profit gradients, less those of Lambda times the move, (priced, priced)."""
-        matrix = np.empty((len(self.columns), len(self.columns)))
-        move = np.zeros(len(self.columns)) if move is None else move[self.columns]
-        kernels.derivatives(*self._state(prices), move, self.work, matrix)
+        self._evaluate(prices)
+        priced = len(self.columns)
+        matrix = np.empty((priced, priced))
+        way = np.zeros(priced) if move is None else move[self.columns]
+        margin, value = (prices - self.cost)[self.columns], self.adoption_value[self.columns]
+        kernels.derivatives(self.folded, self.layout, self.dissimilarity, margin, value, way, self.work, matrix)
         return matrix
+
+    def _evaluate(self, prices: Floats) -> None:
+        """Let the room to work in hold what these prices lead to, if it does not yet."""
+        price = prices[self.columns]
+        if not np.array_equal(price, self.seen):
+            margin, value = price - self.cost[self.columns], self.adoption_value[self.columns]
+            kernels.evaluate(self.folded, self.layout, self.dissimilarity, price, margin, value, self.work)
+            self.seen[:] = price
 
     def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
         """Return the solution of a small system; ZeroDivisionError if it is singular."""
@@ -75,14 +89,17 @@ class CompiledConditions:
 
     def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
         """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
-        folded, layout, lam, price, margin, value = self._state(prices)
-        earned, turnover = np.empty((2, len(self.labs)))
-        tried.earnings(folded, layout, lam, price, margin, value, self.work, earned)
-        tried.earnings(folded, layout, lam, price, np.abs(margin), np.abs(value), self.work, turnover)
-        own = self.labs[layout.lab]
-        who, table = trials(price, self.cost[self.columns], own, free[self.columns], check)
+        price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
+        panel = (self.folded, self.layout, self.dissimilarity, price)
+        earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
+        self.seen[:] = np.nan
+        kernels.evaluate(*panel, np.abs(price - cost), np.abs(value), self.work)
+        kernels.earnings(self.work, turnover)
+        self._evaluate(prices)
+        kernels.earnings(self.work, earned)
+        who, table = trials(price, cost, self.labs[self.layout.lab], free[self.columns], check)
         who, found = np.searchsorted(self.labs, who), np.empty(len(who))
-        tried.earnings_tried(folded, layout, lam, price, self.cost[self.columns], value, self.work, who, table, found)
+        earnings_tried(*panel, cost, value, self.work, who, table, found)
         first = np.flatnonzero(np.append(True, who[1:] != who[:-1]))
         gain = np.zeros(len(self.labs))
         gain[who[first]] = np.maximum.reduceat(found, first) - found[first]
@@ -90,12 +107,6 @@ class CompiledConditions:
         gains = np.zeros(int(self.labs.max()) + 1)
         gains[self.labs] = np.divide(gain, scale, out=np.where(gain > 0.0, np.inf, 0.0), where=scale > 0.0)
         return gains
-
-    def _state(self, prices: Floats) -> tuple[Folded, Layout, float, Floats, Floats, Floats]:
-        """Return the panel, list prices, their margins at loading one and adoption values for a kernel."""
-        price = prices[self.columns]
-        value = self.adoption_value[self.columns]
-        return self.folded, self.layout, self.dissimilarity, price, price - self.cost[self.columns], value
 
 
 def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layout:

@@ -19,33 +19,34 @@ from sim.market.tables import Floats
 
 
 class Work(NamedTuple):
-    """Room for one block of rows; (priced, ROWS) where nothing else is said."""
+    """What list prices lead to, and room to work in."""
 
-    member: Floats  # exponentials
-    slope: Floats  # D'
-    chance: Floats  # probability
-    within: Floats  # probability given the nest
-    tokens: Floats  # Mtok/month
-    response: Floats  # fall of utility by the list price per unit of alpha
-    recaptured: Floats  # P E_lab + (1/lambda - 1) P_nest E_nest
-    joining: Floats  # the last six are what joins two offers in the derivatives
-    by_chance: Floats
-    lost: Floats
-    near: Floats
-    inside: Floats
-    own: Floats
-    total: Floats  # (nests, ROWS) sum of exponentials
-    scale: Floats  # (nests, ROWS) probability over exponential
-    every: Floats  # (ROWS,) one over the sum of all weights
-    cell: Floats  # (cells, ROWS) earned [USD/month]
-    lab: Floats  # (labs, ROWS) earned [USD/month]
+    chance: Floats  # (blocks, priced, ROWS) probability
+    within: Floats  # (blocks, priced, ROWS) probability given the nest
+    tokens: Floats  # (blocks, priced, ROWS) Mtok/month
+    response: Floats  # (blocks, priced, ROWS) fall of utility by the list price per unit of alpha
+    recaptured: Floats  # (blocks, priced, ROWS) P E_lab + (1/lambda - 1) P_nest E_nest
+    total: Floats  # (blocks, nests, ROWS) sum of exponentials
+    scale: Floats  # (blocks, nests, ROWS) probability over exponential
+    every: Floats  # (blocks, ROWS) one over the sum of all weights
+    cell: Floats  # (blocks, cells, ROWS) earned [USD/month]
+    lab: Floats  # (blocks, labs, ROWS) earned [USD/month]
+    one: Floats  # (priced, ROWS) from here on for one block, without a meaning between kernels
+    other: Floats  # (priced, ROWS)
+    joining: Floats  # (priced, ROWS) the last six are what joins two offers in the derivatives
+    by_chance: Floats  # (priced, ROWS)
+    lost: Floats  # (priced, ROWS)
+    near: Floats  # (priced, ROWS)
+    inside: Floats  # (priced, ROWS)
+    own: Floats  # (priced, ROWS)
 
 
-def room(layout: Layout, labs: int) -> Work:
-    """Return empty room for a block."""
-    nests = len(layout.first) - 1
-    sizes = [len(layout.priced)] * 13 + [nests, nests, 0, len(layout.cell_nest), labs]
-    return Work(*(np.empty((size, ROWS) if size else ROWS) for size in sizes))
+def room(blocks: int, layout: Layout, labs: int) -> Work:
+    """Return empty room for a panel of some blocks."""
+    priced, nests = len(layout.priced), len(layout.first) - 1
+    for_all = [priced] * 5 + [nests, nests, 0, len(layout.cell_nest), labs]
+    kept = [np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in for_all]
+    return Work(*kept, *(np.empty((priced, ROWS)) for _ in range(8)))
 
 
 @part
@@ -64,22 +65,20 @@ def exponentials(folded, block, j, steep, price, member, slope):
 
 
 @part
-def evaluate(folded, block, layout, lam, price, margin, adoption, work):
-    """Write the demand of a block and what it earns (eq. 64, 66); `price`, `margin`, `adoption` by priced offer."""
-    amount, per_money, every, extra = folded.amount[block], folded.per_money[block], work.every, 1.0 / lam - 1.0
+def _choices(folded, block, layout, lam, price, work):
+    """Write what rows choose and buy, given list prices (eq. 64)."""
+    amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
     every[:] = folded.rest[block]
     for n in range(len(layout.first) - 1):
-        total, scale = work.total[n], work.scale[n]
+        total, scale, steep = work.total[block, n], work.scale[block, n], layout.steep[n]
         total[:] = folded.held[block, n]
-        steep = layout.steep[n]
         for j in range(layout.first[n], layout.first[n + 1]):
-            member = work.member[j]
-            exponentials(folded, block, j, steep, price[j], member, work.slope[j])
+            member = work.one[j]
+            exponentials(folded, block, j, steep, price[j], member, work.other[j])
             for r in range(ROWS):
                 total[r] += member[r]
-        if steep == 1.0:
-            scale[:] = 1.0
-        else:
+        scale[:] = 1.0
+        if steep != 1.0:
             for r in range(ROWS):
                 scale[r] = power(total[r], lam - 1.0)
         for r in range(ROWS):
@@ -87,18 +86,14 @@ def evaluate(folded, block, layout, lam, price, margin, adoption, work):
     for r in range(ROWS):
         every[r] = 1.0 / every[r]
     for n in range(len(layout.first) - 1):
-        scale = work.scale[n]
+        scale = work.scale[block, n]
         for r in range(ROWS):
             scale[r] *= every[r]
-    for c in range(len(layout.cell_nest)):
-        cell, held, scale = work.cell[c], folded.held_earned[block, c], work.scale[layout.cell_nest[c]]
-        for r in range(ROWS):
-            cell[r] = held[r] * scale[r]
     for j in range(len(layout.priced)):
-        n = layout.nest[j]
-        member, slope, total, scale = work.member[j], work.slope[j], work.total[n], work.scale[n]
-        chance, within, tokens, response = work.chance[j], work.within[j], work.tokens[j], work.response[j]
-        cell, loading = work.cell[layout.cell[j]], folded.loading[block, j]
+        total, scale = work.total[block, layout.nest[j]], work.scale[block, layout.nest[j]]
+        member, slope, loading = work.one[j], work.other[j], folded.loading[block, j]
+        chance, within, tokens = work.chance[block, j], work.within[block, j], work.tokens[block, j]
+        response = work.response[block, j]
         for r in range(ROWS):
             chance[r] = member[r] * scale[r]
         for r in range(ROWS):
@@ -107,34 +102,53 @@ def evaluate(folded, block, layout, lam, price, margin, adoption, work):
             tokens[r] = chance[r] * slope[r] * amount[r]
         for r in range(ROWS):
             response[r] = loading[r] * per_money[r] * slope[r]
-        kept, worth = margin[j], adoption[j]
-        for r in range(ROWS):
-            cell[r] += tokens[r] * fma(loading[r], kept, worth)
-    for number in range(len(work.lab)):
-        lab, rest = work.lab[number], folded.rest_earned[block, number]
+
+
+@part
+def _earned(folded, block, layout, lam, margin, adoption, work):
+    """Write what the choices of rows earn each lab (eq. 66), and what of it comes back to the lab of an offer."""
+    every, extra = work.every[block], 1.0 / lam - 1.0
+    for number in range(work.lab.shape[1]):
+        lab, rest = work.lab[block, number], folded.rest_earned[block, number]
         for r in range(ROWS):
             lab[r] = rest[r] * every[r]
     for c in range(len(layout.cell_nest)):
-        lab, cell = work.lab[layout.cell_lab[c]], work.cell[c]
+        cell, held, scale = work.cell[block, c], folded.held_earned[block, c], work.scale[block, layout.cell_nest[c]]
+        for r in range(ROWS):
+            cell[r] = held[r] * scale[r]
+    for j in range(len(layout.priced)):
+        cell, tokens, loading = work.cell[block, layout.cell[j]], work.tokens[block, j], folded.loading[block, j]
+        kept, worth = margin[j], adoption[j]
+        for r in range(ROWS):
+            cell[r] += tokens[r] * fma(loading[r], kept, worth)
+    for c in range(len(layout.cell_nest)):
+        lab, cell = work.lab[block, layout.cell_lab[c]], work.cell[block, c]
         for r in range(ROWS):
             lab[r] += cell[r]
     for j in range(len(layout.priced)):
-        recaptured, chance, within = work.recaptured[j], work.chance[j], work.within[j]
-        lab, cell = work.lab[layout.lab[j]], work.cell[layout.cell[j]]
+        recaptured, chance, within = work.recaptured[block, j], work.chance[block, j], work.within[block, j]
+        lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
         for r in range(ROWS):
             recaptured[r] = fma(chance[r], lab[r], extra * within[r] * cell[r])
 
 
 @kernel
-def conditions(folded, layout, lam, price, margin, adoption, work, found):
+def evaluate(folded, layout, lam, price, margin, adoption, work):
+    """Write what list prices lead to; `price`, `margin` at loading one and `adoption` have shape (priced,)."""
+    for block in range(len(folded.rest)):
+        _choices(folded, block, layout, lam, price, work)
+        _earned(folded, block, layout, lam, margin, adoption, work)
+
+
+@kernel
+def conditions(folded, lam, work, found):
     """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced) (eq. 67)."""
     found[:] = 0.0
-    loaded, steep = work.own[0], work.near[0]
+    steep, loaded = work.one[0], work.other[0]
     for block in range(len(folded.rest)):
-        evaluate(folded, block, layout, lam, price, margin, adoption, work)
         sensitivity = folded.sensitivity[block]
-        for j in range(len(layout.priced)):
-            tokens, response, loading = work.tokens[j], work.response[j], folded.loading[block, j]
+        for j in range(found.shape[1]):
+            tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
             for r in range(ROWS):
                 steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
             for r in range(ROWS):
@@ -144,18 +158,29 @@ def conditions(folded, layout, lam, price, margin, adoption, work, found):
             found[2, j] += dot(tokens, steep)
             for r in range(ROWS):
                 loaded[r] = response[r] * sensitivity[r]
-            found[3, j] += dot(loaded, work.recaptured[j])
+            found[3, j] += dot(loaded, work.recaptured[block, j])
+
+
+@kernel
+def earnings(work, earned):
+    """Write what each lab earns [USD/month], shape (labs,) (eq. 66)."""
+    earned[:] = 0.0
+    ones = work.one[0]
+    ones[:] = 1.0
+    for block in range(len(work.lab)):
+        for lab in range(len(earned)):
+            earned[lab] += dot(work.lab[block, lab], ones)
 
 
 @part
 def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
     """Write what joins offer j to others for a block; return what its own derivative has beyond that."""
     sensitivity, loading = folded.sensitivity[block], folded.loading[block, j]
-    tokens, response, recaptured = work.tokens[j], work.response[j], work.recaptured[j]
+    tokens, response, recaptured = work.tokens[block, j], work.response[block, j], work.recaptured[block, j]
+    chance, within = work.chance[block, j], work.within[block, j]
+    lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
     own, by_chance, inside = work.own[j], work.by_chance[j], work.inside[j]
-    chance, within, lost, near, joining = work.chance[j], work.within[j], work.lost[j], work.near[j], work.joining[j]
-    lab, cell = work.lab[layout.lab[j]], work.cell[layout.cell[j]]
-    bend, choice = work.slope[j], work.member[j]  # their first contents have been used
+    lost, near, joining, bend, choice = work.lost[j], work.near[j], work.joining[j], work.one[j], work.other[j]
     extra = 1.0 / lam - 1.0
     for r in range(ROWS):
         choice[r] = response[r] * sensitivity[r]
@@ -169,16 +194,17 @@ def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
         by_chance[r] = choice[r] * chance[r]
         inside[r] = choice[r] * within[r]
     for r in range(ROWS):
-        recaptured[r] *= choice[r]
-    for r in range(ROWS):
         lost[r] = fma(extra * inside[r], cell[r], own[r])
     for r in range(ROWS):
         near[r] = fma((1.0 / lam) * inside[r], cell[r], lost[r])
     for r in range(ROWS):
         near[r] += by_chance[r] * lab[r]
     for r in range(ROWS):
-        joining[r] = own[r] + recaptured[r]
-    diagonal = dot(tokens, bend) - dot(response, recaptured) - dot(joining, choice) / lam
+        joining[r] = fma(choice[r], recaptured[r], own[r])
+    diagonal = dot(tokens, bend) - dot(joining, choice) / lam
+    for r in range(ROWS):
+        bend[r] = response[r] * choice[r]
+    diagonal -= dot(bend, recaptured)
     for r in range(ROWS):
         joining[r] += by_chance[r] * lab[r]
     slack = bend
@@ -192,13 +218,15 @@ def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
 
 
 @kernel
-def derivatives(folded, layout, lam, price, margin, adoption, move, work, matrix):
-    """Write the derivatives of every lab's profit gradient by all list prices, shape (priced, priced)."""
+def derivatives(folded, layout, lam, margin, adoption, move, work, matrix):
+    """Write the derivatives of every lab's profit gradient by all list prices, shape (priced, priced).
+
+    Those of Lambda times `move`, shape (priced,), are taken off.
+    """
     matrix[:] = 0.0
     priced = range(len(layout.priced))
     extra = 1.0 / lam - 1.0
     for block in range(len(folded.rest)):
-        evaluate(folded, block, layout, lam, price, margin, adoption, work)
         for j in priced:
             matrix[j, j] += _joining_terms(folded, block, layout, lam, margin[j], adoption[j], move[j], j, work)
         for j in priced:
