@@ -6,6 +6,7 @@ Each function reads the market and returns what changes; `market.py` alone assig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,17 +15,18 @@ from sim.market import demand, governments, offering, supply
 from sim.market.adopters import Adopters, MonthView
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
-from sim.market.stages.deviations import DeviationCheck, deviation_gains
+from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, Solver, solve_prices
 from sim.market.tables import HOST, LAB_API, Floats, OfferTable
 
 if TYPE_CHECKING:
     from sim.market.market import Market
 
-CHECK_MONTHS = 12  # months between full searches for profitable deviations
+SEARCH_MONTHS = 6  # months between searches for profitable deviations of all labs
+SUSPECT = 1e-6  # a larger gain from repricing what is new is no matter of tolerance: the month searches in full
 ROUGH = Solver(tolerance=3e-4, most_iterations=25, check=None)  # a thousandth of what a list price moves in a year
 EXACT = Solver(tolerance=1e-5, most_iterations=60, check=None)  # so near, a lab could gain about 1e-10 of its profit
-CHECK = DeviationCheck(margins=8, joint_moves=2)
+SEARCH = DeviationCheck(margins=8, joint_moves=2)
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
 
@@ -161,9 +163,12 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     cheaper = supply.cost_index(market, market.month) / supply.cost_index(market, market.month - 1)
     start = np.where(free, cheaper * table.wanted[offers.release], by_rule[offers.release])
     start = np.where(problem.panel.priced, start, 0.0)
-    checks = (market.month - market.settings.history_until) % CHECK_MONTHS == 1
-    solver = EXACT if checks else ROUGH
-    found = solve_prices(problem.panel, offers.lab, cost, value, start, free=free, solver=solver)
+    searches = (market.month - market.settings.history_until) % SEARCH_MONTHS == 1
+    find = partial(solve_prices, problem.panel, offers.lab, cost, value, free=free)
+    found = find(start, solver=EXACT if searches else ROUGH)
+    newest = free & fresh[offers.release]
+    if not searches and newest.any() and found.conditions.gains(found.prices, newest, SEARCH).max() > SUSPECT:
+        searches, found = True, find(found.prices, solver=EXACT)
     solved = offers.release[free]
     wanted = table.wanted.copy()
     wanted[solved] = found.prices[free]
@@ -171,13 +176,10 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     target[solved] = wanted[solved] * np.exp(wedge_left(market) * table.wedge[solved])
     posted = pricing.next_posted(table.posted, target, fresh, adjustment)
     status = NOT_CHECKED if found.status == LOCAL_ONLY else found.status
-    if not checks:
+    if not searches:
         return PriceMonth(posted, wanted, status)
     now = np.where(problem.panel.priced, posted[offers.release], 0.0)
-    gain, at_posted = (
-        float(deviation_gains(problem.panel, offers.lab, prices, cost, value, free=free, check=CHECK).max())
-        for prices in (found.prices, now)
-    )
+    gain, at_posted = (float(found.conditions.gains(at, free, SEARCH).max()) for at in (found.prices, now))
     if status == NOT_CHECKED:
         status = LOCAL_ONLY if gain > GAIN else NASH
     return PriceMonth(posted, wanted, status, gain, at_posted)

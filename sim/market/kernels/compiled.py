@@ -1,11 +1,11 @@
 """How kernels are compiled and where they are kept.
 
-No fastmath, no libm, no library random numbers: the same bits on every machine that has fused multiply-add, whatever the
-vector width, the number of threads and the sizes of blocks.
+No fastmath, no libm, no library random numbers: the same bits on every machine, whatever the vector width and
+the number of threads. A machine without fused multiply-add does it in software, slowly.
 
 Compiled code is kept in `$SIM_CACHE_DIR`, else in the user's cache folder, in a folder named after the sources of this
-room: Numba looks only at the file of a kernel itself, not at those it calls, and would go on with an outdated one. Where
-that folder cannot be written, kernels are compiled anew in every process.
+room: Numba looks only at the file of a kernel itself, not at those it calls, and would go on with an outdated one.
+Where that folder cannot be written, kernels are compiled anew in every process.
 """
 
 from __future__ import annotations
@@ -58,17 +58,24 @@ if CACHED:
     os.environ["NUMBA_CACHE_DIR"] = str(FOLDER)
 
 import numba  # noqa: E402
+import numba.extending  # noqa: E402
 from llvmlite import ir  # noqa: E402
-from numba.core import types  # noqa: E402
-from numba.extending import intrinsic  # noqa: E402
+from numba.core import config, types  # noqa: E402
 
+settings: Any = config
 if CACHED:
-    numba.config.CACHE_DIR = str(FOLDER)
+    settings.CACHE_DIR = str(FOLDER)  # should somebody have imported Numba before
+intrinsic: Any = numba.extending.intrinsic
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function over arrays; it lets other threads run meanwhile."""
     return numba.njit(function, cache=CACHED, nogil=True, error_model="numpy")
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a function that kernels call; it becomes a piece of each of them."""
+    return numba.njit(function, error_model="numpy")
 
 
 @intrinsic

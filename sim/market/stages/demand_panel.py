@@ -11,6 +11,7 @@ so that sums have the same bits on every run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class DemandPanel:
         if np.isnan(self.fixed).any() or (self.fixed == np.inf).any() or not (self.keep < np.inf).all():
             raise ValueError("fixed and keep must be finite or -inf")
 
-    @property
+    @cached_property
     def priced(self) -> Bools:
         """Return which offers have a list price, shape (offers,)."""
         return np.asarray((self.loading > 0.0).any(axis=0))

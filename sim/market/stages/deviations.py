@@ -223,3 +223,40 @@ def _joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -
     random = np.maximum(0.0, price + scale * size[:, None] * noise)
     common = np.exp(np.linspace(-np.log(MARGIN_RANGE), np.log(MARGIN_RANGE), number))
     return np.concatenate([random, np.maximum(0.0, cost + common[:, None] * (price - cost))])
+
+
+def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: DeviationCheck) -> tuple[Ints, Floats]:
+    """Return what is tried where all list prices lie side by side, lab after lab.
+
+    Parameters
+    ----------
+    price, cost : array, shape (priced,)
+        List price and marginal cost at loading one [USD/Mtok].
+    lab : array, shape (priced,)
+        Number of the lab that sets the price.
+    free : array of bool, shape (priced,)
+        Prices that may change.
+
+    Returns
+    -------
+    lab : array, shape (trials,)
+        Who moves.
+    prices : array, shape (trials, priced)
+        Of each lab first the prices as they are, then its moves.
+    """
+    who, tables = [], []
+    for number in np.unique(lab[free]).tolist():
+        own = np.flatnonzero(free & (lab == number))
+        moves = [
+            (own[place : place + 1], _tried_prices(float(price[offer]), float(cost[offer]), check.margins)[1:, None])
+            for place, offer in enumerate(own)
+        ]
+        if len(own) > 1 and check.joint_moves > 0:
+            moves.append((own, _joint_moves(price[own], cost[own], number, check)))
+        ends = 1 + np.cumsum([len(tried) for _, tried in moves])
+        table = np.tile(price, (ends[-1], 1))
+        for (offers, tried), end in zip(moves, ends, strict=True):
+            table[end - len(tried) : end, offers] = tried
+        who.append(np.full(len(table), number))
+        tables.append(table)
+    return np.concatenate(who), np.concatenate(tables)

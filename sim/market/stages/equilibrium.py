@@ -11,18 +11,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sim import rng
-from sim.market.stages.demand_panel import DemandPanel, Prepared, prepare
-from sim.market.stages.deviations import DeviationCheck, deviation_gains
-from sim.market.stages.markups import conditions, largest_capture
-from sim.market.stages.newton import gradient_derivatives, solve_linear
+from sim.market.stages.demand_panel import DemandPanel
+from sim.market.stages.deviations import DeviationCheck
+from sim.market.stages.price_conditions import PriceConditions, price_conditions
 from sim.market.tables import Bools, Floats, Ints
 
 NASH, LOCAL_ONLY, MULTIPLE, NOT_CONVERGED = "nash", "local_only", "multiple", "not_converged"
 SAME = 1e-7  # two solutions closer than this, relative to their highest price, are one
 GAIN = 1e-9  # a deviation counts if it gains more than this share of a lab's profit
-NEAR = 0.1  # relative residual below which secant steps start
 START_SPREAD = 1.5  # log standard deviation of further starting prices
-LEAST_DAMPING = 1.0 / 16.0
+LARGEST_STEP = 1.0  # up, as a multiple of the price or its cost; down half of that, except to a price of zero
 LARGEST_CUT = 8.0  # a step cuts a price at most to this-th where the price term has no value at zero
 
 
@@ -64,12 +62,11 @@ class Equilibrium:
     status: str
     residual: float  # largest relative distance from the price asked for
     iterations: int
-    damping: float  # smallest step that was needed, 1 if none
     deviation_gain: float  # largest relative gain of one lab from leaving; NaN where none was searched
     lab_gain: Floats  # (labs,), empty where none was searched
     at_zero: Bools  # (offers,) the bound of zero holds the price
-    largest_capture: float  # largest probability that one workload chooses one lab; the 50 % condition
     solutions: Floats  # (found, offers) every different solution
+    conditions: PriceConditions  # what was solved
 
 
 def solve_prices(
@@ -106,8 +103,8 @@ def solve_prices(
     solver = Solver() if solver is None else solver
     free = panel.priced if free is None else free
     _check_inputs(panel, cost, start, free)
-    ready = prepare(panel, owner)
-    found = [_solve_from(ready, cost, adoption_value, first, free, solver) for first in _starts(start, free, solver)]
+    terms = price_conditions(panel, owner, cost, adoption_value)
+    found = [_solve_from(terms, panel.term.needs_price, first, free, solver) for first in _starts(start, free, solver)]
     different: list[Equilibrium] = []
     for one in found:
         if one.status != NOT_CONVERGED and not any(_same(one.prices, other.prices) for other in different):
@@ -116,7 +113,7 @@ def solve_prices(
         return found[0]
     if solver.check is not None:
         for number, one in enumerate(different):
-            gains = deviation_gains(panel, owner, one.prices, cost, adoption_value, free=free, check=solver.check)
+            gains = terms.gains(one.prices, free, solver.check)
             different[number] = replace(one, deviation_gain=float(gains.max()), lab_gain=gains)
     stable = [one for one in different if one.deviation_gain <= GAIN]
     chosen = stable[0] if stable else different[0]
@@ -146,54 +143,41 @@ def _same(one: Floats, other: Floats) -> bool:
     return bool(np.abs(one - other).max() <= SAME * max(np.abs(one).max(), np.abs(other).max()))
 
 
-def _solve_from(
-    ready: Prepared, cost: Floats, adoption_value: Floats, start: Floats, free: Bools, solver: Solver
-) -> Equilibrium:
-    """Return the fixed point reached from one start: zeta steps far away, Newton and secant steps near it.
+def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, solver: Solver) -> Equilibrium:
+    """Return the fixed point reached from one start by Newton steps on the way to the prices asked for.
 
-    After two steps in a row that lengthen the way, the search goes back to the best prices so far and takes zeta
-    steps half as long, which lengthen again as they improve. At the shortest it goes on from where it is: the way
-    out of a region without a solution leads through worse prices.
+    Where a lab's profit is convex in a price, a Newton step would lead to the worst price; there the price goes the way
+    that it is asked to, twice as far each time, until it has left the valley.
     """
-    state = _Conditions(ready, cost, adoption_value, np.flatnonzero(free))
+    by_column = np.argsort(terms.columns)
+    columns = np.flatnonzero(free)
+    problem = _Conditions(terms, columns, by_column[np.searchsorted(terms.columns, columns, sorter=by_column)])
     prices = start.astype(np.float64)
-    now = state.at(prices)
-    best, best_now, damping, shortest, worse, iterations = prices, now, 1.0, 1.0, 0, 0
-    least = 1.0 / LARGEST_CUT if ready.panel.term.needs_price else 0.0
-    inverse = None
+    now = problem.at(prices)
+    best, best_now, iterations = prices, now, 0
+    stretch = np.ones(len(problem.columns))
     while best_now.size > solver.tolerance and iterations < solver.most_iterations:
         iterations += 1
-        before, old = now, prices
-        if now.size < NEAR and damping == 1.0 and (inverse is None or worse):
-            inverse = state.inverse_at(prices, now)
-        step = before.move if inverse is None else (inverse * before.move).sum(axis=1)
-        prices = old.copy()
-        prices[state.columns] = np.maximum(old[state.columns] + damping * step, least * old[state.columns])
-        now = state.at(prices)
-        if inverse is not None:
-            inverse = _secant(inverse, (prices - old)[state.columns], before.move - now.move)
-        if now.size < before.size:
-            worse, damping = 0, min(1.0, 2.0 * damping)
-        else:
-            worse += 1
+        own, cost = prices[problem.columns], np.abs(terms.cost[problem.columns])
+        step, convex = problem.step(prices, now, stretch)
+        stretch = np.where(convex, 2.0 * stretch, 1.0)
+        largest = np.where(now.bound, np.inf, LARGEST_STEP * np.maximum(own, cost))
+        least = own / LARGEST_CUT if needs_price else 0.0
+        prices = prices.copy()
+        prices[problem.columns] = np.maximum(own + np.clip(step, -0.5 * largest, largest), least)
+        now = problem.at(prices)
         if now.size < best_now.size:
             best, best_now = prices, now
-        if worse == 2:
-            worse, inverse = 0, None
-            if damping > LEAST_DAMPING:
-                damping, prices, now = 0.5 * damping, best, best_now
-                shortest = min(shortest, damping)
     return Equilibrium(
         prices=best,
         status=LOCAL_ONLY if best_now.size <= solver.tolerance else NOT_CONVERGED,
         residual=best_now.size,
         iterations=iterations,
-        damping=shortest,
         deviation_gain=np.nan,
         lab_gain=np.empty(0),
         at_zero=free & (best == 0.0),
-        largest_capture=largest_capture(ready, best),
         solutions=best[None, :],
+        conditions=terms,
     )
 
 
@@ -209,15 +193,14 @@ class _Distance:
 class _Conditions:
     """The fixed-point problem of one month."""
 
-    ready: Prepared
-    cost: Floats
-    adoption_value: Floats
+    terms: PriceConditions
     columns: Ints  # free offers
+    rows: Ints  # (free offers,) their places in `terms.columns`
 
     def at(self, prices: Floats) -> _Distance:
         """Return how far prices are from those that the conditions ask for, never below zero."""
-        now = conditions(self.ready, prices, self.cost, self.adoption_value)
-        own, cost = prices[self.columns], self.cost[self.columns]
+        now = self.terms.at(prices)
+        own, cost = prices[self.columns], self.terms.cost[self.columns]
         wanted = np.maximum(0.0, cost + now.markup[self.columns])
         wanted = np.where(np.isnan(wanted), own, wanted)  # nobody can choose the offer: any price will do
         move = wanted - own
@@ -225,24 +208,20 @@ class _Conditions:
         size = np.divide(np.abs(move), scale, out=np.zeros(len(own)), where=move != 0.0).max(initial=0.0)
         return _Distance(move, float(size), now.own_slope[self.columns], wanted == 0.0)
 
-    def inverse_at(self, prices: Floats, now: _Distance) -> Floats:
-        """Return the inverse of minus the derivative of the move, shape (free offers, free offers)."""
-        place = np.searchsorted(np.sort(self.ready.order[self.ready.priced]), self.columns)
-        by_column = np.argsort(self.ready.order[self.ready.priced])[place]
-        matrix = gradient_derivatives(self.ready, prices, self.cost, self.adoption_value)
-        derivative = -matrix[np.ix_(by_column, by_column)]
+    def step(self, prices: Floats, now: _Distance, stretch: Floats) -> tuple[Floats, Bools]:
+        """Return the step of every free price and where profit is convex in it, shapes (free offers,)."""
+        move = np.zeros(len(prices))
+        move[self.columns] = now.move
+        matrix = -self.terms.derivatives(prices, move)[np.ix_(self.rows, self.rows)]
         held = now.bound | (now.own_slope == 0.0)
-        derivative /= np.where(held, 1.0, now.own_slope)[:, None]
-        identity = np.eye(len(self.columns))
-        derivative[held] = identity[held]
-        return solve_linear(derivative, identity)
-
-
-def _secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
-    """Return Broyden's update of the inverse: it then maps the change of the move to the step."""
-    mapped = (inverse * change).sum(axis=1)
-    along = (step[:, None] * inverse).sum(axis=0)
-    weight = float((step * mapped).sum())
-    if weight == 0.0:
-        return inverse
-    return inverse + (step - mapped)[:, None] * along / weight
+        with np.errstate(over="ignore"):
+            matrix /= np.where(held, 1.0, now.own_slope)[:, None]
+        convex = ~held & (np.diag(matrix) <= 0.0)
+        way = np.where(convex, stretch, 1.0) * now.move
+        given = held | convex | (prices[self.columns] == 0.0)  # a price leaves zero the way it is asked to
+        matrix[given] = np.eye(len(way))[given]
+        try:
+            step = self.terms.solve_linear(matrix, way)
+        except ZeroDivisionError:
+            return way, convex
+        return np.where(np.isfinite(step), step, way), convex

@@ -78,6 +78,13 @@ def conditions(ready: Prepared, prices: Floats, cost: Floats, adoption_value: Fl
         sums[1] += np.einsum("jb,jb->j", loaded, response)
         sums[2] += np.einsum("jb,jb->j", row.tokens, response)
         sums[3] += row.recaptured.sum(axis=1)
+    return conditions_of_sums(sums, priced, prices, cost, adoption_value)
+
+
+def conditions_of_sums(
+    sums: Floats, priced: Ints, prices: Floats, cost: Floats, adoption_value: Floats
+) -> MarkupConditions:
+    """Return the conditions from Q, Lambda, L and the customers recaptured, shape (4, priced offers) (eq. 67)."""
     loaded, own, own_unloaded, recaptured = sums
     numerator = loaded - adoption_value[priced] * own_unloaded + recaptured
     markup = np.divide(numerator, own, out=np.full(len(priced), np.nan), where=own > 0.0)

@@ -1,0 +1,89 @@
+"""Exponential and logarithm in double precision that become vector code, with the same bits everywhere.
+
+Range reduction by bit patterns, then a polynomial whose coefficients make the largest relative error smallest (Remez;
+computed with 60 digits for this program). Every rounding is written down: no libm, no fastmath. Results are within two
+units of the last place; `tests/market/kernels/exact.py` has the twins.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.market.kernels.bits import exponent, mantissa, scaled
+from sim.market.kernels.compiled import fma, part
+
+# Adding it rounds to a whole number, which is then found in the low bits of the sum.
+MAGIC = 1.5 * 2.0**52
+LOWEST, HIGHEST = -708.0, 709.7  # below, exp is 0; above, infinite
+SMALLEST = 2.0**-1022  # below, the logarithm is -inf
+
+PER_LN2 = 1.4426950408889634
+LN2, LN2_REST = 0.6931471805599453, 2.3190468138462996e-17  # in two parts, for a fused product with the first
+LN2_HIGH, LN2_LOW = 0.6931471805598903, 5.497923018708371e-14  # in two parts, the first exact times an exponent
+
+# (exp(r) - 1 - r) / r^2 for |r| up to half of log 2, relative error 4e-18 in exp
+E0, E1, E2, E3, E4 = (
+    0.5000000000000011,
+    0.16666666666666413,
+    0.041666666666530155,
+    0.008333333333494461,
+    0.0013888888943630134,
+)
+E5, E6, E7, E8, E9 = (
+    0.00019841269506578723,
+    2.480149309888739e-05,
+    2.755758637378518e-06,
+    2.763024838532302e-07,
+    2.500006162553128e-08,
+)
+# (log((1 + s) / (1 - s)) / s - 2) / s^2 as a function of s^2, s up to tan of half of log sqrt 2, relative error 1e-18
+L0, L1, L2, L3 = 0.6666666666666734, 0.39999999999414315, 0.28571428742475385, 0.22222198563448992
+L4, L5, L6 = 0.18183564867968555, 0.15314035814005186, 0.14796105558888126
+
+
+@part
+def exp(x):
+    """Return e^x; 0 below -708 and at -inf, infinite above 709.7."""
+    y = x if x > LOWEST else LOWEST
+    y = y if y < HIGHEST else HIGHEST
+    t = fma(y, PER_LN2, MAGIC)
+    k = t - MAGIC
+    r = fma(-k, LN2_REST, fma(-k, LN2, y))
+    q = fma(E9, r, E8)
+    q = fma(q, r, E7)
+    q = fma(q, r, E6)
+    q = fma(q, r, E5)
+    q = fma(q, r, E4)
+    q = fma(q, r, E3)
+    q = fma(q, r, E2)
+    q = fma(q, r, E1)
+    q = fma(q, r, E0)
+    result = scaled(fma(r * r, q, r) + 1.0, t)
+    result = result if x >= LOWEST else 0.0
+    return result if x <= HIGHEST else np.inf
+
+
+@part
+def log(x):
+    """Return the natural logarithm of a finite number of 0 or more; -inf below 2^-1022."""
+    k = exponent(x)
+    f = mantissa(x) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    q = fma(L6, z, L5)
+    q = fma(q, z, L4)
+    q = fma(q, z, L3)
+    q = fma(q, z, L2)
+    q = fma(q, z, L1)
+    q = fma(q, z, L0)
+    half = 0.5 * f * f
+    small = fma(s, fma(q, z, half), k * LN2_LOW)
+    result = fma(k, LN2_HIGH, f - (half - small))
+    return result if x >= SMALLEST else -np.inf
+
+
+@part
+def log1p(x):
+    """Return log(1 + x) for finite numbers of 0 or more."""
+    u = 1.0 + x
+    return log(u) + (x - (u - 1.0)) / u

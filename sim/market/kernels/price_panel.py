@@ -1,0 +1,133 @@
+"""A panel of demand laid out for the kernels of prices, and the conditions that these find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.market.kernels import prices as kernels
+from sim.market.kernels import sums
+from sim.market.kernels.deviations import earnings_tried
+from sim.market.kernels.fold import ROWS, Folded, Layout, fold
+from sim.market.kernels.prices import Work
+from sim.market.stages.demand_panel import DemandPanel
+from sim.market.stages.deviations import DeviationCheck, trials
+from sim.market.stages.markups import MarkupConditions, conditions_of_sums
+from sim.market.tables import Bools, Floats, Ints
+
+FARTHEST = 600.0  # utilities over lambda this far above the best without a list price have no scale in common with it
+
+
+@dataclass(frozen=True)
+class CompiledConditions:
+    """The conditions of a panel with the price term `bill`; the twin is `stages/price_conditions.py`."""
+
+    columns: Ints  # (priced,) offers with a list price in the order of `derivatives`
+    cost: Floats  # (offers,)
+    adoption_value: Floats  # (offers,)
+    dissimilarity: float
+    labs: Ints  # (labs,) as numbered by the owner of offers
+    layout: Layout
+    folded: Folded
+    work: Work
+    seen: Floats  # (priced,) list prices that the room to work in was filled for
+
+    @classmethod
+    def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> CompiledConditions | None:
+        """Return the conditions of a panel.
+
+        None where the kernels do not apply: no list prices, one that is not the whole price, or utilities too far apart
+        for one scale a row.
+        """
+        priced = panel.priced
+        if not priced.any() or panel.base_price[:, priced].any():
+            return None
+        labs, lab = np.unique(owner, return_inverse=True)
+        layout = lay_out(priced, panel.nest, lab, panel.dissimilarity)
+        folded = _empty(len(panel.weight), layout, len(labs))
+        rows = (panel.weight, panel.fixed, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
+        arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, panel.loading, panel.base_price)]
+        value = np.ascontiguousarray(adoption_value, np.float64)
+        if fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
+            return None
+        work = kernels.room(len(folded.rest), layout, len(labs))
+        seen = np.full(len(layout.priced), np.nan)
+        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen)
+
+    def at(self, prices: Floats) -> MarkupConditions:
+        """Return the conditions (eq. 67)."""
+        self._evaluate(prices)
+        found = np.empty((4, len(self.columns)))
+        kernels.conditions(self.folded, self.dissimilarity, self.work, found)
+        return conditions_of_sums(found, self.columns, prices, self.cost, self.adoption_value)
+
+    def derivatives(self, prices: Floats, move: Floats | None = None) -> Floats:
+        """Return the derivatives of the profit gradients, less those of Lambda times the move, (priced, priced)."""
+        self._evaluate(prices)
+        priced = len(self.columns)
+        matrix = np.empty((priced, priced))
+        way = np.zeros(priced) if move is None else move[self.columns]
+        margin, value = (prices - self.cost)[self.columns], self.adoption_value[self.columns]
+        kernels.derivatives(self.folded, self.layout, self.dissimilarity, margin, value, way, self.work, matrix)
+        return matrix
+
+    def _evaluate(self, prices: Floats) -> None:
+        """Let the room to work in hold what these prices lead to, if it does not yet."""
+        price = prices[self.columns]
+        if not np.array_equal(price, self.seen):
+            margin, value = price - self.cost[self.columns], self.adoption_value[self.columns]
+            kernels.evaluate(self.folded, self.layout, self.dissimilarity, price, margin, value, self.work)
+            self.seen[:] = price
+
+    def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
+        """Return the solution of a small system; ZeroDivisionError if it is singular."""
+        found = np.empty((len(matrix), 1))
+        if not sums.solve(matrix, side[:, None], found):
+            raise ZeroDivisionError("the matrix is singular")
+        return found[:, 0]
+
+    def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
+        """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
+        price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
+        panel = (self.folded, self.layout, self.dissimilarity, price)
+        earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
+        self.seen[:] = np.nan
+        kernels.evaluate(*panel, np.abs(price - cost), np.abs(value), self.work)
+        kernels.earnings(self.work, turnover)
+        self._evaluate(prices)
+        kernels.earnings(self.work, earned)
+        who, table = trials(price, cost, self.labs[self.layout.lab], free[self.columns], check)
+        who, found = np.searchsorted(self.labs, who), np.empty(len(who))
+        earnings_tried(*panel, cost, value, self.work, who, table, found)
+        first = np.flatnonzero(np.append(True, who[1:] != who[:-1]))
+        gain = np.zeros(len(self.labs))
+        gain[who[first]] = np.maximum.reduceat(found, first) - found[first]
+        scale = np.maximum(np.abs(earned), 1e-6 * np.abs(turnover))
+        gains = np.zeros(int(self.labs.max()) + 1)
+        gains[self.labs] = np.divide(gain, scale, out=np.where(gain > 0.0, np.inf, 0.0), where=scale > 0.0)
+        return gains
+
+
+def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layout:
+    """Return how offers lie for the kernels, shapes (offers,); labs are numbered 0, 1, ..."""
+    columns = np.lexsort((lab, nest))
+    sold = np.isin(nest, nest[priced])  # in a nest with a list price
+    order, held = columns[priced[columns]], columns[~priced[columns]]
+    nests = np.unique(nest[priced])
+    place = np.where(sold, np.searchsorted(nests, nest), len(nests) + np.unique(nest, return_inverse=True)[1])
+    cells = np.unique(place[sold] * len(lab) + lab[sold])
+    cell = np.where(sold, np.searchsorted(cells, place * len(lab) + lab), -1)
+    first = np.searchsorted(place[order], np.arange(len(nests) + 1))
+    whole = np.bincount(place[sold]) == 1
+    sells = np.zeros((len(nests), lab.max() + 1), bool)
+    sells[place[order], lab[order]] = True
+    columns_of = (order, place[order], cell[order], lab[order], cells // len(lab), cells % len(lab), first, sells)
+    return Layout(*columns_of, np.where(whole, 1.0, 1.0 / dissimilarity), held, place[held], cell[held], lab[held])
+
+
+def _empty(rows: int, layout: Layout, labs: int) -> Folded:
+    """Return a folded panel to be written."""
+    blocks, nests = -(-rows // ROWS), len(layout.first) - 1
+    sizes = (len(layout.priced),) * 2 + (0,) * 3 + (nests, 0, len(layout.cell_nest), labs)
+    return Folded(*(np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in sizes))

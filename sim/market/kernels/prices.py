@@ -1,0 +1,239 @@
+"""Demand at list prices, its first-order conditions and their derivatives, for the price term `bill`.
+
+The readable twins are `stages/demand_panel.py: evaluate` (eq. 64), `stages/markups.py: conditions` (eq. 67) and
+`stages/newton.py: gradient_derivatives`. Inner loops run along the rows of a block; they are short and read few arrays,
+or they would not become vector code. Sums over rows have one order (`sums.dot`), blocks are added in turn.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.market.kernels.arithmetic import exp, log
+from sim.market.kernels.compiled import fma, kernel, part
+from sim.market.kernels.fold import ROWS, TINY, Layout, power
+from sim.market.kernels.sums import dot
+from sim.market.tables import Floats
+
+
+class Work(NamedTuple):
+    """What list prices lead to, and room to work in."""
+
+    chance: Floats  # (blocks, priced, ROWS) probability
+    within: Floats  # (blocks, priced, ROWS) probability given the nest
+    tokens: Floats  # (blocks, priced, ROWS) Mtok/month
+    response: Floats  # (blocks, priced, ROWS) fall of utility by the list price per unit of alpha
+    recaptured: Floats  # (blocks, priced, ROWS) P E_lab + (1/lambda - 1) P_nest E_nest
+    total: Floats  # (blocks, nests, ROWS) sum of exponentials
+    scale: Floats  # (blocks, nests, ROWS) probability over exponential
+    every: Floats  # (blocks, ROWS) one over the sum of all weights
+    cell: Floats  # (blocks, cells, ROWS) earned [USD/month]
+    lab: Floats  # (blocks, labs, ROWS) earned [USD/month]
+    one: Floats  # (priced, ROWS) from here on for one block, without a meaning between kernels
+    other: Floats  # (priced, ROWS)
+    joining: Floats  # (priced, ROWS) the last six are what joins two offers in the derivatives
+    by_chance: Floats  # (priced, ROWS)
+    lost: Floats  # (priced, ROWS)
+    near: Floats  # (priced, ROWS)
+    inside: Floats  # (priced, ROWS)
+    own: Floats  # (priced, ROWS)
+
+
+def room(blocks: int, layout: Layout, labs: int) -> Work:
+    """Return empty room for a panel of some blocks."""
+    priced, nests = len(layout.priced), len(layout.first) - 1
+    for_all = [priced] * 5 + [nests, nests, 0, len(layout.cell_nest), labs]
+    kept = [np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in for_all]
+    return Work(*kept, *(np.empty((priced, ROWS)) for _ in range(8)))
+
+
+@part
+def exponentials(folded, block, j, steep, price, member, slope):
+    """Write the exponentials of an offer at a list price, and D' of its burden."""
+    utility, loading = folded.utility[block, j], folded.loading[block, j]
+    per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
+    for r in range(ROWS):
+        member[r] = loading[r] * per_money[r] * price
+    for r in range(ROWS):
+        slope[r] = 1.0 / (1.0 + member[r])
+    for r in range(ROWS):
+        u = 1.0 + member[r]
+        bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
+        member[r] = exp(utility[r] - bill * (sensitivity[r] * steep))
+
+
+@part
+def _choices(folded, block, layout, lam, price, work):
+    """Write what rows choose and buy, given list prices (eq. 64)."""
+    amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
+    every[:] = folded.rest[block]
+    for n in range(len(layout.first) - 1):
+        total, scale, steep = work.total[block, n], work.scale[block, n], layout.steep[n]
+        total[:] = folded.held[block, n]
+        for j in range(layout.first[n], layout.first[n + 1]):
+            member = work.one[j]
+            exponentials(folded, block, j, steep, price[j], member, work.other[j])
+            for r in range(ROWS):
+                total[r] += member[r]
+        scale[:] = 1.0
+        if steep != 1.0:
+            for r in range(ROWS):
+                scale[r] = power(total[r], lam - 1.0)
+        for r in range(ROWS):
+            every[r] += total[r] * scale[r]
+    for r in range(ROWS):
+        every[r] = 1.0 / every[r]
+    for n in range(len(layout.first) - 1):
+        scale = work.scale[block, n]
+        for r in range(ROWS):
+            scale[r] *= every[r]
+    for j in range(len(layout.priced)):
+        total, scale = work.total[block, layout.nest[j]], work.scale[block, layout.nest[j]]
+        member, slope, loading = work.one[j], work.other[j], folded.loading[block, j]
+        chance, within, tokens = work.chance[block, j], work.within[block, j], work.tokens[block, j]
+        response = work.response[block, j]
+        for r in range(ROWS):
+            chance[r] = member[r] * scale[r]
+        for r in range(ROWS):
+            within[r] = member[r] / (total[r] if total[r] > TINY else TINY)
+        for r in range(ROWS):
+            tokens[r] = chance[r] * slope[r] * amount[r]
+        for r in range(ROWS):
+            response[r] = loading[r] * per_money[r] * slope[r]
+
+
+@part
+def _earned(folded, block, layout, lam, margin, adoption, work):
+    """Write what the choices of rows earn each lab (eq. 66), and what of it comes back to the lab of an offer."""
+    every, extra = work.every[block], 1.0 / lam - 1.0
+    for number in range(work.lab.shape[1]):
+        lab, rest = work.lab[block, number], folded.rest_earned[block, number]
+        for r in range(ROWS):
+            lab[r] = rest[r] * every[r]
+    for c in range(len(layout.cell_nest)):
+        cell, held, scale = work.cell[block, c], folded.held_earned[block, c], work.scale[block, layout.cell_nest[c]]
+        for r in range(ROWS):
+            cell[r] = held[r] * scale[r]
+    for j in range(len(layout.priced)):
+        cell, tokens, loading = work.cell[block, layout.cell[j]], work.tokens[block, j], folded.loading[block, j]
+        kept, worth = margin[j], adoption[j]
+        for r in range(ROWS):
+            cell[r] += tokens[r] * fma(loading[r], kept, worth)
+    for c in range(len(layout.cell_nest)):
+        lab, cell = work.lab[block, layout.cell_lab[c]], work.cell[block, c]
+        for r in range(ROWS):
+            lab[r] += cell[r]
+    for j in range(len(layout.priced)):
+        recaptured, chance, within = work.recaptured[block, j], work.chance[block, j], work.within[block, j]
+        lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
+        for r in range(ROWS):
+            recaptured[r] = fma(chance[r], lab[r], extra * within[r] * cell[r])
+
+
+@kernel
+def evaluate(folded, layout, lam, price, margin, adoption, work):
+    """Write what list prices lead to; `price`, `margin` at loading one and `adoption` have shape (priced,)."""
+    for block in range(len(folded.rest)):
+        _choices(folded, block, layout, lam, price, work)
+        _earned(folded, block, layout, lam, margin, adoption, work)
+
+
+@kernel
+def conditions(folded, lam, work, found):
+    """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced) (eq. 67)."""
+    found[:] = 0.0
+    steep, loaded = work.one[0], work.other[0]
+    for block in range(len(folded.rest)):
+        sensitivity = folded.sensitivity[block]
+        for j in range(found.shape[1]):
+            tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
+            for r in range(ROWS):
+                steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
+            for r in range(ROWS):
+                loaded[r] = tokens[r] * loading[r]
+            found[0, j] += dot(tokens, loading)
+            found[1, j] += dot(loaded, steep)
+            found[2, j] += dot(tokens, steep)
+            for r in range(ROWS):
+                loaded[r] = response[r] * sensitivity[r]
+            found[3, j] += dot(loaded, work.recaptured[block, j])
+
+
+@kernel
+def earnings(work, earned):
+    """Write what each lab earns [USD/month], shape (labs,) (eq. 66)."""
+    earned[:] = 0.0
+    ones = work.one[0]
+    ones[:] = 1.0
+    for block in range(len(work.lab)):
+        for lab in range(len(earned)):
+            earned[lab] += dot(work.lab[block, lab], ones)
+
+
+@part
+def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
+    """Write what joins offer j to others for a block; return what its own derivative has beyond that."""
+    sensitivity, loading = folded.sensitivity[block], folded.loading[block, j]
+    tokens, response, recaptured = work.tokens[block, j], work.response[block, j], work.recaptured[block, j]
+    chance, within = work.chance[block, j], work.within[block, j]
+    lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
+    own, by_chance, inside = work.own[j], work.by_chance[j], work.inside[j]
+    lost, near, joining, bend, choice = work.lost[j], work.near[j], work.joining[j], work.one[j], work.other[j]
+    extra = 1.0 / lam - 1.0
+    for r in range(ROWS):
+        choice[r] = response[r] * sensitivity[r]
+    for r in range(ROWS):
+        earned = fma(loading[r], margin, adoption) * (choice[r] / lam + response[r])
+        own[r] = tokens[r] * (loading[r] - earned)
+        bend[r] = 2.0 * earned - loading[r]
+    for r in range(ROWS):
+        bend[r] = response[r] * bend[r] - loading[r] * (choice[r] / lam + response[r])
+    for r in range(ROWS):
+        by_chance[r] = choice[r] * chance[r]
+        inside[r] = choice[r] * within[r]
+    for r in range(ROWS):
+        lost[r] = fma(extra * inside[r], cell[r], own[r])
+    for r in range(ROWS):
+        near[r] = fma((1.0 / lam) * inside[r], cell[r], lost[r])
+    for r in range(ROWS):
+        near[r] += by_chance[r] * lab[r]
+    for r in range(ROWS):
+        joining[r] = fma(choice[r], recaptured[r], own[r])
+    diagonal = dot(tokens, bend) - dot(joining, choice) / lam
+    for r in range(ROWS):
+        bend[r] = response[r] * choice[r]
+    diagonal -= dot(bend, recaptured)
+    for r in range(ROWS):
+        joining[r] += by_chance[r] * lab[r]
+    slack = bend
+    for r in range(ROWS):
+        slack[r] = move * tokens[r] * loading[r] * (choice[r] / lam + response[r])
+    for r in range(ROWS):
+        joining[r] -= slack[r]
+    for r in range(ROWS):
+        near[r] -= slack[r]
+    return diagonal + dot(slack, choice) / lam + 2.0 * dot(slack, response)
+
+
+@kernel
+def derivatives(folded, layout, lam, margin, adoption, move, work, matrix):
+    """Write the derivatives of every lab's profit gradient by all list prices, shape (priced, priced).
+
+    Those of Lambda times `move`, shape (priced,), are taken off.
+    """
+    matrix[:] = 0.0
+    priced = range(len(layout.priced))
+    extra = 1.0 / lam - 1.0
+    for block in range(len(folded.rest)):
+        for j in priced:
+            matrix[j, j] += _joining_terms(folded, block, layout, lam, margin[j], adoption[j], move[j], j, work)
+        for j in priced:
+            for m in priced:
+                matrix[j, m] += dot(work.joining[j], work.by_chance[m])
+                if layout.lab[j] == layout.lab[m]:
+                    matrix[j, m] += dot(work.by_chance[j], work.lost[m])
+                    if layout.cell[j] == layout.cell[m] and extra > 0.0:
+                        joined = dot(work.near[j], work.inside[m]) + dot(work.inside[j], work.own[m])
+                        matrix[j, m] += extra * joined
