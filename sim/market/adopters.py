@@ -29,7 +29,6 @@ from sim.market.tables import (
 from sim.scenario.schema import BLOCS
 
 CN = BLOCS.index("CN")
-PANEL_ROWS = 600  # workloads, present or to come, that stand for all when prices are set
 FAMILIES = ("developer", "enterprise")
 
 
@@ -56,13 +55,25 @@ class MonthView:
     home_fit: Floats  # (blocs, blocs) utils, by the user's and the lab's bloc
     sold: Bools  # (blocs, blocs, channels) by the user's and the lab's bloc
     consideration: Floats  # (segments, labs)
-    used: Bools  # (organisations, labs)
+    used: NDArray[np.uint8]  # (organisations, labs), none under mean-field
+    used_elsewhere: Floats  # (segments, labs) chance that a workload's organisation uses the lab for another one
     need: Floats  # (classes,) this month's need over that of the table
     pain: Floats  # (classes,) this month's pain over that of the table
     rise: Floats  # (classes,) of the difficulty, ECI points
     relief: float  # part of the distrust that is left
     reach: NDArray[np.int8]  # (workloads, blocs) how far a ban on models of the bloc reaches
+    node_reach: NDArray[np.int8]  # (nodes, blocs)
     leap: float  # size of the month's largest leap, 0..1
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where some workloads stand before they look again; shapes (rows,) unless said."""
+
+    release: Ints  # NONE: does without
+    channel: Ints
+    used_here: Floats  # (rows, labs) chance that the organisation uses the lab for another workload
+    reach: NDArray[np.int8]  # (rows, blocs) how far a ban on models of the bloc reaches
 
 
 class Adopters(mesa.Agent):
@@ -72,17 +83,17 @@ class Adopters(mesa.Agent):
     ----------
     model : Market
         The market.
-    rows : slice
-        Rows of the workload table that belong to the family.
+    rows, nodes : slice
+        Rows of the table of workloads and of that of taste nodes that belong to the family.
     parameters : mapping
         Drawn parameters of the scenario.
     """
 
     family: str
 
-    def __init__(self, model: mesa.Model, rows: slice, parameters: Mapping[str, Any]):
+    def __init__(self, model: mesa.Model, rows: slice, nodes: slice, parameters: Mapping[str, Any]):
         super().__init__(model)
-        self.rows = rows
+        self.rows, self.nodes = rows, nodes
         own = f"demand.{self.family}."
         self.number = FAMILIES.index(self.family)
         self.switching_cost: float = parameters[own + "switching_cost"]
@@ -96,9 +107,9 @@ class Adopters(mesa.Agent):
         self.leap_points: float = parameters["demand.leap_points"]
         self.review_bump: float = parameters["demand.review_bump"]
 
-    def panel_rows(self, table: WorkloadTable, month: int) -> Ints:
-        """Return the rows that stand for the family when prices are set (eq. 63): every n-th one in the market."""
-        rows = np.arange(self.rows.start, self.rows.stop, max(1, len(table) // PANEL_ROWS))
+    def nodes_present(self, table: WorkloadTable, month: int) -> Ints:
+        """Return the family's taste nodes in the market, which stand for all when prices are set (eq. 63)."""
+        rows = np.arange(self.nodes.start, self.nodes.stop)
         return rows[table.arrival[rows] <= month]
 
     def choose(self, people: compiled.People, usage: UsageTable, view: MonthView) -> Floats:
@@ -138,14 +149,13 @@ class Adopters(mesa.Agent):
         )
 
     def choosers(
-        self, rows: Ints, at_home: Bools, table: WorkloadTable, usage: UsageTable, view: MonthView
+        self, rows: Ints, at_home: Bools, table: WorkloadTable, stand: Stand, view: MonthView
     ) -> choice.Choosers:
         """Return what a choice needs to know of some rows; `at_home` rows look at their own vendor's offers alone."""
-        release, channel = usage.release[rows], usage.channel[rows]
-        uses = release != NONE
-        lab = np.where(uses, view.releases.lab[release], NONE)
+        uses = stand.release != NONE
+        lab = np.where(uses, view.releases.lab[stand.release], NONE)
         segment = table.group[rows] * len(BLOCS) + table.bloc[rows]
-        keep_price, keep_capability, keep_fixed = self._keep(rows, uses, table, usage, view)
+        keep_price, keep_capability, keep_fixed = self._keep(rows, uses, table, stand, view)
         return choice.Choosers(
             kind=table.kind[rows],
             bloc=table.bloc[rows],
@@ -156,15 +166,15 @@ class Adopters(mesa.Agent):
             difficulty=table.difficulty[rows] + view.rise[table.kind[rows]],
             control_value=table.control_value[rows],
             distrust=table.distrust[rows] * view.relief,
-            barred=view.reach[rows],
+            barred=stand.reach,
             staff_cost=np.full(len(rows), self.staff_cost),
             taste_line=table.taste_line[rows],
             taste_open=table.taste_open[rows],
             taste_origin=table.taste_origin[rows],
             knows=table.attention[rows] < view.consideration[segment],
-            used_here=view.used[table.organisation[rows]],
-            release=release,
-            channel=channel,
+            used_here=stand.used_here,
+            release=stand.release,
+            channel=stand.channel,
             lab=lab,
             at_home=at_home,
             switching_cost=np.full(len(rows), self.switching_cost),
@@ -177,10 +187,10 @@ class Adopters(mesa.Agent):
         )
 
     def _keep(
-        self, rows: Ints, uses: Bools, table: WorkloadTable, usage: UsageTable, view: MonthView
+        self, rows: Ints, uses: Bools, table: WorkloadTable, stand: Stand, view: MonthView
     ) -> tuple[Floats, Floats, Floats]:
         """Return price, NaN where there is nothing to keep, capability and fixed utility of what is in use (eq. 57)."""
-        release, channel = usage.release[rows], usage.channel[rows]
+        release, channel = stand.release, stand.channel
         kind, bloc = table.kind[rows], table.bloc[rows]
         keeps = uses & ~view.offered[release, channel] & view.runs[release, channel]
         lab, line = view.releases.lab[release], view.releases.line[release]
@@ -194,7 +204,7 @@ class Adopters(mesa.Agent):
         fixed += table.taste_open[rows] * view.releases.is_open[release]
         staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / pain)
         fixed -= staff * (channel == SELF_HOST)
-        barred = view.reach[rows, view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
+        barred = stand.reach[np.arange(len(rows)), view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
         capability = view.capability[release] + view.strength[lab, kind]
         return np.where(keeps & ~barred, price, np.nan), capability, fixed
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from sim import evidence, rng
 from sim.market import governments, offering, resources
-from sim.market.adopters import CN, FAMILIES, MonthView, paid_price
+from sim.market.adopters import CN, FAMILIES, MonthView, Stand, paid_price
 from sim.market.kernels import usage as compiled
 from sim.market.kernels.usage import by_organisation
+from sim.market.mean_field import used_elsewhere
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
 from sim.market.stages.ledger import CELLS, Ledger, serve, serving_needed, sold_by_hosts
-from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, OfferTable
+from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, Ints, OfferTable, WorkloadTable
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, DEVELOPER_GROUPS, GROUPS
 
@@ -123,11 +124,13 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         sold=sold,
         consideration=awareness.consideration(market.awareness, market.buzz),
         used=_used_in_organisation(market),
+        used_elsewhere=used_elsewhere(market.ledger, state.lab, len(labs.names), p["demand.organisation_tail"]),
         need=need_growth(market),
         pain=pain_growth(market),
         rise=_difficulty_rise(market),
         relief=float(np.exp(-p["demand.distrust_relief"] * _chinese_share(market))),
-        reach=_barred(market),
+        reach=_barred(market, market.workloads, market.population_seed),
+        node_reach=_barred(market, market.nodes.table, market.seed),
         leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
     )
 
@@ -162,11 +165,11 @@ def _runs(market: Market) -> Bools:
     return runs
 
 
-def _barred(market: Market) -> NDArray[np.int8]:
-    """Return how far bans on models of each bloc reach for each workload, (workloads, blocs) (eq. 81)."""
-    barred = governments.barred(market.policy, market.workloads, market.population_seed)
+def _barred(market: Market, table: WorkloadTable, seed: int) -> NDArray[np.int8]:
+    """Return how far bans on models of each bloc reach for each row of a table, (rows, blocs) (eq. 81)."""
+    barred = governments.barred(market.policy, table, seed)
     if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
-        barred[:, CN] = np.maximum(barred[:, CN], market.workloads.banned)
+        barred[:, CN] = np.maximum(barred[:, CN], table.banned)
     return barred
 
 
@@ -230,6 +233,8 @@ def reference_frontier(market: Market) -> float:
 
 def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
     """Return which labs each organisation uses, shape (organisations, labs)."""
+    if not market.draws:
+        return np.zeros((0, len(market.labs.names)), np.uint8)
     seen = np.zeros((int(market.workloads.organisation[-1]) + 1, len(market.labs.names)), np.uint8)
     by_organisation(market.usage.release, market.people.organisation, market.releases.lab, seen)
     return seen
@@ -260,6 +265,8 @@ class Usage:
 
 def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
     """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them."""
+    if not market.draws:
+        return market.nodes.tally(view, priced.by_class, priced.cluster)
     now, releases = market.usage, len(market.releases.names)
     found = np.zeros((releases, len(CHANNELS)), np.uint8)
     compiled.in_use(0, len(now.release), now.release, now.channel, found)
@@ -308,27 +315,34 @@ def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: 
     )
 
 
+def standing(market: Market, view: MonthView, rows: Ints) -> Stand:
+    """Return where some taste nodes stand, each at one state in use."""
+    release, channel = market.nodes.standing_for(rows)
+    segment = market.nodes.people.segment[rows]
+    return Stand(release, channel, view.used_elsewhere[segment], view.node_reach[rows])
+
+
 def contestable_share(market: Market, view: MonthView) -> float:
     """Return the part of closed revenue for which a good enough cheaper open offer is known (eq. 93).
 
-    Judged on the workloads that stand for all when prices are set.
+    Judged on the taste nodes.
     """
-    table, now, state = market.workloads, market.usage, market.releases
+    table, state = market.nodes.table, market.releases
     whole, part = 0.0, 0.0
     for group in market.adopters:
-        rows = group.panel_rows(table, market.month)
-        rows = rows[(now.release[rows] != NONE) & (now.channel[rows] == LAB_API)]
-        rows = rows[~state.is_open[now.release[rows]]]
+        rows = group.nodes_present(table, market.month)
+        release, channel = market.nodes.standing_for(rows)
+        rows = rows[(release != NONE) & (channel == LAB_API) & ~state.is_open[release]]
         if len(rows) == 0:
             continue
+        now = standing(market, view, rows)
         who = group.choosers(rows, np.zeros(len(rows), bool), table, now, view)
-        release = now.release[rows]
-        price = paid_price(view.price, view.cluster, now.channel[rows], who.kind, release, who.need)
+        price = paid_price(view.price, view.cluster, now.channel, who.kind, now.release, who.need)
         contested = choice.contested(
             who,
             view.offers,
             view.rules[group.number],
-            view.capability[release] + view.strength[state.lab[release], who.kind],
+            view.capability[now.release] + view.strength[state.lab[now.release], who.kind],
             price,
             slack=market.parameters["observation.good_enough"],
         )

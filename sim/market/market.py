@@ -24,7 +24,8 @@ from sim.market import (
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
-from sim.market.population import developer_rows, draw_workloads
+from sim.market.mean_field import MeanField
+from sim.market.population import developer_rows, draw_nodes, draw_workloads
 from sim.market.stages import accounts as accounts_stage
 from sim.market.stages import compute, ledger, observation
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
@@ -89,16 +90,9 @@ class Market(mesa.Model):
         self.twin: Market | None = None
         self.scripted: list[supply.Made] = []
         self._make_agents()
-        self.workloads = draw_workloads(self.population_seed, settings.workloads, p, self.labs.names, self.lines.names)
-        self.workloads.arrival[:] = np.maximum(self.workloads.arrival, settings.start)
-        self.people = choosing.people(self.workloads)
-        rows = len(self.workloads)
-        self.usage = UsageTable(
-            release=np.full(rows, NONE, np.int32),
-            channel=np.full(rows, LAB_API, np.int8),
-            present=np.zeros(rows, bool),
-            surplus=np.zeros(rows),
-        )
+        self.nodes = self._draw_nodes()
+        self.draws = settings.population == "agents"
+        self._draw_workloads()
         self.ledger = ledger.empty()  # of the last month simulated
         segments = len(GROUPS) * len(BLOCS)
         self.awareness = np.zeros((segments, len(self.labs.names)))
@@ -108,10 +102,32 @@ class Market(mesa.Model):
         self.downloads = np.zeros(len(self.lines.lab))
         self.downloads_before = np.zeros(len(self.labs.names))
         self.unmet_tokens = 0.0  # Mtok of the last month
-        self.memory = observation.Memory(rows)
         self.price_month: price_setting.PriceMonth  # of the last month simulated
         self.accounts: accounts_stage.Accounts  # of the last month simulated
         supply.spin_up(self)
+
+    def _draw_nodes(self) -> MeanField:
+        """Return the taste nodes; they go with the environment, so that another population meets the same prices."""
+        table = draw_nodes(self.seed, self.settings.nodes, self.parameters, self.labs.names, self.lines.names)
+        table.arrival[:] = np.maximum(table.arrival, self.settings.start)
+        return MeanField(table, tuple(group.nodes for group in self.adopters), self.seed)
+
+    def _draw_workloads(self) -> None:
+        """Draw the workloads; under mean-field the nodes stand for them."""
+        if not self.draws:
+            self.workloads, self.people = self.nodes.table, self.nodes.people
+            return
+        rows, p = self.settings.workloads, self.parameters
+        self.workloads = draw_workloads(self.population_seed, rows, p, self.labs.names, self.lines.names)
+        self.workloads.arrival[:] = np.maximum(self.workloads.arrival, self.settings.start)
+        self.people = choosing.people(self.workloads)
+        self.usage = UsageTable(
+            release=np.full(rows, NONE, np.int32),
+            channel=np.full(rows, LAB_API, np.int8),
+            present=np.zeros(rows, bool),
+            surplus=np.zeros(rows),
+        )
+        self.memory = observation.Memory(rows)
 
     def _make_agents(self) -> None:
         events: dict[str, list[Any]] = {owner: [] for owner in (*GOVERNMENTS, WORLD, LABS)}
@@ -127,11 +143,11 @@ class Market(mesa.Model):
             fixed_cost=self.parameters["serving.host.fixed_cost"],
             growth=self.parameters["serving.host.fixed_cost_growth"],
         )
-        developers = developer_rows(self.settings.workloads, self.parameters)
-        self.adopters: list[Adopters] = [
-            Developers(self, slice(0, developers), self.parameters),
-            Enterprises(self, slice(developers, self.settings.workloads), self.parameters),
-        ]
+        rows, nodes = (_families(count, self.parameters) for count in (self.settings.workloads, self.settings.nodes))
+        self.adopters: tuple[Adopters, ...] = (
+            Developers(self, rows[0], nodes[0], self.parameters),
+            Enterprises(self, rows[1], nodes[1], self.parameters),
+        )
 
     @property
     def attached(self) -> supply.HandOver:
@@ -173,7 +189,6 @@ class Market(mesa.Model):
         self.awareness, self.buzz = demand.awareness_month(self, leaps)
         self.affinity = demand.affinity_month(self)
         # 8. choice
-        self.usage.present = self.workloads.arrival <= self.month
         view = demand.month_view(self, offers, prices, leaps)
         self._choose(view)
         # 9. usage
@@ -215,14 +230,15 @@ class Market(mesa.Model):
 
     def _choose(self, view: MonthView) -> None:
         """Let every family choose, and count the looks of developers at open weights (eq. 77)."""
-        for group in self.adopters:
-            looked = group.choose(self.people, self.usage, view)
-            if isinstance(group, Developers):  # the hub is where developers fetch weights
-                self.evaluations = looked
+        looked = self.nodes.choose(view, self.adopters)
+        if self.draws:
+            self.usage.present = self.workloads.arrival <= self.month
+            looked = [group.choose(self.people, self.usage, view) for group in self.adopters]
+        self.evaluations = looked[0]  # the hub is where developers fetch weights
 
     def fork(self, world: str) -> Market:
         """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""
-        shared = (self.workloads, self.people, self.settings, self.record)
+        shared = (self.workloads, self.people, self.settings, self.record, *self.nodes.fixed)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
         copied.counterfactual, copied.twin_world, copied.violations = world, None, []
         copied.open_spillover = world != worlds.NEVER
@@ -323,7 +339,8 @@ class Market(mesa.Model):
     def _observe(self, view: MonthView, costs: offering.Costs, prices: offering.Prices) -> None:
         """Write the month into the record; nobody looks at a counterfactual."""
         if self.counterfactual is None:
-            self.memory.push(self.month, *observe.in_use(self))
+            if self.draws:
+                self.memory.push(self.month, *observe.in_use(self))
             observe.record_month(self, view, costs, prices)
 
     def _check_accounts(self) -> None:
@@ -342,3 +359,9 @@ class Market(mesa.Model):
                 self.twin.month += 1
         self.month += 1
         self.running = self.month <= self.settings.end  # Mesa's own `run_model` stops here
+
+
+def _families(count: int, parameters: Any) -> tuple[slice, slice]:
+    """Return the rows of developers and of enterprises."""
+    developers = developer_rows(count, parameters)
+    return slice(0, developers), slice(developers, count)

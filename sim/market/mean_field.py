@@ -57,14 +57,13 @@ class MeanField:
         self.mass = np.zeros((1, len(table)))
         self.surplus = np.zeros(len(table))
 
-    def choose(self, view: MonthView, groups: tuple[Adopters, ...], used: Floats) -> list[Floats]:
-        """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns.
+    @property
+    def fixed(self) -> tuple[object, ...]:
+        """What a copy may share: it never changes."""
+        return self.table, self.people, self.blocks, self.quantile
 
-        Parameters
-        ----------
-        used : array, shape (segments, labs)
-            Chance that a workload's organisation uses a lab for another one (eq. 95).
-        """
+    def choose(self, view: MonthView, groups: tuple[Adopters, ...]) -> list[Floats]:
+        """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
         self.mass[0, self.table.arrival == view.month] = 1.0
         reach = view.node_reach
@@ -80,7 +79,7 @@ class MeanField:
                 states,
                 self.mass,
                 self.surplus,
-                used,
+                view.used_elsewhere,
                 reach,
                 offered,
                 choosing.standing(view, group),
@@ -172,5 +171,3 @@ def used_elsewhere(ledger: Ledger, lab: Ints, labs: int, tail: float) -> Floats:
     part = size * size.astype(float) ** -tail
     part /= part.sum()
     return 1.0 - ((1.0 - share[..., None]) ** (size - 1) * part).sum(axis=-1)
-
-

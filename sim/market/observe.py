@@ -233,7 +233,12 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
 
 
 def _followed(market: Market) -> tuple[float, dict[str, float]]:
-    """Return what follows workloads over time: retention on the router, yearly rates of enterprises."""
+    """Return what follows workloads over time: retention on the router, yearly rates of enterprises.
+
+    NaN under mean-field, where nobody's past is known.
+    """
+    if not market.draws:
+        return float("nan"), dict.fromkeys(observation.YEARLY_RATES, float("nan"))
     table, memory = market.workloads, market.memory
     release, lab, on_router = memory.ago(0)
     surveyed = (release != NONE) & (table.group >= ENTERPRISE) & (table.bloc == US)

@@ -177,7 +177,9 @@ def draw_workloads(
         weight=weight,
         need=need,
         difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(weyl(seed, "rows", 3, count)),
-        value=np.maximum(0.0, p["demand.value"] + p["demand.value_sd"] * ndtri(uniform(rng.stream_key(seed, "value"), rows))),
+        value=np.maximum(
+            0.0, p["demand.value"] + p["demand.value_sd"] * ndtri(uniform(rng.stream_key(seed, "value"), rows))
+        ),
         price_sensitivity=_by_family(p, "price_sensitivity", is_developer)
         * np.exp(p["demand.price_sensitivity_sd"] * ndtri(uniform(rng.stream_key(seed, "price sensitivity"), rows)))
         * np.where(newcomer, p["demand.newcomer.price_sensitivity"], 1.0),

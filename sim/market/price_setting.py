@@ -92,17 +92,15 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
 def _family_panel(
     market: Market, group: Adopters, offers: OfferTable, view: MonthView, loading: Floats
 ) -> tuple[Floats, ...] | None:
-    rows = group.panel_rows(market.workloads, market.month)
+    table = market.nodes.table
+    rows = group.nodes_present(table, market.month)
     if len(rows) == 0:
         return None
-    table = market.workloads
-    present = table.arrival[group.rows] <= market.month
-    weight = table.weight[rows] * (table.weight[group.rows][present].sum() / table.weight[rows].sum())
-    who = group.choosers(rows, np.zeros(len(rows), bool), table, market.usage, view)
+    who = group.choosers(rows, np.zeros(len(rows), bool), table, demand.standing(market, view, rows), view)
     rules = view.rules[group.number]
     own_loading = loading[who.kind]
     return (
-        weight,
+        table.weight[rows],
         choice.offer_worth(who, offers, rules),
         choice.keep_utilities(who, rules),
         choice.outside_utilities(who),

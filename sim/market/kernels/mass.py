@@ -15,7 +15,6 @@ import numpy as np
 
 from sim.market.kernels.choice import (
     CHANNELS,
-    IMPOSSIBLE,
     LANES,
     LEAST,
     LOG2_E,
@@ -130,9 +129,7 @@ def choose(blocks, people, states, mass, surplus, used, reach, offered, standing
 
 
 @kernel
-def block(
-    first, count, kind, people, states, mass, surplus, used, reach, offered, standing, rules, room, evaluations
-):
+def block(first, count, kind, people, states, mass, surplus, used, reach, offered, standing, rules, room, evaluations):
     """Let up to `LANES` nodes of one class choose."""
     lane, origin, weight, nest, chance, sums = room.lane, room.origin, room.weight, room.nest, room.chance, room.sums
     flow, home, looks, less, more = room.flow, room.home, room.looks, room.less, room.more

@@ -42,7 +42,7 @@ class Choosers:
     taste_open: Floats
     taste_origin: Floats  # (rows, blocs)
     knows: Bools  # (rows, labs) considers the lab
-    used_here: Bools  # (rows, labs) the organisation uses the lab for another workload
+    used_here: Floats  # (rows, labs) 1 where the organisation uses the lab for another workload, or the chance of it
     release: Ints
     channel: Ints
     lab: Ints  # current vendor, NONE if none

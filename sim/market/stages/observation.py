@@ -18,6 +18,7 @@ from sim.market.tables import HOST, NONE, Bools, Floats, Ints
 from sim.scenario.schema import BLOCS, CLASSES
 
 YEAR, COHORT = 12, 5  # months looked back by the yearly rates and by cohort retention
+YEARLY_RATES = ("annual_vendor_switch_rate", "annual_upgrade_within_vendor_rate")
 WEEKS = 365.25 / 7.0 / 12.0  # weeks in a month
 CN, US = BLOCS.index("CN"), BLOCS.index("US")
 
@@ -131,10 +132,8 @@ def yearly_rates(weight: Floats, now: tuple[Ints, Ints], then: tuple[Ints, Ints]
     used = (then[1] != NONE) & (now[1] != NONE)
     switched = now[1] != then[1]
     upgraded = ~switched & (now[0] != then[0])
-    return {
-        "annual_vendor_switch_rate": share(weight[used], switched[used]),
-        "annual_upgrade_within_vendor_rate": share(weight[used], upgraded[used]),
-    }
+    rates = share(weight[used], switched[used]), share(weight[used], upgraded[used])
+    return dict(zip(YEARLY_RATES, rates, strict=True))
 
 
 def downloads_series(by_lab: Floats, before: Floats, lab_bloc: Ints, labs: tuple[str, ...]) -> dict[str, float]:
