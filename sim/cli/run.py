@@ -21,7 +21,7 @@ WORTH_A_WORD = 0.2  # hours from which a run says beforehand how long it takes
 @click.option("--seed", type=int, help="Seed of the ensemble.  [default: the scenario's]")
 @click.option("--population", help="agents or mean-field.  [default: the scenario's]")
 @click.option("--workloads", type=int, help="Simulated workloads in a run.  [default: the scenario's]")
-@click.option("--nodes", type=int, help="Taste nodes: for prices, and for all of mean-field.  [default: the scenario's]")
+@click.option("--nodes", type=int, help="Taste nodes, which set prices.  [default: the scenario's]")
 @click.option("--noise", help="How choices draw: shared or options.  [default: the scenario's]")
 @click.option("--until", metavar="YYYY-MM", help="Last month.  [default: the scenario's]")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Replace a value; may be repeated.")

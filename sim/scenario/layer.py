@@ -32,8 +32,8 @@ _MONTHS = {"start": (START, LAST_HISTORY), "history_until": (START, LAST_HISTORY
 class Layer:
     """What one file, or the ``--set`` options together, set.
 
-    `settings` holds the horizon (months), the ensemble (integers and words) and the texts; `values` the parameters by path and
-    the fields of labs as ``labs.<Lab>.<field>``; `events` the nodes of events by id, or `REMOVED`.
+    `settings` holds the horizon (months), the ensemble (integers and words) and the texts; `values` the parameters by
+    path and the fields of labs as ``labs.<Lab>.<field>``; `events` the nodes of events by id, or `REMOVED`.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)

@@ -147,7 +147,8 @@ def _read_override(number: int, text: str, merged: Layer, names: Register, probl
     elif path == POPULATION.path:
         root = _nested(where, (path,), node)
     else:
-        known = [POPULATION.path, *names.parameters, *(f"horizon.{n}" for n in HORIZON), *(f"ensemble.{n}" for n in ENSEMBLE)]
+        known = [*names.parameters, *(f"horizon.{n}" for n in HORIZON), POPULATION.path]
+        known += [spec.path for spec in ENSEMBLE.values()]
         known += [f"labs.{lab}.{n}" for lab in names.labs for n in names.lab_fields]
         problems.add(where, path, "unknown path", word=path, names=known)
         return Layer()
