@@ -321,7 +321,7 @@ REST = [
     _bad("population-list", "name: x\npopulation: [agents]\n", "population: a list is not one of", True),
     _bad("nodes-few", "name: x\nensemble: {nodes: 63}\n", "ensemble.nodes: 63 is out of bounds", True),
     _bad("nodes-many", "name: x\nensemble: {nodes: 65537}\n", "from 64 to 65536", True),
-    _bad("nodes-word", "name: x\nensemble: {nodes: many}\n", "'many' is not a number"),
+    _bad("nodes-word", "name: x\nensemble: {nodes: many}\n", "'many' is not a number", True),
     _bad("noise-typo", "name: x\nensemble: {noise: option}\n", "did you mean 'options'", True),
     _bad("noise-number", "name: x\nensemble: {noise: 2}\n", "ensemble.noise: '2' is not one of", True),
     _bad("start-late", "name: x\nhorizon: {start: 2026-01}\n", "to 2025-12"),

@@ -69,8 +69,8 @@ def test_every_line_of_the_effective_scenario_tells_unit_and_origin(load):
     assert starts["demand.leap_points"] == "  demand.leap_points: 3  # [ECI points] --set #1"
     assert starts["demand.volume_growth_fade"].endswith("  # [1/year] default")
     assert "population: mean-field" in lines
-    assert "  nodes: 256  # mine.yaml:8" in lines
-    assert "  noise: options  # mine.yaml:8" in lines
+    assert "  nodes: 256  # mine.yaml:9" in lines
+    assert "  noise: options  # mine.yaml:9" in lines
     assert "  workloads: 20000  # default" in lines
     assert "    leakage: 0.1  # [share] mine.yaml:19" in lines
 
