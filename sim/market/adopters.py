@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mesa
 import numpy as np
@@ -27,6 +27,9 @@ from sim.market.tables import (
     WorkloadTable,
 )
 from sim.scenario.schema import BLOCS
+
+if TYPE_CHECKING:
+    from sim.market.mean_field import MeanField
 
 CN = BLOCS.index("CN")
 FAMILIES = ("developer", "enterprise")
@@ -107,10 +110,9 @@ class Adopters(mesa.Agent):
         self.leap_points: float = parameters["demand.leap_points"]
         self.review_bump: float = parameters["demand.review_bump"]
 
-    def nodes_present(self, table: WorkloadTable, month: int) -> Ints:
+    def nodes_present(self, nodes: MeanField) -> Ints:
         """Return the family's taste nodes in the market, which stand for all when prices are set (eq. 63)."""
-        rows = np.arange(self.nodes.start, self.nodes.stop)
-        return rows[table.arrival[rows] <= month]
+        return self.nodes.start + np.flatnonzero(nodes.present[self.nodes] > 0.0)
 
     def choose(self, people: compiled.People, usage: UsageTable, view: MonthView) -> Floats:
         """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
@@ -134,7 +136,7 @@ class Adopters(mesa.Agent):
             offered,
             choosing.standing(view, self),
             choosing.rules(view, self),
-            compiled.scratch(len(looked), len(offered.line), len(offered.release)),
+            compiled.scratch(len(looked), len(view.lines.lab), len(offered.line), len(offered.release)),
             looked,
         )
         return np.where(view.lines.current_open != NONE, looked[view.lines.lab], 0.0)

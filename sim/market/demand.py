@@ -330,7 +330,7 @@ def contestable_share(market: Market, view: MonthView) -> float:
     table, state = market.nodes.table, market.releases
     whole, part = 0.0, 0.0
     for group in market.adopters:
-        rows = group.nodes_present(table, market.month)
+        rows = group.nodes_present(market.nodes)
         release, channel = market.nodes.standing_for(rows)
         rows = rows[(release != NONE) & (channel == LAB_API) & ~state.is_open[release]]
         if len(rows) == 0:
@@ -346,7 +346,8 @@ def contestable_share(market: Market, view: MonthView) -> float:
             price,
             slack=market.parameters["observation.good_enough"],
         )
-        spend = price * usage.tokens_bought(price, who.need, who.pain) * table.weight[rows]
+        spend = price * usage.tokens_bought(price, who.need, who.pain)
+        spend *= table.weight[rows] * market.nodes.present[rows]
         whole += float(spend.sum())
         part += float(spend[contested].sum())
     return accounts.ratio(part, whole)

@@ -25,7 +25,8 @@ from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, Mon
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.mean_field import MeanField
-from sim.market.population import developer_rows, draw_nodes, draw_workloads
+from sim.market.nodes import draw_nodes
+from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
 from sim.market.stages import compute, ledger, observation
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
@@ -108,9 +109,8 @@ class Market(mesa.Model):
 
     def _draw_nodes(self) -> MeanField:
         """Return the taste nodes; they go with the environment, so that another population meets the same prices."""
-        table = draw_nodes(self.seed, self.settings.nodes, self.parameters, self.labs.names, self.lines.names)
-        table.arrival[:] = np.maximum(table.arrival, self.settings.start)
-        return MeanField(table, tuple(group.nodes for group in self.adopters), self.seed)
+        table, state = draw_nodes(self.seed, self.settings.nodes, self.parameters, self.labs.names, self.lines.names)
+        return MeanField(table, tuple(group.nodes for group in self.adopters), state, self.parameters)
 
     def _draw_workloads(self) -> None:
         """Draw the workloads; under mean-field the nodes stand for them."""

@@ -7,21 +7,23 @@ an organisation's other workloads are those of its segment on average; nobody's 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sim.market import choosing
 from sim.market.kernels import mass as compiled
 from sim.market.kernels.choice import LANES
-from sim.market.population import LARGEST_ORGANISATION, weyl
+from sim.market.nodes import arrived
+from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
 from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
 
 if TYPE_CHECKING:
     from sim.market.adopters import Adopters, MonthView
 
-NEGLIGIBLE = 1e-8  # a state that a smaller part of the nodes' mass uses is given up; its users do without
+NEGLIGIBLE = 1e-5  # a state that a smaller part of the nodes' mass uses is given up; its users do without
 
 
 class MeanField:
@@ -33,39 +35,50 @@ class MeanField:
         The nodes, sorted by family and class.
     families : tuple of slice
         Rows of each family.
-    seed : int
-        Of the points at which single states stand for a node.
+    quantile : array, shape (nodes,)
+        Points at which single states stand for a node.
+    parameters : mapping
+        Drawn parameters of the scenario.
 
     Attributes
     ----------
     release, channel : array, shape (states,)
         States; the first, `NONE`, stands for no model.
     mass : array, shape (states, nodes)
-        Shares, which sum to one for nodes in the market.
+        Shares, which sum to the part of the node that is in the market.
+    present : array, shape (nodes,)
+        That part.
     surplus : array, shape (nodes,)
-        Mean surplus of the last choices over doing without [USD/month].
+        Surplus of the last choices over doing without, of who is in the market [USD/month].
     """
 
-    def __init__(self, table: WorkloadTable, families: tuple[slice, ...], seed: int):
+    def __init__(
+        self, table: WorkloadTable, families: tuple[slice, ...], quantile: Floats, parameters: Mapping[str, Any]
+    ):
         self.table = table
         self.people = choosing.people(table)
         self.families = families
         self.blocks = tuple(_blocks(table.kind, rows) for rows in families)
-        self.quantile = weyl(seed, "state", 0, len(table))
+        self.quantile = quantile
+        self.parameters = parameters
+        self.present = np.zeros(len(table))
         self.release = np.array([NONE])
         self.channel = np.array([LAB_API])
-        self.mass = np.zeros((1, len(table)))
+        self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
         self.surplus = np.zeros(len(table))
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a copy may share: it never changes."""
-        return self.table, self.people, self.blocks, self.quantile
+        return self.table, self.people, self.blocks, self.quantile, self.parameters
 
     def choose(self, view: MonthView, groups: tuple[Adopters, ...]) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
-        self.mass[0, self.table.arrival == view.month] = 1.0
+        present = arrived(self.table, view.month, self.parameters)
+        fresh = present - self.present
+        self.mass[0, : len(fresh)] += fresh
+        self.present = present
         reach = view.node_reach
         looked = []
         for group, blocks in zip(groups, self.blocks, strict=True):
@@ -78,13 +91,17 @@ class MeanField:
                 self.people,
                 states,
                 self.mass,
+                self.present,
+                fresh,
                 self.surplus,
                 view.used_elsewhere,
                 reach,
                 offered,
                 choosing.standing(view, group),
                 choosing.rules(view, group),
-                compiled.room(len(seen), len(offered.line), len(offered.release), len(states.release)),
+                compiled.room(
+                    len(seen), len(view.lines.lab), len(offered.line), len(offered.release), len(states.release)
+                ),
                 seen,
             )
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
@@ -92,9 +109,8 @@ class MeanField:
 
     def _states(self, view: MonthView) -> None:
         """Add this month's offers to the states and drop those that nobody uses any more."""
-        present = self.table.arrival < view.month
-        least = NEGLIGIBLE * max(1, int(present.sum()))
-        total = self.mass.sum(axis=1)
+        total = self.mass[:, : len(self.table)].sum(axis=1)
+        least = NEGLIGIBLE * float(self.present.sum())
         keeps = (total > least) | view.offered[self.release, self.channel]
         keeps[0] = True
         self.mass[0] += self.mass[~keeps].sum(axis=0)
@@ -103,7 +119,7 @@ class MeanField:
         release, channel = np.nonzero(view.offered & ~here)
         self.release = np.append(self.release[keeps], release)
         self.channel = np.append(self.channel[keeps], channel)
-        self.mass = np.concatenate([self.mass[keeps], np.zeros((len(release), len(self.table)))])
+        self.mass = np.concatenate([self.mass[keeps], np.zeros((len(release), self.mass.shape[1]))])
 
     def tally(self, view: MonthView, price: Floats, cluster: Floats) -> Ledger:
         """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them.
@@ -121,8 +137,8 @@ class MeanField:
             self.release,
             self.channel,
             self.mass,
+            self.present,
             self.surplus,
-            view.month,
             view.need,
             view.pain,
             price,

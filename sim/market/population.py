@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from sim import rng
-from sim.market.tables import Floats, Ints, WorkloadTable
+from sim.market.tables import Bools, Floats, Ints, WorkloadTable
 from sim.months import parse_month
 from sim.scenario.schema import BLOCS, CLASSES, DEVELOPER_GROUPS, ENTERPRISE_GROUPS, GROUPS
 
@@ -29,6 +29,7 @@ FIRST_ARRIVAL = parse_month("2023-01")
 LAST_ARRIVAL = parse_month("2040-12")  # fixed, so that the horizon of a scenario changes nobody
 REFERENCE_YEAR_END = parse_month("2025-12")
 _PHI = 1.1673039782614187  # the root of x**5 = x + 1, Roberts' constant in four dimensions
+FAMILY_GROUPS = {"developer": DEVELOPER_GROUPS, "enterprise": ENTERPRISE_GROUPS}
 
 
 def developer_rows(count: int, parameters: Mapping[str, Any]) -> int:
@@ -57,15 +58,20 @@ def organisations(seed: int, count: int, tail: float, family: str) -> Ints:
     return np.searchsorted(np.cumsum(sizes), np.arange(count), side="right")
 
 
-def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Ints, Floats]:
-    """Return arrival months and weights of `count` rows; the weights follow a logistic diffusion curve (eq. 2).
+def reached(month: Ints | int, midpoint: float, spread: float) -> Floats:
+    """Return the part of all workloads to come that has appeared by the end of a month (eq. 2), shape of `month`."""
+    years = 1970 + (np.minimum(month, LAST_ARRIVAL) + 1) / 12.0
+    return 1.0 / (1.0 + np.exp(-(years - midpoint) / spread))
+
+
+def arrivals(u: Floats, midpoint: float, spread: float) -> tuple[Ints, Floats]:
+    """Return arrival months and weights of rows at uniforms `u`; the weights follow a logistic diffusion curve (eq. 2).
 
     Weights are scaled so that the sum over all rows present at the end of 2025 is one on average.
     """
     months = np.arange(FIRST_ARRIVAL, LAST_ARRIVAL + 1)
-    years = 1970 + (months + 1) / 12.0
-    reached = 1.0 / (1.0 + np.exp(-(years - midpoint) / spread))
-    mass = np.diff(reached, prepend=0.0)
+    so_far = reached(months, midpoint, spread)
+    mass = np.diff(so_far, prepend=0.0)
     early, late = months <= EARLY_UNTIL, months > parse_month("2031-12")
     near = ~early & ~late
     # Few scenarios look beyond 2031. Rows in proportion to the root of the mass balance early and late months.
@@ -78,23 +84,9 @@ def arrivals(seed: int, count: int, midpoint: float, spread: float) -> tuple[Int
         if density[span].sum() > 0.0:  # a diffusion that is over leaves later months without rows
             sampling[span] = rows * density[span] / density[span].sum()
     sampling /= sampling.sum()
-    chosen = pick(weyl(seed, "rows", 2, count), sampling)
-    at_reference = reached[REFERENCE_YEAR_END - FIRST_ARRIVAL]
-    return months[chosen], mass[chosen] / sampling[chosen] / (count * at_reference)
-
-
-def draw_nodes(
-    seed: int, count: int, parameters: Mapping[str, Any], labs: tuple[str, ...], lines: tuple[str, ...]
-) -> WorkloadTable:
-    """Draw taste nodes: workloads of organisations of their own, each taste spread evenly over its range (eq. 3).
-
-    Quasi-random points for who they are and what they need, a Latin hypercube (McKay, Beckman and Conover 1979) for
-    the many tastes beside them, as in latin supercube sampling (Owen 1998). Sorted by class inside families.
-    """
-    alone = {**parameters, "demand.organisation_tail": 1e3}  # organisations of one workload
-    table = draw_workloads(seed, count, alone, labs, lines, spread=True)
-    order = np.lexsort((np.arange(count), table.kind, np.arange(count) >= developer_rows(count, parameters)))
-    return WorkloadTable(**{name: column[order] for name, column in vars(table).items()})
+    chosen = pick(u, sampling)
+    at_reference = so_far[REFERENCE_YEAR_END - FIRST_ARRIVAL]
+    return months[chosen], mass[chosen] / sampling[chosen] / (len(u) * at_reference)
 
 
 def draw_workloads(
@@ -103,8 +95,6 @@ def draw_workloads(
     parameters: Mapping[str, Any],
     labs: tuple[str, ...],
     lines: tuple[str, ...],
-    *,
-    spread: bool = False,
 ) -> WorkloadTable:
     """Draw the table of workloads (eq. 3).
 
@@ -118,8 +108,6 @@ def draw_workloads(
         Drawn parameters of the scenario.
     labs, lines : tuple of str
         Names, which key the persistent tastes: another lab or line changes nobody's taste for the rest.
-    spread : bool
-        Whether each taste takes every part of its range equally often, instead of being drawn for each row alone.
 
     Returns
     -------
@@ -133,11 +121,8 @@ def draw_workloads(
     bloc = np.empty(count, np.int64)
     kind = np.empty(count, np.int64)
     first = 0
-    families = (
-        ("developer", DEVELOPER_GROUPS, slice(0, developers)),
-        ("enterprise", ENTERPRISE_GROUPS, slice(developers, count)),
-    )
-    for family, groups, rows in families:
+    family_rows = (slice(0, developers), slice(developers, count))
+    for (family, groups), rows in zip(FAMILY_GROUPS.items(), family_rows, strict=True):
         size = rows.stop - rows.start
         if size == 0:
             continue
@@ -151,21 +136,66 @@ def draw_workloads(
         kind[rows] = pick(weyl(seed, f"class:{family}", 1, size), classes)  # volumes have dimension 0
         organisation[rows] = first + own
         first += houses
-    is_developer = np.arange(count) < developers
-    arrival, weight = arrivals(seed, count, p["demand.arrival_midpoint"], p["demand.arrival_spread"])
-    z, tilt_weight = _volume_quantiles(seed, count, p["demand.volume_sd"])
+    arrival, weight = arrivals(weyl(seed, "rows", 2, count), p["demand.arrival_midpoint"], p["demand.arrival_spread"])
+    z, tilt_weight = tilted(weyl(seed, "volume", 0, count), p["demand.volume_sd"])
     weight = weight * tilt_weight
     weight *= p["demand.workloads_2025"] / weight[arrival <= REFERENCE_YEAR_END].sum()
+    every = np.arange(count)
+
+    def uniform(name: str) -> Floats:
+        return weyl(seed, "rows", 3, count) if name == "difficulty" else rng.uniform(rng.stream_key(seed, name), every)
+
+    return traits(
+        p,
+        labs,
+        lines,
+        uniform,
+        developer=every < developers,
+        organisation=organisation,
+        group=group,
+        bloc=bloc,
+        kind=kind,
+        arrival=arrival,
+        weight=weight,
+        z=z,
+        ban=rng.uniform(rng.stream_key(seed, "ban"), organisation),
+    )
+
+
+def traits(
+    p: Mapping[str, Any],
+    labs: tuple[str, ...],
+    lines: tuple[str, ...],
+    uniform: Callable[[str], Floats],
+    *,
+    developer: Bools,
+    organisation: Ints,
+    group: Ints,
+    bloc: Ints,
+    kind: Ints,
+    arrival: Ints,
+    weight: Floats,
+    z: Floats,
+    ban: Floats,
+) -> WorkloadTable:
+    """Return the table of workloads who are what they are (eq. 3); arrays of shape (rows,).
+
+    Parameters
+    ----------
+    uniform : callable
+        Uniforms of shape (rows,) by the name of a trait.
+    z : array
+        Standard normals of the volume.
+    ban : array
+        Uniforms of the organisations, below which share of them a ban binds.
+    """
     factor = np.array([p[f"demand.volume_factor.{c}"] for c in CLASSES])[kind]
     newcomer = arrival > REFERENCE_YEAR_END
-    need = _by_family(p, "volume", is_developer) * factor * np.exp(p["demand.volume_sd"] * z)
+    need = _by_family(p, "volume", developer) * factor * np.exp(p["demand.volume_sd"] * z)
     need *= np.where(newcomer, p["demand.newcomer.volume"], 1.0)
-    uniform = _spread if spread else rng.uniform
-    rows = np.arange(count)
     difficulty = np.array([p[f"demand.difficulty.{c}"] for c in CLASSES])[kind]
     strict = np.isin(group, [GROUPS.index("regulated"), GROUPS.index("public")])
-    ban = np.array([0, 0, 0, p["demand.ban.regulated"], p["demand.ban.public"]])[group]
-    banned = (rng.uniform(rng.stream_key(seed, "ban"), organisation) < ban) & (bloc != BLOCS.index("CN"))
+    ban_share = np.array([0, 0, 0, p["demand.ban.regulated"], p["demand.ban.public"]])[group]
     distrust_bloc = np.array([1.0, p["demand.distrust_bloc.EU"], 0.0, p["demand.distrust_bloc.ROW"]])[bloc]
     stern = np.where(strict, p["demand.regulated_factor"], 1.0)
     return WorkloadTable(
@@ -176,23 +206,19 @@ def draw_workloads(
         arrival=arrival,
         weight=weight,
         need=need,
-        difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(weyl(seed, "rows", 3, count)),
-        value=np.maximum(
-            0.0, p["demand.value"] + p["demand.value_sd"] * ndtri(uniform(rng.stream_key(seed, "value"), rows))
-        ),
-        price_sensitivity=_by_family(p, "price_sensitivity", is_developer)
-        * np.exp(p["demand.price_sensitivity_sd"] * ndtri(uniform(rng.stream_key(seed, "price sensitivity"), rows)))
+        difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(uniform("difficulty")),
+        value=np.maximum(0.0, p["demand.value"] + p["demand.value_sd"] * ndtri(uniform("value"))),
+        price_sensitivity=_by_family(p, "price_sensitivity", developer)
+        * np.exp(p["demand.price_sensitivity_sd"] * ndtri(uniform("price sensitivity")))
         * np.where(newcomer, p["demand.newcomer.price_sensitivity"], 1.0),
-        pain=_by_family(p, "pain", is_developer) * need ** p["demand.pain_exponent"],
-        control_value=_by_family(p, "control_value", is_developer) * stern,
-        distrust=_by_family(p, "distrust", is_developer) * stern * distrust_bloc,
-        banned=banned,
-        taste_line=_tastes(uniform, seed, "line", lines, p["demand.taste_sd.line"], rows),
-        taste_open=p["demand.taste_sd.open"] * ndtri(uniform(rng.stream_key(seed, "taste open"), rows)),
-        taste_origin=_tastes(uniform, seed, "origin", BLOCS, p["demand.taste_sd.origin"], rows).astype(float),
-        attention=np.stack(
-            [uniform(rng.stream_key(seed, f"attention:{name}"), rows).astype(np.float32) for name in labs], axis=1
-        ),
+        pain=_by_family(p, "pain", developer) * need ** p["demand.pain_exponent"],
+        control_value=_by_family(p, "control_value", developer) * stern,
+        distrust=_by_family(p, "distrust", developer) * stern * distrust_bloc,
+        banned=(ban < ban_share) & (bloc != BLOCS.index("CN")),
+        taste_line=_tastes(uniform, "line", lines, p["demand.taste_sd.line"]),
+        taste_open=p["demand.taste_sd.open"] * ndtri(uniform("taste open")),
+        taste_origin=_tastes(uniform, "origin", BLOCS, p["demand.taste_sd.origin"]).astype(float),
+        attention=np.stack([uniform(f"attention:{name}").astype(np.float32) for name in labs], axis=1),
     )
 
 
@@ -200,24 +226,13 @@ def _by_family(p: Mapping[str, Any], name: str, is_developer: np.ndarray) -> Flo
     return np.where(is_developer, p[f"demand.developer.{name}"], p[f"demand.enterprise.{name}"])
 
 
-def _spread(key: int, rows: Ints) -> Floats:
-    """Return uniforms one of which lies in the middle of each of as many equal cells, in random order, (rows,)."""
-    rank = np.empty(len(rows))
-    rank[np.argsort(rng.bits(key, rows), kind="stable")] = np.arange(len(rows))
-    return (rank + 0.5) / len(rows)
-
-
-def _tastes(
-    uniform: Callable[..., Floats], seed: int, what: str, names: tuple[str, ...], sd: float, rows: Ints
-) -> np.ndarray:
-    columns = [
-        (sd * ndtri(uniform(rng.stream_key(seed, f"taste {what}:{name}"), rows))).astype(np.float32) for name in names
-    ]
+def _tastes(uniform: Callable[[str], Floats], what: str, names: tuple[str, ...], sd: float) -> np.ndarray:
+    columns = [(sd * ndtri(uniform(f"taste {what}:{name}"))).astype(np.float32) for name in names]
     return np.stack(columns, axis=1)
 
 
-def _volume_quantiles(seed: int, count: int, sd: float) -> tuple[Floats, Floats]:
-    """Return tilted standard normals and the weights that undo the tilt, both of shape (count,) (eq. 3)."""
+def tilted(u: Floats, sd: float) -> tuple[Floats, Floats]:
+    """Return tilted standard normals and the weights that undo the tilt, both of the shape of `u` (eq. 3)."""
     tilt = VOLUME_TILT * sd
-    z = ndtri(weyl(seed, "volume", 0, count)) + tilt
+    z = ndtri(u) + tilt
     return z, np.exp(-tilt * z + 0.5 * tilt * tilt)

@@ -93,14 +93,14 @@ def _family_panel(
     market: Market, group: Adopters, offers: OfferTable, view: MonthView, loading: Floats
 ) -> tuple[Floats, ...] | None:
     table = market.nodes.table
-    rows = group.nodes_present(table, market.month)
+    rows = group.nodes_present(market.nodes)
     if len(rows) == 0:
         return None
     who = group.choosers(rows, np.zeros(len(rows), bool), table, demand.standing(market, view, rows), view)
     rules = view.rules[group.number]
     own_loading = loading[who.kind]
     return (
-        table.weight[rows],
+        table.weight[rows] * market.nodes.present[rows],
         choice.offer_worth(who, offers, rules),
         choice.keep_utilities(who, rules),
         choice.outside_utilities(who),

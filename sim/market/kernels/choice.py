@@ -168,9 +168,9 @@ def who_looks(first, last, people, now_release, now_channel, reach, offered, sta
 
 
 @kernel
-def gather(rows, count, kind, people, reach, rules, offered, lane, taste, origin, known, may):
+def gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, may):
     """Fill the lanes of a block with the traits of `count` rows of one class; further lanes repeat the first."""
-    lines, labs = len(offered.line), known.shape[0]
+    labs = known.shape[0]
     attention = people.traits.shape[1] - labs
     for k in range(LANES):
         i = rows[k] if k < count else rows[0]
@@ -188,8 +188,8 @@ def gather(rows, count, kind, people, reach, rules, offered, lane, taste, origin
         lane[8, k] = np.float32(rules.staff_cost) * inverse
         for b in range(BLOCS):
             origin[b, k] = traits[ORIGIN + b] + rules.home_fit[segment % BLOCS, b]
-        for n in range(lines):
-            taste[n, k] = traits[FIXED + offered.line[n]]
+        for line in range(taste.shape[0]):
+            taste[line, k] = traits[FIXED + line]
         for lab in range(labs):
             known[lab, k] = 1 if traits[attention + lab] < rules.consideration[segment, lab] else 0
         mask = rules.sold[segment % BLOCS]
@@ -218,7 +218,7 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utili
         staff[k] = alpha[k] * log2(ONE + staff[k])
     for n in range(len(offered.line)):
         here, bloc = origin[offered.lab_bloc[n]], offered.lab_bloc[n]
-        own_taste, moving, knows = taste[n], cost[offered.lab[n]], known[offered.lab[n]]
+        own_taste, moving, knows = taste[offered.line[n]], cost[offered.lab[n]], known[offered.lab[n]]
         before = NONE
         for j in range(offered.first[n], offered.first[n + 1]):
             if offered.release[j] != before:
@@ -254,7 +254,7 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
     inverse = ONE / lam
     for n in range(len(offered.line)):
         total, chances = nest[n], chance[n]
-        offers, shift = 0, CHANNELS * offered.lab_bloc[n]
+        shift = CHANNELS * offered.lab_bloc[n]
         for k in range(LANES):
             total[k] = ZERO
         for j in range(offered.first[n], offered.first[n + 1]):
@@ -336,7 +336,7 @@ class Scratch(NamedTuple):
     rows: Any  # (classes, CHUNK)
     filled: Any  # (classes,)
     lane: Any  # (9, LANES)
-    taste: Any  # (lines, LANES)
+    taste: Any  # (all lines, LANES)
     origin: Any  # (blocs, LANES)
     known: Any  # (labs, LANES)
     may: Any  # (LANES,)
@@ -348,15 +348,15 @@ class Scratch(NamedTuple):
     place: Any  # (LANES,)
 
 
-def scratch(labs: int, lines: int, offers: int) -> Scratch:
-    """Return room for blocks of a month with so many labs and, on offer, lines and offers."""
+def scratch(labs: int, all_lines: int, lines: int, offers: int) -> Scratch:
+    """Return room for blocks of a month with so many labs and lines and, on offer, lines and offers."""
     f, i = np.float32, np.int32
     return Scratch(
         looks=np.empty(CHUNK, np.uint8),
         rows=np.empty((KINDS, CHUNK), np.int64),
         filled=np.empty(KINDS, np.int64),
         lane=np.empty((9, LANES), f),
-        taste=np.empty((lines, LANES), f),
+        taste=np.empty((all_lines, LANES), f),
         origin=np.empty((BLOCS, LANES), f),
         known=np.empty((labs, LANES), i),
         may=np.empty(LANES, i),
@@ -376,7 +376,7 @@ def block(rows, kind, start, people, now_release, now_channel, surplus, used, re
     highest, keep, outside = scratch.four[0], scratch.four[1], scratch.four[2]
     nest, chance = scratch.nest, scratch.chance
     count, labs = len(rows), len(rules.lab_bloc)
-    gather(rows, count, kind, people, reach, rules, offered, lane, scratch.taste, scratch.origin, known, may)
+    gather(rows, count, kind, people, reach, rules, lane, scratch.taste, scratch.origin, known, may)
     sw, up, ad = np.float32(rules.switching_cost), np.float32(rules.upgrade_cost), np.float32(rules.adoption_cost)
     part = np.float32(ONE - rules.multi_home_discount)
     for k in range(count):

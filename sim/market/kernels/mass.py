@@ -15,6 +15,7 @@ import numpy as np
 
 from sim.market.kernels.choice import (
     CHANNELS,
+    CN,
     LANES,
     LEAST,
     LOG2_E,
@@ -24,7 +25,6 @@ from sim.market.kernels.choice import (
     SELF_HOST,
     ZERO,
     gather,
-    kept,
     utilities,
     weigh,
 )
@@ -46,7 +46,7 @@ class Room(NamedTuple):
     """Room for a block of nodes; lanes last."""
 
     lane: Any  # (9, LANES)
-    taste: Any  # (lines, LANES)
+    taste: Any  # (all lines, LANES)
     origin: Any  # (blocs, LANES)
     known: Any  # (labs, LANES)
     everybody: Any  # (labs, LANES) ones
@@ -63,15 +63,16 @@ class Room(NamedTuple):
     less: Any  # (lines, LANES) looks of users whose line counts for more
     more: Any  # (lines, LANES)
     flow: Any  # (states, LANES)
+    level: Any  # (blocs, LANES) reach of bans
     sums: Any  # (14, LANES)
 
 
-def room(labs: int, lines: int, offers: int, states: int) -> Room:
-    """Return room for blocks of a month with so many labs and, on offer, lines and offers."""
+def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Room:
+    """Return room for blocks of a month with so many labs, lines and states and, on offer, lines and offers."""
     f, i = np.float32, np.int32
     return Room(
         lane=np.empty((9, LANES), f),
-        taste=np.empty((lines, LANES), f),
+        taste=np.empty((all_lines, LANES), f),
         origin=np.empty((4, LANES), f),
         known=np.empty((labs, LANES), i),
         everybody=np.ones((labs, LANES), i),
@@ -88,12 +89,15 @@ def room(labs: int, lines: int, offers: int, states: int) -> Room:
         less=np.empty((lines, LANES), f),
         more=np.empty((lines, LANES), f),
         flow=np.empty((states, LANES), f),
+        level=np.empty((4, LANES), i),
         sums=np.empty((14, LANES), f),
     )
 
 
 @kernel
-def choose(blocks, people, states, mass, surplus, used, reach, offered, standing, rules, room, evaluations):
+def choose(
+    blocks, people, states, mass, present, fresh, surplus, used, reach, offered, standing, rules, room, evaluations
+):
     """Let the nodes of one family look again and choose; change the shares that use each state (eq. 94).
 
     Parameters
@@ -101,9 +105,11 @@ def choose(blocks, people, states, mass, surplus, used, reach, offered, standing
     blocks : array, shape (blocks, 3)
         First node, number of nodes and class of each block.
     mass : array, shape (states, nodes)
-        Shares of each node; columns of nodes in the market sum to one.
+        Shares of each node, which sum to the part of it that is in the market.
+    present, fresh : array, shape (nodes,)
+        That part, and what of it has come this month.
     surplus : array, shape (nodes,)
-        Mean surplus of the last choices [USD/month].
+        Surplus of the last choices of who is in the market [USD/month]; who looks again takes the node's mean along.
     used : array, shape (segments, labs)
         Chance that the organisation uses the lab for another workload.
     evaluations : array, shape (labs,) or (0,)
@@ -117,6 +123,8 @@ def choose(blocks, people, states, mass, surplus, used, reach, offered, standing
             people,
             states,
             mass,
+            present,
+            fresh,
             surplus,
             used,
             reach,
@@ -129,13 +137,30 @@ def choose(blocks, people, states, mass, surplus, used, reach, offered, standing
 
 
 @kernel
-def block(first, count, kind, people, states, mass, surplus, used, reach, offered, standing, rules, room, evaluations):
+def block(
+    first,
+    count,
+    kind,
+    people,
+    states,
+    mass,
+    present,
+    fresh,
+    surplus,
+    used,
+    reach,
+    offered,
+    standing,
+    rules,
+    room,
+    evaluations,
+):
     """Let up to `LANES` nodes of one class choose."""
     lane, origin, weight, nest, chance, sums = room.lane, room.origin, room.weight, room.nest, room.chance, room.sums
     flow, home, looks, less, more = room.flow, room.home, room.looks, room.less, room.more
     rows = np.arange(first, first + count)
     labs, lines = len(rules.lab_bloc), len(offered.line)
-    gather(rows, count, kind, people, reach, rules, offered, lane, room.taste, origin, room.known, room.may)
+    gather(rows, count, kind, people, reach, rules, lane, room.taste, origin, room.known, room.may)
     highest, outside, share, every, none, looked, stays = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6]
     gain, newcomers, full, at_home, below, part, alone = (
         sums[7],
@@ -154,6 +179,9 @@ def block(first, count, kind, people, states, mass, surplus, used, reach, offere
         highest[k] = max(highest[k], alone[k])
         outside[k] = exp2(alone[k] - highest[k])
     weigh(offered, rules, room.may, weight, highest, nest, chance)
+    for b in range(room.level.shape[0]):
+        for k in range(LANES):
+            room.level[b, k] = reach[rows[k] if k < count else first, b]
     lam = np.float32(rules.dissimilarity)
     upgrade = exp2(-LOG2_E * np.float32(rules.upgrade_cost))
     inside = exp2(-LOG2_E / lam * np.float32(rules.upgrade_cost))
@@ -187,8 +215,8 @@ def block(first, count, kind, people, states, mass, surplus, used, reach, offere
     review = np.float32(rules.review)
     # who uses no model
     for k in range(LANES):
-        arrives = k < count and people.arrival[first + k] == rules.month
-        full[k] = np.float32(mass[0, first + k]) * (ONE if arrives else review) if k < count else ZERO
+        comes = np.float32(fresh[first + k]) if k < count else ZERO
+        full[k] = np.float32(mass[0, first + k]) * review + comes * (ONE - review)
     for k in range(LANES):
         below[k] = newcomers[k] + outside[k]
         looked[k] += full[k]
@@ -212,37 +240,44 @@ def block(first, count, kind, people, states, mass, surplus, used, reach, offere
         elif j == NONE:
             hazard = np.float32(standing.upgrade[r])
         sells = rules.sells[lab]
+        row, level, barring = mass[s], room.level[bloc], np.int32(rules.ban_level[c])
+        every_vendor = review if sells else review + (ONE - review) * hazard
+        own_vendor = (ONE - review) * hazard if sells else ZERO
+        whole = 0.0
         for k in range(LANES):
-            if k >= count:
-                full[k] = at_home[k] = ZERO
-                continue
-            m = np.float32(mass[s, first + k])
-            p = review
-            h = (ONE - review) * hazard
-            if reach[first + k, bloc] >= rules.ban_level[c]:
-                p, h = ONE, ZERO
-            elif not sells:
-                p, h = p + h, ZERO
-            full[k], at_home[k] = m * p, m * h
+            whole = max(whole, row[first + k])
+        if whole == 0.0:
+            for k in range(LANES):
+                flow[s, k] = ZERO
+            continue
+        for k in range(LANES):
+            full[k] = np.float32(row[first + k])
+        for k in range(LANES):
+            at_home[k] = ZERO if level[k] >= barring else full[k] * own_vendor
+            full[k] *= ONE if level[k] >= barring else every_vendor
         own, aware = room.own[lab], room.aware[lab]
         if j == NONE:
+            if off:
+                for k in range(LANES):
+                    stays[k] = ZERO
+            else:
+                stay(s, r, c, kind, standing, rules, room, share, stays)
+                for k in range(LANES):
+                    stays[k] = exp2(min(stays[k] - highest[k], HIGHEST_POWER))
+                for k in range(LANES):
+                    stays[k] = ZERO if level[k] >= barring else stays[k]
             for k in range(LANES):
-                stays[k] = ZERO
-            if not off:
-                for k in range(count):
-                    if reach[first + k, bloc] < rules.ban_level[c] and mass[s, first + k] > 0.0:
-                        u = kept(first + k, k, kind, r, c, people, standing, rules, lane, origin)
-                        stays[k] = exp2(min(u - highest[k], HIGHEST_POWER))
+                below[k] = every[k] - aware[k] + own[k] + stays[k]
             for k in range(LANES):
                 looked[k] += full[k] + at_home[k]
-                below[k] = every[k] - aware[k] + own[k] + stays[k]
                 gain[k] += full[k] * log2(below[k])
+            for k in range(LANES):
                 share[k] = full[k] / below[k]
             for k in range(LANES):
                 part[k] += share[k]
                 looks[lab, k] += share[k]
-                none[k] += share[k] * outside[k]
             for k in range(LANES):
+                none[k] += share[k] * outside[k]
                 flow[s, k] = share[k] * stays[k] - full[k] - at_home[k]
             if hazard > ZERO:
                 for k in range(LANES):
@@ -273,13 +308,16 @@ def block(first, count, kind, people, states, mass, surplus, used, reach, offere
                 mean = at_home[k] / stays[k]
                 stays[k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
             for k in range(LANES):
-                looked[k] += full[k]
                 below[k] = every[k] - aware[k] + own[k] - upgrade * chance[n, k] + stays[k]
+            for k in range(LANES):
+                looked[k] += full[k]
                 gain[k] += full[k] * log2(below[k])
+            for k in range(LANES):
                 share[k] = full[k] / below[k]
             for k in range(LANES):
                 part[k] += share[k]
                 looks[lab, k] += share[k]
+            for k in range(LANES):
                 none[k] += share[k] * outside[k]
             for k in range(LANES):
                 less[n, k] += share[k]
@@ -288,22 +326,66 @@ def block(first, count, kind, people, states, mass, surplus, used, reach, offere
                 more[n, k] += stays[k] * inside
                 flow[s, k] = stays[k] * weight[j, k] * (ONE - inside) - full[k]
     settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
+    totals = np.zeros(LANES)
+    for s in range(len(states.release)):
+        row = mass[s]
+        for k in range(count):
+            row[first + k] = max(0.0, row[first + k] + np.float64(flow[s, k]))
+        for k in range(count):
+            totals[k] += row[first + k]
     for k in range(count):
-        if people.arrival[first + k] > rules.month:
-            continue
-        for s in range(len(states.release)):
-            mass[s, first + k] = max(0.0, mass[s, first + k] + np.float64(flow[s, k]))
-        whole = 0.0
-        for s in range(len(states.release)):
-            whole += mass[s, first + k]
-        for s in range(len(states.release)):
-            mass[s, first + k] /= whole
+        totals[k] = present[first + k] / totals[k] if totals[k] > 0.0 else 0.0
+    for s in range(len(states.release)):
+        row = mass[s]
+        for k in range(count):
+            row[first + k] *= totals[k]
+    for k in range(count):
         seen = np.float64(looked[k])
-        fresh = np.float64(gain[k]) + seen * np.float64(highest[k] - alone[k])
+        value = np.float64(gain[k]) + seen * np.float64(highest[k] - alone[k])
         scale = np.float64(lane[0, k]) * np.float64(lane[2, k])
-        surplus[first + k] += fresh * np.float64(LOG_2) / scale - seen * surplus[first + k]
+        before = present[first + k] - fresh[first + k]
+        lost = (seen - fresh[first + k]) / before if before > 0.0 else 0.0
+        surplus[first + k] += value * np.float64(LOG_2) / scale - lost * surplus[first + k]
         for lab in range(len(evaluations)):
             evaluations[lab] += people.weight[first + k] * seen * room.known[lab, k]
+
+
+@kernel
+def stay(s, r, c, kind, standing, rules, room, succeeds, utility):
+    """Write the utility of staying with a superseded release in units of log2 (eq. 57)."""
+    lab = standing.lab[r]
+    bloc = rules.lab_bloc[lab]
+    lane, origin, taste = room.lane, room.origin[bloc], room.taste[standing.line[r]]
+    alpha, rate, inverse, value, difficulty, control, distrust, liking, staff = (
+        lane[0],
+        lane[1],
+        lane[2],
+        lane[3],
+        lane[4],
+        lane[5],
+        lane[6],
+        lane[7],
+        lane[8],
+    )
+    width = np.float32(-LOG2_E / np.float32(rules.success_width))
+    able = np.float32(standing.capability[r] + rules.strength[lab, kind])
+    kept = np.float32(standing.degree[r] * rules.channel_control[c])
+    raised = np.float32(rules.channel_exposure[c]) if bloc == CN else ZERO
+    appeal, is_open = np.float32(standing.appeal[r, c]), np.float32(standing.is_open[r])
+    price, cluster = np.float32(standing.price[c, kind, r]), ZERO
+    if c == SELF_HOST:
+        cluster = np.float32(standing.cluster[c, r])
+    for k in range(LANES):
+        utility[k] = alpha[k] * log2(ONE + max(price * rate[k], cluster * inverse[k]))
+    if c == SELF_HOST:
+        for k in range(LANES):
+            utility[k] += staff[k]
+    for k in range(LANES):
+        succeeds[k] = value[k] / (ONE + exp2(width * (able - difficulty[k])))
+    for k in range(LANES):
+        succeeds[k] += taste[k] + origin[k] + is_open * liking[k]
+    for k in range(LANES):
+        utility[k] = LOG2_E * (succeeds[k] + appeal + kept * control[k] - raised * distrust[k]) - utility[k]
 
 
 @kernel
@@ -327,7 +409,7 @@ def settle(first, count, states, offered, rules, room, part, newcomers, none, up
 
 
 @kernel
-def tally(people, release, channel, mass, surplus, month, need_growth, pain_growth, price, cluster, out):
+def tally(people, release, channel, mass, present, surplus, need_growth, pain_growth, price, cluster, out):
     """Add the nodes' use to `out`, shape (3, cells, states): workloads, tokens wanted, spend.
 
     The first state of the first two holds, by cell, all workloads in the market and their surplus.
@@ -340,11 +422,9 @@ def tally(people, release, channel, mass, surplus, month, need_growth, pain_grow
         A workload's part of the smallest own cluster [USD/month].
     """
     for i in range(len(people.arrival)):
-        if people.arrival[i] > month:
-            continue
         kind, weight = people.kind[i], people.weight[i]
         cell = people.segment[i] * 5 + kind
-        out[0, cell, 0] += weight
+        out[0, cell, 0] += weight * present[i]
         out[1, cell, 0] += weight * surplus[i]
         need, pain = people.need[i] * need_growth[kind], people.pain[i] * pain_growth[kind]
         for s in range(1, len(release)):
