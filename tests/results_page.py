@@ -40,7 +40,7 @@ def _unit(column: Column) -> str:
 
 
 def _meaning(name: str, column: Column) -> str:
-    empty = f"{name}.{column.name}" in NOT_FILLED
+    empty = f"{name}.{column.name}" in NOT_FILLED["agents"]
     return column.meaning + (" *Empty in this version.*" if empty else "")
 
 

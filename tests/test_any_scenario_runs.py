@@ -24,7 +24,7 @@ def check(document, write) -> None:
     start = max(scenario.start, first)
     # Every event acts in the second month, the first after the history, whatever its date.
     events = tuple(dataclasses.replace(event, date=start + 1) for event in scenario.events)
-    short = dataclasses.replace(scenario, start=start, end=start + 1, workloads=ROWS, runs=1, events=events)
+    short = dataclasses.replace(scenario, start=start, end=start + 1, workloads=ROWS, nodes=ROWS, runs=1, events=events)
     tables, violations = simulate(short, "weights_withheld", 0)
     assert violations == []
     combined = combine([tables])

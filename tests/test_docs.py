@@ -155,7 +155,8 @@ def test_the_page_lists_exactly_the_columns_that_stay_empty():
     from sim.market.observe import NOT_FILLED
 
     simple = MODEL.read_text("utf-8").split("\n## 8. ", 1)[1].split("\n## 9. ", 1)[0]
-    assert re.findall(r"^\| `(\w+\.\w+)` \|", simple, re.MULTILINE) == list(NOT_FILLED)
+    assert re.findall(r"^\| `(\w+\.\w+)` \|", simple, re.MULTILINE) == list(NOT_FILLED["agents"])
+    assert re.findall(r"`(panels\.\w+\.\w+)`", simple) == list(NOT_FILLED["mean-field"])
 
 
 def test_the_page_lists_exactly_the_levers_of_the_register():
@@ -361,5 +362,8 @@ def test_the_page_of_performance_names_every_row_of_the_benchmark_and_the_figure
     assert list(dict.fromkeys(rows)) == explained
     assert f"| memory of a process | {run.BYTES_A_PROCESS / 1e6:.0f} MB |" in rest
     assert f"| memory of a workload | {run.BYTES_A_WORKLOAD:.0f} bytes |" in rest
+    assert f"| memory of a taste node | {run.BYTES_A_NODE:.0f} bytes |" in rest
     assert f"| time of a workload-month | {run.SECONDS_A_ROW_MONTH * 1e6:g} µs |" in rest
+    assert f"| the same with `noise: options` | {run.WITH_OPTION_NOISE:g} times that |" in rest
+    assert f"| time of a node-month | {run.SECONDS_A_NODE_MONTH * 1e6:g} µs |" in rest
     assert f"or {run.HOURS_LIMIT:g} hours" in " ".join(rest.split())

@@ -19,8 +19,10 @@ WORTH_A_WORD = 0.2  # hours from which a run says beforehand how long it takes
 @click.option("--out", type=click.Path(path_type=Path), help="Result folder.  [default: outputs/<scenario name>]")
 @click.option("--runs", type=int, help="Number of runs.  [default: the scenario's]")
 @click.option("--seed", type=int, help="Seed of the ensemble.  [default: the scenario's]")
-@click.option("--population", help="agents.  [default: the scenario's]")
+@click.option("--population", help="agents or mean-field.  [default: the scenario's]")
 @click.option("--workloads", type=int, help="Simulated workloads in a run.  [default: the scenario's]")
+@click.option("--nodes", type=int, help="Taste nodes, which set prices.  [default: the scenario's]")
+@click.option("--noise", help="How choices draw: shared or options.  [default: the scenario's]")
 @click.option("--until", metavar="YYYY-MM", help="Last month.  [default: the scenario's]")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Replace a value; may be repeated.")
 @click.option(
@@ -58,6 +60,9 @@ def run(
     if verbose:
         for warning in loaded.warnings:
             click.echo(warning, err=True)
+    idle = [f"--{name}" for name in ("workloads", "noise") if changes[name] is not None]
+    if loaded.population == "mean-field" and idle and not quiet:
+        click.echo(f"{' and '.join(idle)}: without effect under mean-field, where nobody draws; see --nodes", err=True)
     from sim.experiment.executors import usable_cores
     from sim.experiment.run import affordable_jobs, check_cost, estimated_hours, run_options, twin_world
 

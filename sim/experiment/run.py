@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from sim.scenario.scenario import Scenario
 
 # Measured on 2 cores at 3.6 GHz (docs/performance.md): refused above the limits unless forced.
-BYTES_A_WORKLOAD, BYTES_A_PROCESS = 900.0, 400e6
-SECONDS_A_MONTH, SECONDS_A_ROW_MONTH, WITH_TWIN = 0.040, 1.5e-6, 1.6
+BYTES_A_WORKLOAD, BYTES_A_NODE, BYTES_A_PROCESS = 900.0, 4000.0, 400e6
+SECONDS_A_MONTH, SECONDS_A_ROW_MONTH, SECONDS_A_NODE_MONTH, WITH_TWIN = 0.040, 1.5e-6, 5e-6, 1.6
+WITH_OPTION_NOISE = 2.0
 HOURS_LIMIT = 24.0
 CHECKED_EACH_MONTH = (
     "workloads, tokens and money counted by seller equal those counted by buyer",
@@ -44,6 +45,8 @@ def run(
     runs: int | None = None,
     seed: int | None = None,
     workloads: int | None = None,
+    nodes: int | None = None,
+    noise: str | None = None,
     population: str | None = None,
     until: str | None = None,
     twin: bool | str = True,
@@ -58,7 +61,7 @@ def run(
     ----------
     scenario : Scenario or path or str
         A loaded scenario, a file, or the name of a packaged one.
-    runs, seed, workloads, population, until
+    runs, seed, workloads, nodes, noise, population, until
         Replace what the scenario says; see `Scenario.replace`.
     twin : bool or str
         World without open weights to run beside, which gives `pricing_pressure`: True for `weights_withheld`, or
@@ -92,7 +95,9 @@ def run(
     if jobs < 1:
         raise UsageError(f"jobs must be 1 or more, not {jobs}")
     loaded = load_scenario(scenario) if isinstance(scenario, (str, os.PathLike)) else scenario
-    loaded = loaded.replace(runs=runs, seed=seed, workloads=workloads, population=population, until=until)
+    loaded = loaded.replace(
+        runs=runs, seed=seed, workloads=workloads, nodes=nodes, noise=noise, population=population, until=until
+    )
     started, clock = datetime.now(UTC), time.monotonic()
     finished: dict[int, dict[str, Any]] = {}
     broken: dict[int, list[str]] = {}
@@ -117,7 +122,7 @@ def run(
         warnings=loaded.warnings,
         checked=(*CHECKED_EACH_MONTH, *CHECKED),
         violations=violations,
-        not_filled=NOT_FILLED,
+        not_filled=NOT_FILLED[loaded.population],
         not_observed=series_not_observed(tables),
     )
     return Results(tables, manifest, loaded.resolved(), loaded.resolved_text())
@@ -155,7 +160,12 @@ def twin_world(twin: bool | str) -> str | None:
 
 def run_options(scenario: Scenario, world: str | None) -> Mapping[str, Any]:
     """Return the choices beside the scenario that change the content."""
-    return {"population": scenario.population, "twin": world or "none"}
+    return {
+        "population": scenario.population,
+        "nodes": scenario.nodes,
+        "noise": scenario.noise,
+        "twin": world or "none",
+    }
 
 
 def _computed(scenario: Scenario, world: str | None, workers: int):
@@ -172,18 +182,25 @@ def _computed(scenario: Scenario, world: str | None, workers: int):
 def estimated_hours(scenario: Scenario, workers: int, world: str | None = None) -> float:
     """Return about how long an ensemble takes [hours]."""
     months = scenario.end - scenario.start + 1
-    each = SECONDS_A_MONTH + SECONDS_A_ROW_MONTH * scenario.workloads
+    each = SECONDS_A_ROW_MONTH * _drawing(scenario) * (WITH_OPTION_NOISE if scenario.noise == "options" else 1.0)
+    each += SECONDS_A_MONTH + SECONDS_A_NODE_MONTH * scenario.nodes
     each *= WITH_TWIN if world else 1.0
     return scenario.runs * months * each / workers / 3600.0
 
 
 def affordable_jobs(scenario: Scenario, cores: int) -> int:
     """Return how many processes fit in memory, at least one and at most one a core."""
-    return max(1, min(cores, int(available_memory() // _bytes_a_process(scenario))))
+    return max(1, min(cores, int(available_memory() // bytes_a_process(scenario))))
 
 
-def _bytes_a_process(scenario: Scenario) -> float:
-    return BYTES_A_PROCESS + BYTES_A_WORKLOAD * scenario.workloads
+def bytes_a_process(scenario: Scenario) -> float:
+    """Return about how much memory a process takes that runs a scenario [bytes]."""
+    return BYTES_A_PROCESS + BYTES_A_NODE * scenario.nodes + BYTES_A_WORKLOAD * _drawing(scenario)
+
+
+def _drawing(scenario: Scenario) -> int:
+    """Return how many workloads draw: none where nodes carry the population."""
+    return 0 if scenario.population == "mean-field" else scenario.workloads
 
 
 def check_cost(scenario: Scenario, jobs: int, world: str | None = None) -> None:
@@ -195,20 +212,22 @@ def check_cost(scenario: Scenario, jobs: int, world: str | None = None) -> None:
         With the estimate and what to change.
     """
     workers = min(jobs, scenario.runs)
-    needed = workers * _bytes_a_process(scenario)
+    what = "nodes" if scenario.population == "mean-field" else "workloads"
+    size = f"{getattr(scenario, what):,} {what}"
+    needed = workers * bytes_a_process(scenario)
     available = available_memory()
     if needed > available:
         raise UsageError(
-            f"ensemble.workloads: {scenario.workloads:,} workloads in {workers} processes need about "
-            f"{needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free; use fewer --workloads or --jobs, "
+            f"ensemble.{what}: {size} in {workers} processes need about "
+            f"{needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free; use fewer --{what} or --jobs, "
             "or --force to try"
         )
     months = scenario.end - scenario.start + 1
     hours = estimated_hours(scenario, workers, world)
     if hours > HOURS_LIMIT:
         raise UsageError(
-            f"ensemble: {scenario.runs:,} runs of {months} months with {scenario.workloads:,} workloads take about "
-            f"{hours:,.0f} hours on {workers} processes; use fewer --runs or --workloads, or --force to start anyway"
+            f"ensemble: {scenario.runs:,} runs of {months} months with {size} take about "
+            f"{hours:,.0f} hours on {workers} processes; use fewer --runs or --{what}, or --force to start anyway"
         )
 
 

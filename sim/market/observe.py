@@ -17,8 +17,15 @@ from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
 if TYPE_CHECKING:
     from sim.market.market import Market
 
-# `table.column` this version cannot fill; NaN in the files and listed in the manifest.
-NOT_FILLED: tuple[str, ...] = ()
+# By population what it cannot fill: `table.column`, or `panels.panel.series`; NaN in the files, listed in the manifest.
+NOT_FILLED: dict[str, tuple[str, ...]] = {
+    "agents": (),
+    "mean-field": (  # nobody's past is known
+        "panels.router.cohort_retention_5_months",
+        "panels.enterprise.annual_vendor_switch_rate",
+        "panels.enterprise.annual_upgrade_within_vendor_rate",
+    ),
+}
 REFERENCE_SELF_HOST = (70.0, 1000.0)  # billions of active parameters and Mtok/month of the self-host cost series
 US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
 

@@ -115,6 +115,7 @@ def outcome_table(results: Any) -> str:
         if column == "pricing_pressure" and outcome.runs > 1:
             lines.append(_chance_row("  chance it is above 0", [series.at(month) for month in months]))
     lines.append(_band_line(outcome, months))
+    lines += _population_line(outcome)
     lines += _status_line(outcome)
     return "\n".join(line.rstrip() for line in lines)
 
@@ -151,6 +152,14 @@ def _chance_row(label: str, samples: list[NDArray[np.float64]]) -> str:
         for known, sample in zip(found, samples, strict=True)
     )
     return f"{label:<{LABEL - 1}}%" + "".join(f"{cell:>{CELL}}" for cell in cells)
+
+
+def _population_line(outcome: Outcomes) -> list[str]:
+    """Return one line where taste nodes carry the population and nobody draws, none for workloads that draw."""
+    options = outcome.manifest.get("options", {})
+    if options.get("population") != "mean-field":
+        return []
+    return [f"Mean-field: the population is shares of {options['nodes']:,} taste nodes, without the luck of the draw."]
 
 
 def _status_line(outcome: Outcomes) -> list[str]:

@@ -13,7 +13,7 @@ from sim.scenario.distributions import ARGUMENTS, MAX_SAMPLES
 from sim.scenario.files import NAME
 from sim.scenario.layer import LAST_END, LAST_HISTORY, MAX_TITLE, START
 from sim.scenario.nodes import number_text
-from sim.scenario.register import BLOC, ENSEMBLE, TEXT_FIELDS, Register
+from sim.scenario.register import BLOC, ENSEMBLE, POPULATION, TEXT_FIELDS, Register
 from sim.scenario.schema import ANY_LAB, Lever, Parameter
 from sim.scenario.units import QUANTITY_PATTERN
 from sim.scenario.values import allowed
@@ -55,7 +55,7 @@ def json_schema(of: Register) -> dict[str, Any]:
             "title": {**_TEXT, "description": f"One line for figures, at most {MAX_TITLE} characters"},
             "story": {**_TEXT, "description": "Why this could happen, in a few sentences"},
             "extends": {"type": "string", "pattern": _NAME, "description": "Scenario this one builds on"},
-            "population": {"enum": ["agents"], "description": "How adopters are represented"},
+            "population": _setting(POPULATION),
             "horizon": _horizon(),
             "ensemble": _ensemble(),
             "parameters": {"$ref": "#/definitions/parameters"},
@@ -156,11 +156,13 @@ def _horizon() -> dict[str, Any]:
 
 
 def _ensemble() -> dict[str, Any]:
-    members: dict[str, Any] = {
-        name: {"anyOf": _number(spec.low, spec.high)["anyOf"], "description": f"{spec.meaning}; {allowed(spec)}"}
-        for name, spec in ENSEMBLE.items()
-    }
+    members = {name: _setting(spec) for name, spec in ENSEMBLE.items()}
     return _map(members | {"posterior": {"enum": ["none", None], "description": "none in this version"}})
+
+
+def _setting(spec: Parameter) -> dict[str, Any]:
+    content = {"enum": list(spec.choices)} if spec.choices else _number(spec.low, spec.high)
+    return {**content, "description": f"{spec.meaning}; {allowed(spec)}"}
 
 
 def _event(of: Register, shapes: _Shapes) -> dict[str, Any]:

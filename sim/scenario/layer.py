@@ -12,9 +12,9 @@ from sim.scenario.files import name_fault
 from sim.scenario.levers import EVERYONE, NOBODY
 from sim.scenario.nodes import Mapping, Node, Scalar, Sequence, is_null, kind
 from sim.scenario.problems import Problems, Where, shown
-from sim.scenario.register import BLOC, ENSEMBLE, HORIZON, TEXT_FIELDS, Register
+from sim.scenario.register import BLOC, ENSEMBLE, HORIZON, POPULATION, TEXT_FIELDS, Register
 from sim.scenario.schema import BLOCS
-from sim.scenario.values import Value, allowed, read_number, read_text, read_value
+from sim.scenario.values import Value, allowed, read_setting, read_text, read_value
 from sim.scenario.yaml_io import check_word_key
 
 SECTIONS = (
@@ -32,8 +32,8 @@ _MONTHS = {"start": (START, LAST_HISTORY), "history_until": (START, LAST_HISTORY
 class Layer:
     """What one file, or the ``--set`` options together, set.
 
-    `settings` holds the horizon (months), the ensemble (integers) and the texts; `values` the parameters by path and
-    the fields of labs as ``labs.<Lab>.<field>``; `events` the nodes of events by id, or `REMOVED`.
+    `settings` holds the horizon (months), the ensemble (integers and words) and the texts; `values` the parameters by
+    path and the fields of labs as ``labs.<Lab>.<field>``; `events` the nodes of events by id, or `REMOVED`.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -90,14 +90,7 @@ def _text(name: str):
 
 
 def _population(layer: Layer, node: Node, _: Register, problems: Problems) -> None:
-    text = read_text(node, "population", problems)
-    if text == "mean-field":
-        problems.add(node.where, "population", "mean-field is not available in this version; write agents")
-    elif text != "agents":
-        names = ("agents",)
-        problems.add(node.where, "population", f"'{shown(text)}' is not agents, the one population of this version",
-                     word=text, names=names)  # fmt: skip
-    layer.settings["population"] = "agents"
+    layer.settings["population"] = read_setting(node, POPULATION, "population", problems)
 
 
 def _section(node: Node, path: str, problems: Problems) -> Mapping | None:
@@ -148,9 +141,9 @@ def _ensemble(layer: Layer, node: Node, _: Register, problems: Problems) -> None
                 message = "a posterior ensemble is not available in this version; write none"
                 problems.add(child.where, path, message)
         else:
-            number = read_number(child, ENSEMBLE[key.text], path, problems)
-            if number is not None:
-                layer.settings[path] = int(number)
+            setting = read_setting(child, ENSEMBLE[key.text], path, problems)
+            if setting is not None:
+                layer.settings[path] = setting
                 layer.places[path] = child.where
 
 

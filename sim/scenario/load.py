@@ -15,7 +15,7 @@ from sim.scenario.files import SourceFile, name_fault, read_chain
 from sim.scenario.layer import Layer, added_labs, read_layer
 from sim.scenario.nodes import Mapping, Node, Scalar, node_of
 from sim.scenario.problems import Problems, Where, shown
-from sim.scenario.register import ENSEMBLE, HORIZON, Register, register
+from sim.scenario.register import ENSEMBLE, HORIZON, POPULATION, Register, register
 from sim.scenario.scenario import Scenario
 from sim.scenario.schema import Parameter
 from sim.scenario.values import Value, read_value
@@ -42,7 +42,7 @@ def load_scenario(
     of : Register
         What can be set; the model's own register unless a test substitutes another.
     **settings
-        ``runs``, ``seed``, ``workloads``, ``until``, ``population``: see `Scenario.replace`.
+        ``runs``, ``seed``, ``workloads``, ``nodes``, ``noise``, ``until``, ``population``: see `Scenario.replace`.
 
     Raises
     ------
@@ -144,10 +144,11 @@ def _read_override(number: int, text: str, merged: Layer, names: Register, probl
         return _event_override(where, rest, node, merged, problems)
     elif first in ("horizon", "ensemble") and rest:
         root = _nested(where, (first, rest), node)
-    elif path == "population":
+    elif path == POPULATION.path:
         root = _nested(where, (path,), node)
     else:
-        known = [*names.parameters, *(f"horizon.{n}" for n in HORIZON), *(f"ensemble.{n}" for n in ENSEMBLE)]
+        known = [*names.parameters, *(f"horizon.{n}" for n in HORIZON), POPULATION.path]
+        known += [spec.path for spec in ENSEMBLE.values()]
         known += [f"labs.{lab}.{n}" for lab in names.labs for n in names.lab_fields]
         problems.add(where, path, "unknown path", word=path, names=known)
         return Layer()
@@ -203,9 +204,9 @@ def _assemble(
         name=name,
         title=merged.settings["title"] or name,
         story=merged.settings["story"],
-        population=merged.settings.get("population", "agents"),
+        population=merged.settings.get("population", POPULATION.default),
         **horizon,
-        **{key: merged.settings.get(f"ensemble.{key}", int(spec.default)) for key, spec in ENSEMBLE.items()},
+        **{key: merged.settings.get(f"ensemble.{key}", spec.default) for key, spec in ENSEMBLE.items()},
         parameters={path: values[path] for path in names.parameters},
         labs={lab: {n: values[f"labs.{lab}.{n}"] for n in names.fields_of(lab)} for lab in names.labs},
         events=events,

@@ -31,7 +31,38 @@ ENSEMBLE = {
         kind="setting",
         integer=True,
     ),
+    "nodes": Parameter(
+        "ensemble.nodes",
+        "Taste nodes: price setting in both engines, and the population itself under mean-field",
+        "nodes",
+        64,
+        65_536,
+        1024,
+        kind="setting",
+        integer=True,
+    ),
+    "noise": Parameter(
+        "ensemble.noise",
+        "How choices draw: one number a workload, or one for every option, which couples scenarios more closely and "
+        "costs about twice as much",
+        "1",
+        0,
+        0,
+        "shared",
+        kind="setting",
+        choices=("shared", "options"),
+    ),
 }
+POPULATION = Parameter(
+    "population",
+    "How adopters are represented: workloads that draw, or taste nodes with shares of each, which have no luck",
+    "1",
+    0,
+    0,
+    "agents",
+    kind="setting",
+    choices=("agents", "mean-field"),
+)
 
 
 @dataclass(frozen=True, eq=False)

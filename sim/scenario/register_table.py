@@ -14,7 +14,7 @@ from sim.months import format_month
 from sim.scenario.layer import LAST_END, LAST_HISTORY, START
 from sim.scenario.load import DEFAULT_HORIZON
 from sim.scenario.nodes import number_text
-from sim.scenario.register import ENSEMBLE, Register, register
+from sim.scenario.register import ENSEMBLE, POPULATION, Register, register
 from sim.scenario.schema import Parameter
 from sim.scenario.writing import flow
 
@@ -113,9 +113,9 @@ def _horizon_and_ensemble() -> str:
     ]  # fmt: skip
     rows += [
         (f"`{spec.path}`", spec.meaning, _unit(spec), f"`{flow(spec.default)}`", _bounds(spec))
-        for spec in ENSEMBLE.values()
+        for spec in (POPULATION, *ENSEMBLE.values())
     ]
-    return "## Horizon and ensemble\n\n" + table(HEADER[:-1], rows)
+    return "## Horizon, population and ensemble\n\n" + table(HEADER[:-1], rows)
 
 
 def _row(spec: Parameter, path: str) -> tuple[str, ...]:

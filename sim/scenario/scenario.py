@@ -17,8 +17,8 @@ from sim.scenario.distributions import Distribution
 from sim.scenario.events import Event
 from sim.scenario.nodes import node_of
 from sim.scenario.problems import Problems, Where
-from sim.scenario.register import ENSEMBLE, register
-from sim.scenario.values import Value, read_number
+from sim.scenario.register import ENSEMBLE, POPULATION, register
+from sim.scenario.values import Value, read_setting
 
 HASH_FORMAT = 1  # goes into every content hash; raised when the same file would mean something else
 
@@ -46,6 +46,12 @@ class Settings:
     population_seed : int, optional
         Seed of who the workloads are and of their luck; that of the run if left out. With a seed of its own another
         population of any size meets the same releases, intervals and regimes.
+    population : str
+        What carries the population: 'agents' or 'mean-field'.
+    nodes : int
+        Number of taste nodes.
+    noise : str
+        How choices draw: 'shared' or 'options'.
     """
 
     parameters: Mapping[str, float | str]
@@ -73,7 +79,8 @@ class Scenario:
         As in the file.
     start, history_until, end : int
         Horizon [months since January 1970].
-    runs, seed, workloads : int
+    runs, seed, workloads, nodes : int
+    noise : str
         The ensemble.
     parameters : dict of Value
         Every parameter of the register, by path.
@@ -103,6 +110,8 @@ class Scenario:
     runs: int
     seed: int
     workloads: int
+    nodes: int
+    noise: str
     parameters: Mapping[str, Value]
     labs: Mapping[str, Mapping[str, Value]]
     events: tuple[Event, ...] = ()
@@ -138,6 +147,9 @@ class Scenario:
             rng.run_seed(self.seed, replicate),
             self.workloads,
             replicate,
+            population=self.population,
+            nodes=self.nodes,
+            noise=self.noise,
         )
 
     def _drawn_event(self, event: Event, drawn: Any) -> Event:
@@ -170,7 +182,7 @@ class Scenario:
             "format": HASH_FORMAT,
             "population": self.population,
             "horizon": [self.start, self.history_until, self.end],
-            "ensemble": [self.runs, self.seed, self.workloads],
+            "ensemble": list(self._ensemble().values()),
             "parameters": {path: value.canonical() for path, value in self.parameters.items()},
             "labs": {lab: {n: v.canonical() for n, v in fields.items()} for lab, fields in self.labs.items()},
             "events": [[e.id, e.date, e.lever, {n: v.canonical() for n, v in e.fields.items()}] for e in self.events],
@@ -178,6 +190,9 @@ class Scenario:
         }
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _ensemble(self) -> dict[str, int | str]:
+        return {name: getattr(self, name) for name in ENSEMBLE}
 
     def resolved(self) -> dict[str, Any]:
         """Return the effective scenario as plain data, which loads again to the same content hash."""
@@ -191,7 +206,7 @@ class Scenario:
                 "history_until": format_month(self.history_until),
                 "end": format_month(self.end),
             },
-            "ensemble": {"runs": self.runs, "seed": self.seed, "workloads": self.workloads, "posterior": "none"},
+            "ensemble": self._ensemble() | {"posterior": "none"},
             "parameters": {path: value.document() for path, value in self.parameters.items()},
             "labs": {lab: {n: v.document() for n, v in fields.items()} for lab, fields in self.labs.items()},
             "events": [event.document() for event in self.events],
@@ -212,6 +227,8 @@ class Scenario:
         runs: int | None = None,
         seed: int | None = None,
         workloads: int | None = None,
+        nodes: int | None = None,
+        noise: str | None = None,
         until: int | str | None = None,
         population: str | None = None,
     ) -> Scenario:
@@ -219,12 +236,14 @@ class Scenario:
 
         Parameters
         ----------
-        runs, seed, workloads : int
+        runs, seed, workloads, nodes : int
             Within the bounds of the schema.
+        noise : str
+            ``shared`` or ``options``.
         until : str or int
             Last month, ``YYYY-MM`` or a month number.
         population : str
-            ``agents``.
+            ``agents`` or ``mean-field``.
 
         Raises
         ------
@@ -234,11 +253,11 @@ class Scenario:
         from sim.scenario.layer import LAST_END
 
         problems, changed = Problems(), {}
-        for name, given in (("runs", runs), ("seed", seed), ("workloads", workloads)):
-            if given is not None:
-                node = node_of(_plain_number(given), Where(name, 0))
-                number = read_number(node, ENSEMBLE[name], "", problems)
-                changed[name] = int(number or 0)
+        given = {"runs": runs, "seed": seed, "workloads": workloads, "nodes": nodes, "noise": noise}
+        for name, setting in (given | {"population": population}).items():
+            if setting is not None:
+                node = node_of(_plain_number(setting), Where(name, 0))
+                changed[name] = read_setting(node, ENSEMBLE.get(name, POPULATION), "", problems)
         if until is not None:
             try:
                 month = parse_month(until) if isinstance(until, str) else int(until)
@@ -249,13 +268,9 @@ class Scenario:
                     span = f"from {format_month(self.start + 1)} to {format_month(LAST_END)}"
                     problems.add(Where("until", 0), "", f"{format_month(month)} is not allowed; a month {span} is")
                 changed["end"] = month
-        if population not in (None, "agents"):
-            reason = "mean-field is not available in this version" if population == "mean-field" else "unknown"
-            problems.add(Where("population", 0), "", f"{reason}; allowed is agents")
         problems.check()
-        origins = dict(self.origins) | {
-            "horizon.end" if name == "end" else f"ensemble.{name}": "argument" for name in changed
-        }
+        paths = {"end": "horizon.end"} | {name: f"ensemble.{name}" for name in ENSEMBLE}
+        origins = dict(self.origins) | {paths[name]: "argument" for name in changed if name in paths}
         return dataclasses.replace(self, **changed, origins=origins)
 
 

@@ -25,6 +25,7 @@ _SCALED = {
     "chip": ("chips", "accelerators", "accelerator"),
     "H100e": ("h100e", "H100-equivalents"),
     "workload": ("workloads",),
+    "node": ("nodes",),
     "download": ("downloads",),
 }
 # word: (size, word it is a size of); a month is a twelfth of a year, and hours have no fixed number in either.

@@ -136,6 +136,14 @@ def _word(node: Node, parameter: Parameter, path: str, problems: Problems) -> st
     return None
 
 
+def read_setting(node: Node, parameter: Parameter, path: str, problems: Problems) -> int | str | None:
+    """Return the whole number or word of a setting of the simulation, or None after noting why there is none."""
+    if parameter.choices:
+        return _word(node, parameter, path, problems)
+    number = read_number(node, parameter, path, problems)
+    return None if number is None else int(number)
+
+
 def read_number(
     node: Node, parameter: Parameter, path: str, problems: Problems, *, bounded: bool = True
 ) -> float | int | None:

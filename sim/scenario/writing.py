@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sim.months import format_month
 from sim.scenario.nodes import Scalar, number_text, plain_value
 from sim.scenario.problems import Where
-from sim.scenario.register import BLOC, Register
+from sim.scenario.register import BLOC, ENSEMBLE, Register
 from sim.scenario.schema import Parameter
 from sim.scenario.values import allowed
 
@@ -111,7 +111,7 @@ def new_file(name: str, parent: Scenario, extends: str, of: Register, *, schema:
         "",
         "# horizon: " + flow({"start": format_month(parent.start), "history_until": format_month(parent.history_until),
                               "end": format_month(parent.end)}),
-        "# ensemble: " + flow({"runs": parent.runs, "seed": parent.seed, "workloads": parent.workloads}),
+        "# ensemble: " + flow({name: getattr(parent, name) for name in ENSEMBLE}),
         "",
         "parameters:",
     ]  # fmt: skip

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from sim.errors import UsageError
 from sim.evidence import observations
+from sim.experiment.run import bytes_a_process, check_cost, estimated_hours
 from sim.results import load_results
+from sim.scenario.load import load_scenario
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--runs", "2", "--workloads", "600", "--until", "2026-03"]
@@ -171,7 +174,12 @@ def test_verify_diff_export_and_plot_work_on_a_real_result(finished, tmp_path):
         (["run", "baseline", "--until", "soon"], "YYYY-MM"),
         (["run", "baseline", "--workloads", "1000000000000"], "workloads"),
         (["run", "baseline", "--jobs", "0"], "jobs"),
-        (["run", "baseline", "--population", "mean-field"], "not available"),
+        (["run", "baseline", "--population", "mean-feld"], "did you mean 'mean-field'?"),
+        (
+            ["run", "baseline", "--nodes", "63"],
+            "nodes: 63 is out of bounds; allowed is a whole number from 64 to 65536",
+        ),
+        (["run", "baseline", "--noise", "none"], "noise: 'none' is not one of shared, options"),
         (["run", "no/such/file.yaml"], "no/such/file.yaml"),
         (["rnu", "baseline"], "run"),
         (["run"], "SCENARIO"),
@@ -185,6 +193,62 @@ def test_a_mistake_is_answered_at_once_and_writes_nothing(tmp_path, arguments, w
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 3.0  # the requirement is one second on an idle machine
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def by_nodes(tmp_path_factory):
+    """A folder with a result of taste nodes, with the options and what was printed."""
+    place = tmp_path_factory.mktemp("nodes")
+    options = ["--runs", "1", "--until", "2026-02", "--no-twin", "--nodes", "64", "--population", "mean-field"]
+    return place, options, sim("run", "baseline", *options, cwd=place)
+
+
+def test_a_result_of_taste_nodes_says_so_and_what_it_cannot_fill(by_nodes):
+    place, _, done = by_nodes
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "64 taste nodes" in done.stdout
+    results = load_results(place / "outputs/baseline")
+    options = {"population": "mean-field", "nodes": 64, "noise": "shared", "twin": "none"}
+    assert results.manifest["options"] == options
+    assert results.manifest["valid"]
+    panels = results.tables["panels"]
+    names = [f"panels.{p}.{s}" for p, s in zip(panels["panel"], panels["series"], strict=True)]
+    filled = {name for name, value in zip(names, panels["value"], strict=True) if value == value}
+    empty = set(results.manifest["columns_not_filled"])
+    assert len(empty) == 3
+    assert empty <= set(names) - filled
+
+
+def test_another_population_is_another_result_and_the_same_one_is_reused(by_nodes):
+    place, options, _ = by_nodes
+    before = (place / "outputs/baseline/manifest.json").read_bytes()
+    assert "Already there" in sim("run", "baseline", *options, cwd=place).stderr
+    for change in (["--population", "agents"], ["--nodes", "65"], ["--noise", "options"]):
+        other = sim("run", "baseline", *options, *change, "--quiet", cwd=place)
+        assert other.returncode == 2, change
+        assert "--force" in other.stderr
+        assert len(other.stderr.strip().splitlines()) == 1
+    assert (place / "outputs/baseline/manifest.json").read_bytes() == before
+
+
+def test_workloads_asked_for_under_mean_field_are_answered_in_one_line(by_nodes, tmp_path):
+    _, options, _ = by_nodes
+    done = sim("run", "baseline", *options, "--workloads", "300", "--json", "--out", tmp_path / "r", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert done.stderr.startswith("--workloads: without effect under mean-field")
+    assert json.loads(done.stdout)["valid"]
+
+
+def test_the_estimate_counts_what_carries_the_population():
+    agents = load_scenario("baseline", workloads=1_000_000)
+    nodes = agents.replace(population="mean-field")
+    assert bytes_a_process(nodes) == bytes_a_process(nodes.replace(workloads=200))
+    assert bytes_a_process(agents) > bytes_a_process(nodes.replace(nodes=65_536)) > bytes_a_process(nodes)
+    assert estimated_hours(nodes, 1) == estimated_hours(nodes.replace(workloads=200), 1)
+    assert estimated_hours(agents, 1) > estimated_hours(nodes.replace(nodes=65_536), 1) > estimated_hours(nodes, 1)
+    assert estimated_hours(agents.replace(noise="options"), 1) > 1.5 * estimated_hours(agents, 1)
+    with pytest.raises(UsageError, match=r"with 65,536 nodes take about .* use fewer --runs or --nodes"):
+        check_cost(nodes.replace(nodes=65_536, runs=10_000), 1)
 
 
 def test_an_ensemble_that_cannot_fit_is_refused_before_it_starts(tmp_path):

@@ -93,6 +93,16 @@ def test_one_line_counts_what_the_list_prices_are():
     assert "Equilibrium" not in outcome_table(made_up)
 
 
+def test_the_table_says_when_nodes_stand_for_the_population():
+    made_up = MadeUp()
+    made_up.manifest["options"] = {"population": "mean-field", "nodes": 4096, "noise": "shared"}
+    (line,) = [line for line in outcome_table(made_up).splitlines() if line.startswith("Mean-field")]
+    assert "4,096 taste nodes" in line
+    assert len(line) <= 100
+    made_up.manifest["options"]["population"] = "agents"
+    assert "nodes" not in outcome_table(made_up)
+
+
 def test_self_hosted_workloads_are_weighted_by_users_of_a_model():
     made_up = MadeUp(runs=1, end="2026-01")
     us = made_up.segments["bloc"] == "US"

@@ -67,6 +67,15 @@ def test_json_is_one_document_even_with_problems(here: Path):
     assert reports[1]["content_hash"] == load_scenario("b.yaml").content_hash()
 
 
+def test_a_new_file_shows_the_settings_of_its_parent_in_a_comment_that_can_be_used(here: Path):
+    (here / "root.yaml").write_text(BASE + "ensemble: {nodes: 256, noise: options}\n")
+    run(new, "mine", "--from", "root.yaml")
+    (line,) = [line for line in (here / "mine.yaml").read_text().splitlines() if line.startswith("# ensemble: ")]
+    assert line == "# ensemble: {runs: 32, seed: 1, workloads: 20000, nodes: 256, noise: options}"
+    (here / "mine.yaml").write_text((here / "mine.yaml").read_text().replace("# ensemble: ", "ensemble: "))
+    assert load_scenario("mine.yaml").noise == "options"
+
+
 def test_resolved_prints_what_loads_again(here: Path):
     (here / "a.yaml").write_text(BASE)
     found = load_scenario("a.yaml", overrides=["demand.value=6"])

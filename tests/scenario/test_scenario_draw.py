@@ -51,6 +51,13 @@ def test_the_bounds_of_a_distribution_and_of_the_parameter_bind(load):
     assert {min(d["demand.value_sd"] for d in drawn), max(d["demand.value_sd"] for d in drawn)} == {0.0, 50.0}
 
 
+def test_a_run_is_told_what_carries_the_population_and_how_choices_draw(load):
+    drawn = load("name: x\n").draw(0)
+    assert (drawn.population, drawn.nodes, drawn.noise) == ("agents", 1024, "shared")
+    drawn = load("name: x\npopulation: mean-field\nensemble: {nodes: 64, noise: options}\n").draw(0)
+    assert (drawn.population, drawn.nodes, drawn.noise) == ("mean-field", 64, "options")
+
+
 def test_labs_and_events_are_drawn_with_streams_of_their_own(load):
     found = load(
         "labs: {Meta: {brand: {uniform: [-10, 10]}}, xAI: {brand: {uniform: [-10, 10]}}}\nevents:\n"

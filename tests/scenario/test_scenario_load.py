@@ -24,6 +24,7 @@ def test_a_file_with_a_name_alone_stands_on_the_defaults(load):
     found = load("name: x\n")
     assert (found.start, found.history_until, found.end) == tuple(map(parse_month, ("2023-07", "2025-12", "2030-12")))
     assert (found.runs, found.seed, found.workloads, found.population) == (32, 1, 20_000, "agents")
+    assert (found.nodes, found.noise) == (1024, "shared")
     assert list(found.parameters) == list(register().parameters)
     assert list(found.labs) == list(register().labs)
     assert found.events == found.correlations == found.warnings == ()
@@ -136,7 +137,9 @@ def test_overrides_reach_every_kind_of_value(load):
         "horizon.end=2028-12",
         "ensemble.workloads=2e4",
         "ensemble.runs=4",
-        "population=agents",
+        "ensemble.nodes=4 k nodes",
+        "ensemble.noise=options",
+        "population=mean-field",
         "demand.value_sd=0.25",
     )
     assert isinstance(found.parameters["demand.value"].value, Distribution)
@@ -148,6 +151,8 @@ def test_overrides_reach_every_kind_of_value(load):
     assert event.fields["leakage"].value == 0.05
     assert isinstance(event.fields["quota"].value, Distribution)
     assert (found.end, found.workloads, found.runs) == (parse_month("2028-12"), 20_000, 4)
+    assert (found.population, found.nodes, found.noise) == ("mean-field", 4000, "options")
+    assert found.origins["ensemble.nodes"] == "--set #11"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +182,16 @@ def test_overrides_reach_every_kind_of_value(load):
         ("ensemble.runs=0", "--set #1: ensemble.runs: 0 is out of bounds"),
         ("name=y", "unknown path"),
         ("extends=y", "unknown path"),
-        ("population=mean-field", "not available"),
+        (
+            "ensemble.nodes=63",
+            "--set #1: ensemble.nodes: 63 is out of bounds; allowed is a whole number from 64 to 65536",
+        ),
+        ("ensemble.noise=option", "'option' is not one of shared, options; did you mean 'options'?"),
+        ("ensemble.noise=5", "--set #1: ensemble.noise: '5' is not one of shared, options"),
+        ("ensemble.noise=[shared]", "--set #1: ensemble.noise: a list is not one of"),
+        ("ensemble.nods=64", "unknown key"),
+        ("population=mean-feld", "--set #1: population: 'mean-feld' is not one of agents, mean-field; did you mean"),
+        ("popluation=agents", "did you mean 'population'"),
     ],
 )
 def test_a_bad_override_is_refused_with_its_number(load, override: str, says: str):
@@ -201,8 +215,12 @@ def test_a_bad_override_is_refused_with_its_number(load, override: str, says: st
         ({"until": "2041-01"}, "until: 2041-01 is not allowed; a month from 2023-08 to 2040-12 is"),
         ({"until": "2023-07"}, "until: 2023-07 is not allowed"),
         ({"until": "soon"}, "until: 'soon' is not a month"),
-        ({"population": "mean-field"}, "population: mean-field is not available in this version"),
-        ({"population": "ants"}, "population: unknown; allowed is agents"),
+        ({"nodes": 65_537}, "nodes: 65537 is out of bounds; allowed is a whole number from 64 to 65536"),
+        ({"nodes": "shared"}, "nodes: 'shared' is not a number"),
+        ({"noise": "Options"}, "noise: 'Options' is not one of shared, options"),
+        ({"noise": 1}, "noise: '1' is not one of shared, options"),
+        ({"population": "ants"}, "population: 'ants' is not one of agents, mean-field"),
+        ({"population": 7}, "population: '7' is not one of agents, mean-field"),
     ],
 )
 def test_bad_settings_are_refused_like_bad_files(load, settings: dict, says: str):
@@ -213,8 +231,13 @@ def test_bad_settings_are_refused_like_bad_files(load, settings: dict, says: str
 
 def test_replace_changes_what_it_is_told_and_nothing_else(load):
     found = load("name: x\n")
-    other = found.replace(runs=2, seed=2**63 - 1, workloads=200, until="2023-08", population="agents")
+    other = found.replace(runs=2, seed=2**63 - 1, workloads=200, until="2023-08", population="mean-field")
     assert (other.runs, other.seed, other.workloads, other.end) == (2, 2**63 - 1, 200, parse_month("2023-08"))
+    assert (other.population, other.nodes, other.noise) == ("mean-field", 1024, "shared")
+    coupled = found.replace(nodes=64, noise="options")
+    assert (coupled.population, coupled.nodes, coupled.noise) == ("agents", 64, "options")
+    changed = {path for path, origin in coupled.origins.items() if origin == "argument"}
+    assert changed == {"ensemble.nodes", "ensemble.noise"}
     assert found.replace() == found
     assert other.parameters == found.parameters
 

@@ -18,7 +18,9 @@ title: "A title: with 'quotes' and $dollars$"
 story: |
   Two lines
   of text.
+population: mean-field
 horizon: {end: 2029-06}
+ensemble: {nodes: 256, noise: options}
 parameters:
   demand.value: {choice: {4: 2, 6.5: 2}, source: "a, b: {c}"}
   demand.value_sd: {empirical: [1, 2, 2.5], bounds: [1.5, 2.5], assumption: "100 % sure, # not a comment"}
@@ -36,7 +38,18 @@ sources: ["one: two", "- three", "null"]
 
 
 def content(found) -> tuple:
-    return (found.parameters, found.labs, found.events, found.correlations, found.sources, found.title, found.story)
+    return (
+        found.population,
+        found.nodes,
+        found.noise,
+        found.parameters,
+        found.labs,
+        found.events,
+        found.correlations,
+        found.sources,
+        found.title,
+        found.story,
+    )
 
 
 def test_the_effective_scenario_loads_again_to_the_same_content(load, write):
@@ -52,10 +65,14 @@ def test_the_effective_scenario_loads_again_to_the_same_content(load, write):
 def test_every_line_of_the_effective_scenario_tells_unit_and_origin(load):
     lines = load(RICH, "demand.leap_points=3").resolved_text().splitlines()
     starts = {line.split(":")[0].strip(): line for line in lines}
-    assert starts["serving.base_cost"] == "  serving.base_cost: 0.3  # [USD/Mtok] mine.yaml:12"
+    assert starts["serving.base_cost"] == "  serving.base_cost: 0.3  # [USD/Mtok] mine.yaml:14"
     assert starts["demand.leap_points"] == "  demand.leap_points: 3  # [ECI points] --set #1"
     assert starts["demand.volume_growth_fade"].endswith("  # [1/year] default")
-    assert "    leakage: 0.1  # [share] mine.yaml:17" in lines
+    assert "population: mean-field" in lines
+    assert "  nodes: 256  # mine.yaml:9" in lines
+    assert "  noise: options  # mine.yaml:9" in lines
+    assert "  workloads: 20000  # default" in lines
+    assert "    leakage: 0.1  # [share] mine.yaml:19" in lines
 
 
 @pytest.mark.parametrize("name", packaged_names())
@@ -71,7 +88,10 @@ SAME = [
     ("name: other", "another name"),
     ("title: T\nstory: S\nsources: [a]", "texts"),
     ("# comment\nname: x  # another", "a comment"),
-    ("horizon: {end: 2030-12}\nensemble: {runs: 32, seed: 1.0, workloads: 2e4}", "the defaults written out"),
+    (
+        "horizon: {end: 2030-12}\nensemble: {runs: 32, seed: 1.0, workloads: 2e4, nodes: 1024, noise: shared}",
+        "the defaults written out",
+    ),
     ("population: agents", "the population"),
 ]
 
@@ -101,7 +121,8 @@ def test_line_ends_and_byte_order_mark_leave_the_hash_alone(write):
     "override",
     ["demand.value=5.000000001", "demand.value={uniform: [4, 6]}", "labs.Meta.brand=0.1", "horizon.end=2030-11",
      "horizon.start=2023-08", "horizon.history_until=2025-11", "ensemble.runs=31", "ensemble.seed=2",
-     "ensemble.workloads=20001", "events.b.open=6 %", "events.b.date=2027-02",
+     "ensemble.workloads=20001", "ensemble.nodes=257", "ensemble.noise=shared", "population=agents",
+     "events.b.open=6 %", "events.b.date=2027-02",
      "demand.value_sd={empirical: [1, 2, 2.5], bounds: [1.5, 2.4]}", "labs.01.AI.openness=open"],
 )  # fmt: skip
 def test_what_can_change_a_result_changes_the_hash(load, override: str):

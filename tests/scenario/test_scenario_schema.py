@@ -100,6 +100,9 @@ def test_what_the_loader_accepts_anywhere_the_schema_accepts(write, value):
         {"parameters": {"demand.value": value}},
         {"labs": {"Meta": {"openness": value}}},
         {"ensemble": {"runs": value}},
+        {"ensemble": {"nodes": value}},
+        {"ensemble": {"noise": value}},
+        {"population": value},
         {"story": value},
     ):
         path = write(json.dumps(document))
