@@ -253,34 +253,33 @@ class Market(mesa.Model):
         records = supply.records(self)
         late = supply.late_weights(self)
         opened = supply.openings(self, made, late)
-        rows = [self.publish_weights(*weights) for weights in late] + [self.put_on_offer(new) for new in made]
+        rows = [self.publish_weights(*weights) for weights in late] + self.put_on_offer(made)
         for row in rows:
             lab, kind = self.releases.lab[row], int(self.releases.is_open[row])
             leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[kind])
         self.labs.follows = supply.following(self, opened)
+        self.lines.next_month = supply.next_release_months(self, made)
         return leaps
 
     def profit_if(self, lab: int, line: int, capability: float, is_open: bool) -> float:
         """Return what a lab would earn in the month if a release came out open or closed; see `sim.market.opening`."""
         return opening.profit_if(self, lab, line, capability, is_open)
 
-    def put_on_offer(self, new: supply.Made) -> int:
-        """Append a release, make it its line's current one, end the lines it retires; return its row."""
-        row = self.releases.append(new.name, **new.columns)
-        line = int(self.releases.line[row])
-        ended = [self.lines.current[line], *(self.lines.current[other] for other in new.retires)]
-        for old in ended:
-            if old != NONE:
-                self.releases.superseded[old] = self.month
-        for other in new.retires:
-            self.lines.current[other] = NONE
-        self.lines.current[line] = row
-        if self.releases.is_open[row]:
-            self.lines.current_open[line] = row
-        self.lines.last_month[line] = self.releases.month[row]
-        if self.handover is not None:
-            self.lines.next_month[line] = supply.next_release_month(self, line)
-        return row
+    def put_on_offer(self, made: list[supply.Made]) -> list[int]:
+        """Append releases, make them their lines' current ones, end the lines that they retire; return their rows."""
+        lines, table = self.lines, self.releases
+        rows = list(table.append([new.name for new in made], [new.columns for new in made])) if made else []
+        for row, new in zip(rows, made, strict=True):
+            line = new.columns["line"]
+            for ended in (line, *new.retires):
+                if lines.current[ended] != NONE:
+                    table.superseded[lines.current[ended]] = self.month
+                lines.current[ended] = NONE
+            lines.current[line] = row
+            if table.is_open[row]:
+                lines.current_open[line] = row
+            lines.last_month[line] = table.month[row]
+        return rows
 
     def publish_weights(self, row: int, degree: float) -> int:
         """Open the weights of a release that came out closed (eq. 35), on offer unless its line has newer ones."""

@@ -59,9 +59,7 @@ def serving_costs(market: Market) -> Costs:
     accelerator-hours (eq. 43).
     """
     table = market.releases
-    now = supply.cost_index(market, market.month)
-    index = {int(m): supply.cost_index(market, int(m)) for m in np.unique(table.month)}
-    ratio = now / np.array([index[int(m)] for m in table.month])
+    ratio = supply.cost_index(market, market.month) / table.index_at_release
     p, hour = market.parameters, supply.gpu_hour(market, market.month)
     marginal = table.cost_at_release * ratio
     return Costs(
