@@ -105,11 +105,13 @@ class Actor(mesa.Agent):
 
     def __init__(self, model: mesa.Model, events: Sequence[Any]):
         super().__init__(model)
-        self.events = tuple(sorted(events, key=lambda e: (e.date, e.id)))
+        self.by_month: dict[int, list[Any]] = {}
+        for event in sorted(events, key=lambda e: (e.date, e.id)):
+            self.by_month.setdefault(event.date, []).append(event)
 
     def due(self, month: int) -> list[Any]:
         """Return the actor's events of a month in the order in which it carries them out."""
-        return [event for event in self.events if event.date == month]
+        return self.by_month.get(month, [])
 
     def act(self, policy: Policy, month: int) -> Policy:
         """Return the policy after this actor's events of `month`."""

@@ -104,6 +104,7 @@ class Market(mesa.Model):
         supply.spin_up(self)
 
     def _make_agents(self) -> None:
+        self.event_months = frozenset(event.date for event in self.settings.events)
         events: dict[str, list[Any]] = {owner: [] for owner in (*GOVERNMENTS, WORLD, LABS)}
         for event in self.settings.events:
             events[owner_of(event.lever, event.fields)].append(event)
@@ -199,8 +200,9 @@ class Market(mesa.Model):
             policy = resources.replayed_policy(policy, self.month)
         elif self.month == self.settings.history_until + 1:
             policy = resources.policy_after_history(policy, self.parameters)
-        for actor in (*self.governments, self.world, *self.lab_agents):
-            policy = actor.act(policy, self.month)
+        if self.month in self.event_months:
+            for actor in (*self.governments, self.world, *self.lab_agents):
+                policy = actor.act(policy, self.month)
         return policy
 
     def _apply_choices(self, choices: list[Any]) -> None:

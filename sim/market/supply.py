@@ -182,10 +182,8 @@ def _gifts(market: Market, novelty: Floats) -> Floats:
 
 def best_of_labs(market: Market, *, only_open: bool = False) -> Floats:
     """Return the capability of each lab's best release so far, or best open one [ECI points], NaN for none."""
-    best = np.full(len(market.labs.names), np.nan)
-    table = market.releases
-    rows = table.is_open if only_open else np.ones(len(table.names), bool)
-    np.fmax.at(best, table.lab[rows], table.capability[rows])
+    best, table = np.full(len(market.labs.names), np.nan), market.releases
+    np.fmax.at(best, table.lab, np.where(table.is_open, table.capability, np.nan) if only_open else table.capability)
     return best
 
 

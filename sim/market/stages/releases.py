@@ -33,14 +33,15 @@ class Situation:
     """What a lab looks at when it decides whether a release has open weights.
 
     `was_open` tells whether the line's last release was open, `follows` whether the lab answers a rival's opening;
-    `behind` is how far the release stands below the best closed offer of others [ECI points], minus infinity where
-    there is none, and `points` the lab's threshold for it; `load` is needed over available serving compute; `profit_if`
-    gives the profit expected with open (True) and with closed weights (False).
+    `behind` gives how far the release stands below the best closed offer of others [ECI points], minus infinity where
+    there is none, and `points` is the lab's threshold for it; `load` is needed over available serving compute;
+    `profit_if` gives the profit expected with open (True) and with closed weights (False). What is asked of few rules
+    is reckoned when it is asked for.
     """
 
     was_open: bool
     follows: bool
-    behind: float
+    behind: Callable[[], float]
     points: float
     load: float
     profit_if: Callable[[bool], float]
@@ -94,7 +95,7 @@ RULES: dict[str, Callable[[Situation], bool]] = {
     "open": lambda seen: True,
     "closed": lambda seen: False,
     "delayed": lambda seen: False,
-    "open_if_behind": lambda seen: seen.behind >= seen.points,
+    "open_if_behind": lambda seen: seen.behind() >= seen.points,
     "open_if_short": lambda seen: seen.load > 1.0,
     "profit_max": lambda seen: seen.profit_if(True) > seen.profit_if(False),
 }
