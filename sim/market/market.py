@@ -72,6 +72,7 @@ class Market(mesa.Model):
         self.slope = p["capability.frontier_slope"]
         self.open_spillover = True  # False: open releases teach others nothing, for a counterfactual
         self.handover: supply.HandOver | None = None
+        self.settled: dict[Any, Any] | None = None  # see `sim.market.settled`
         self.counterfactual: str | None = None  # set in a twin: what is withheld there
         self.twin_world = twin
         self.twin: Market | None = None
@@ -153,6 +154,7 @@ class Market(mesa.Model):
         # 4. releases and openness
         made = self._coming_out()
         leaps = self._release(made)
+        self.settled = {}
         # 5. serving cost and hosts
         costs = offering.serving_costs(self)
         # 6. prices
@@ -326,6 +328,7 @@ class Market(mesa.Model):
         self.violations += [f"{format_month(self.month)}: {v}" for v in accounts_stage.violations(self.accounts)]
 
     def _end_month(self) -> None:
+        self.settled = None
         if self.month == self.settings.history_until:
             self.handover = supply.hand_over(self)
             self.labs.knowledge = self.handover.knowledge.copy()
