@@ -263,7 +263,7 @@ def _intervals(market: Market, lines: Ints, elapsed: Ints | float = 0.0) -> Floa
 
 
 def next_release_months(market: Market, made: list[Made]) -> Floats:
-    """Return the month of each line's next release, shape (lines,): drawn for lines with a new one after the history."""
+    """Return the month of each line's next release, (lines,): drawn for lines with a new one after the history."""
     if market.handover is None or not made:
         return market.lines.next_month
     months, lines = market.lines.next_month.copy(), np.array([new.columns["line"] for new in made])
