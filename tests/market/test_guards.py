@@ -413,14 +413,19 @@ def _(world):
     assert compute.revenue_response(100.0, 1.0, 1.0, 0.5) == 2.0
 
 
-@binds("stages/releases.py", "max(float(gammaincc(shape, elapsed * shape / mean)), SMALLEST_TAIL)")
-def _(world):
-    assert releases.draw_interval(1, "A/x", 0, mean=0.5, shape=50.0, elapsed=60.0) == 60.0
+def interval_under_way(number, elapsed):
+    stream = np.array([releases.interval_stream(1, "A/x")], np.uint64)
+    return releases.draw_intervals(stream, np.array([number]), mean=0.5, shape=50.0, elapsed=elapsed).tolist()
 
 
-@binds("stages/releases.py", "max(elapsed, float(gammainccinv(shape, left * (1.0 - u)) * mean / shape))")
+@binds("stages/releases.py", "np.maximum(gammaincc(shape, elapsed * shape / mean), SMALLEST_TAIL)")
 def _(world):
-    assert releases.draw_interval(1, "A/x", 1, mean=0.5, shape=50.0, elapsed=30.0) == 30.0
+    assert interval_under_way(0, 60.0) == [60.0]
+
+
+@binds("stages/releases.py", "np.maximum(elapsed, gammainccinv(shape, left * (1.0 - u)) * mean / shape)")
+def _(world):
+    assert interval_under_way(1, 30.0) == [30.0]
 
 
 @binds("stages/awareness.py", "np.maximum(decay * buzz, -np.expm1(-leap / points))")
