@@ -18,7 +18,7 @@ from sim.market.stages import compute, observation
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
 from sim.months import format_month
 from sim.record import Record
-from sim.scenario.schema import BLOCS, GROUPS
+from sim.scenario.schema import BLOCS, GROUPS, NEVER, WITHHELD
 
 
 class Market(mesa.Model):
@@ -222,13 +222,13 @@ class Market(mesa.Model):
         shared = (self.workloads, self.settings, self.record)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
         copied.counterfactual, copied.twin_world, copied.violations = world, None, []
-        copied.open_spillover = world != worlds.NEVER
+        copied.open_spillover = world != NEVER
         worlds.close(copied, world)
         return copied
 
     def _coming_out(self) -> list[supply.Made]:
         """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
-        if self.counterfactual == worlds.WITHHELD:
+        if self.counterfactual == WITHHELD:
             return worlds.withheld(self, self.scripted)
         made = [*supply.releases_month(self), *entry.entering(self)]
         return made if self.counterfactual is None else worlds.withheld(self, made)
