@@ -48,17 +48,17 @@ class Situation:
 
 
 def interval_stream(seed: int, line: str) -> int:
-    """Return the key of a line's intervals, so that other lines never move them."""
+    """Return the key of a line's intervals, so that other lines never move them (eq. 28)."""
     return rng.stream_key(seed, f"interval:{line}")
 
 
 def noise_stream(seed: int, line: str) -> int:
-    """Return the key of the deviations of a line's releases."""
+    """Return the key of the deviations of a line's releases (eq. 29)."""
     return rng.stream_key(seed, f"release noise:{line}")
 
 
 def draw_intervals(
-    stream: Keys, release: Ints, *, mean: Floats | float, shape: float, elapsed: Floats | float = 0.0
+    stream: Keys, release: Ints, *, mean: Floats | float, shape: float, elapsed: Floats | Ints | float = 0.0
 ) -> Floats:
     """Return the Gamma-distributed intervals to lines' next releases [months], given `elapsed` ones (eq. 28).
 
