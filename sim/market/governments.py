@@ -269,6 +269,8 @@ def research_grants(policy: Policy, labs: LabTable, lines: LineTable, releases: 
 
     The machines come on top of the bloc's stock, paid by the government that grants them.
     """
+    if set(policy.research_grant) == {1.0}:
+        return np.ones(len(labs.names))
     current = lines.current[lines.current >= 0]
     best = np.full((2, len(labs.names)), -np.inf)  # of closed and of open current releases
     np.maximum.at(best, (releases.is_open[current].astype(int), releases.lab[current]), releases.capability[current])

@@ -5,6 +5,7 @@ Each function reads the market and returns what changes; `market.py` alone assig
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -310,10 +311,11 @@ def gpu_hour(market: Market, month: int) -> float:
 
 def technical_cost(market: Market, active_params: float, month: int) -> float:
     """Return the cost of serving an open model of a size in a month [USD/Mtok]."""
-    p = market.parameters
-    return hosting.technical_cost(
-        p["serving.base_cost"], active_params, p["serving.size_exponent"], cost_index(market, month)
-    )
+    return _technical_cost(market.parameters, active_params, cost_index(market, month))
+
+
+def _technical_cost(p: Mapping[str, Any], active_params: float, index: float) -> float:
+    return hosting.technical_cost(p["serving.base_cost"], active_params, p["serving.size_exponent"], index)
 
 
 def decided_releases(market: Market) -> list[Made]:
@@ -373,7 +375,7 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
         "price_over_cost": table.price_over_cost[before],
         "cost_at_release": table.cost_at_release[before] * ratio,
         "index_at_release": now,
-        "full_load_cost": technical_cost(market, active, market.month) if opens else np.nan,
+        "full_load_cost": _technical_cost(p, active, now) if opens else np.nan,
         "active_params": active if opens or known else np.nan,
         "total_params": total if opens or known else np.nan,
     }

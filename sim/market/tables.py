@@ -96,8 +96,8 @@ class ReleaseTable:
         """Append releases, every column given, and return their row numbers; columns are replaced, not changed."""
         for column, values in vars(self).items():
             if column != "names":
-                new = np.array([row[column] for row in rows], values.dtype)
-                setattr(self, column, np.concatenate((values, new)))
+                new = [row[column] for row in rows]
+                setattr(self, column, np.concatenate((values, new), dtype=values.dtype))
         self.names.extend(names)
         return range(len(self.names) - len(names), len(self.names))
 

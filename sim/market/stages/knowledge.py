@@ -71,7 +71,7 @@ def open_level(knowledge: Floats, best: Floats, best_open: Floats) -> float:
     opened = ~np.isnan(best_open)
     if not opened.any():
         return float("-inf")
-    limit = knowledge.max() - (np.nanmax(best) - best_open[opened])
+    limit = knowledge.max() - (np.fmax.reduce(best) - best_open[opened])
     return float(np.minimum(knowledge[opened], limit).max())
 
 
