@@ -15,15 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 
 _GOLDEN, _FACTOR_1, _FACTOR_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _MASK = (1 << 64) - 1
+_SHIFT_1, _SHIFT_2, _SHIFT_3, _SHIFT_52, _ONE = (np.uint64(bits) for bits in (30, 27, 31, 12, 1))
 GOLDEN, _M1, _M2 = np.uint64(_GOLDEN), np.uint64(_FACTOR_1), np.uint64(_FACTOR_2)
 SCHEME = "splitmix64-counter-2"  # recorded in every manifest; changes when any draw would change
 
 
 def mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the splitmix64 finaliser of each element; `z` is left alone."""
-    z = (z ^ (z >> np.uint64(30))) * _M1
-    z = (z ^ (z >> np.uint64(27))) * _M2
-    return z ^ (z >> np.uint64(31))
+    z = (z ^ (z >> _SHIFT_1)) * _M1
+    z = (z ^ (z >> _SHIFT_2)) * _M2
+    return z ^ (z >> _SHIFT_3)
 
 
 def _mix_int(z: int) -> int:
@@ -59,7 +60,7 @@ def bits(key: int | NDArray[np.uint64], rows: ArrayLike) -> NDArray[np.uint64]:
     """Return 64 random bits for each row number of a stream, in the shape of `rows`."""
     rows = np.asarray(rows, dtype=np.uint64)
     if rows.ndim:
-        return mix(np.uint64(key) + (rows + np.uint64(1)) * GOLDEN)
+        return mix(np.uint64(key) + (rows + _ONE) * GOLDEN)
     counter = (int(rows) + 1) * _GOLDEN & _MASK  # NumPy warns where a scalar wraps around, an array does not
     if isinstance(key, np.ndarray):
         return mix(key + np.uint64(counter))
@@ -72,7 +73,7 @@ def uniform(key: int | NDArray[np.uint64], rows: ArrayLike) -> NDArray[np.float6
     They are the middles of 2**52 equal cells: with 53 bits the middle of the last cell would round to one, and its
     normal would be infinite.
     """
-    return ((bits(key, rows) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    return ((bits(key, rows) >> _SHIFT_52).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def normal(key: int | NDArray[np.uint64], rows: ArrayLike) -> NDArray[np.float64]:

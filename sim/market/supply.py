@@ -298,15 +298,22 @@ def as_made(market: Market, seen: evidence.Release) -> Made:
 
 def cost_index(market: Market, month: int) -> float:
     """Return serving cost relative to February 2025 for the same model."""
-    growth = market.parameters["serving.efficiency_growth"]
-    return hosting.cost_index(gpu_hour(market, month), growth, years_since(month, REFERENCE))
+    p, until = market.parameters, market.settings.history_until
+    return _cost_index(month, until, p["serving.gpu_price_growth"], p["serving.efficiency_growth"])
+
+
+@lru_cache(maxsize=4096)  # a few months of many runs
+def _cost_index(month: int, until: int, price_growth: float, growth: float) -> float:
+    return hosting.cost_index(_gpu_hour(month, until, price_growth), growth, years_since(month, REFERENCE))
 
 
 def gpu_hour(market: Market, month: int) -> float:
     """Return the price of an accelerator-hour [USD]: observed to the end of the history, then on a trend."""
-    until = market.settings.history_until
-    trend = market.parameters["serving.gpu_price_growth"] ** max(0.0, years_since(month, until))
-    return evidence.gpu_hour_price(min(month, until)) * trend
+    return _gpu_hour(month, market.settings.history_until, market.parameters["serving.gpu_price_growth"])
+
+
+def _gpu_hour(month: int, until: int, price_growth: float) -> float:
+    return evidence.gpu_hour_price(min(month, until)) * price_growth ** max(0.0, years_since(month, until))
 
 
 def technical_cost(market: Market, active_params: float, month: int) -> float:
@@ -387,9 +394,9 @@ def late_weights(market: Market) -> list[tuple[int, float]]:
     A lab that has stopped publishes nothing any more; one whose government keeps it from publishing waits.
     """
     table, lines = market.releases, market.lines
-    due = np.flatnonzero(~table.is_open & (table.opens_at <= market.month) & market.labs.active[table.lab])
+    due = np.flatnonzero(table.opens_at <= market.month)
     found = []
-    for row in due:
+    for row in due[~table.is_open[due] & market.labs.active[table.lab[due]]]:
         last = lines.current_open[table.line[row]]
         lab = market.lab_agents[table.lab[row]]
         if not lab.may_publish(float(table.capability[row])):
