@@ -86,10 +86,11 @@ def _plain(values: NDArray[Any], column: Column) -> NDArray[Any]:
 
 def text_codes(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int32]]:
     """Return the distinct texts in code-point order and each element's place in them, -1 for a missing one."""
-    words = sorted(word for word in dict.fromkeys(values.tolist()) if word is not None)
+    texts = values.tolist()
+    words = sorted(word for word in dict.fromkeys(texts) if word is not None)
     place: dict[str | None, int] = {word: code for code, word in enumerate(words)}
     place[None] = -1
-    return words, np.fromiter((place[word] for word in values), dtype=np.int32, count=len(values))
+    return words, np.fromiter(map(place.__getitem__, texts), dtype=np.int32, count=len(texts))
 
 
 def _sortable(values: NDArray[Any], column: Column) -> NDArray[Any]:

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.columns import FLOAT, RUN, TABLES, TEXT, Column
+from sim.columns import FLOAT, MONTH, RUN, TABLES, TEXT, Column
 from sim.months import format_month
 
 Tables = dict[str, dict[str, NDArray[Any]]]
+_Block = tuple[int, int, dict[str, NDArray[Any]]]  # month, rows, columns as given
 
 _MARKET_NAMES = frozenset(column.name for column in TABLES["market"].values)
-_TEXTS = {
-    name: frozenset(column.name for column in table.columns if column.kind == TEXT) for name, table in TABLES.items()
+_DTYPES = {  # of the columns that are appended, by table
+    name: {column.name: np.dtype(object if column.kind == TEXT else np.float64) for column in table.columns[2:]}
+    for name, table in TABLES.items()
 }
 
 
@@ -42,7 +44,7 @@ class Record:
             for column in TABLES["market"].values
         }
         self._written = np.zeros(months, dtype=bool)
-        self._blocks: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES if name != "market"}
+        self._blocks: dict[str, list[_Block]] = {name: [] for name in TABLES if name != "market"}
 
     def _row(self, month: int) -> int:
         row = month - self.start
@@ -104,23 +106,19 @@ class Record:
         self._row(month)
         if table not in self._blocks:
             raise KeyError(f"rows can be appended to {', '.join(self._blocks)}, not to {table!r}")
-        texts = _TEXTS[table]
-        block = {
-            name: np.array(values, dtype=object if name in texts else np.float64) for name, values in columns.items()
-        }
-        for column in TABLES[table].keys[2:]:
-            if column.name not in block:
-                raise KeyError(f"rows of {table} need the key {column.name}")
-        known = {column.name for column in TABLES[table].columns[2:]}
-        unknown = block.keys() - known
+        dtypes = _DTYPES[table]
+        unknown = columns.keys() - dtypes.keys()
         if unknown:
             raise KeyError(f"the {table} table has no column {sorted(unknown)}")
-        lengths = {name: len(values) for name, values in block.items() if values.ndim}
-        if len(set(lengths.values())) > 1 or any(values.ndim > 1 for values in block.values()):
-            shapes = {name: values.shape for name, values in block.items()}
-            raise ValueError(f"columns of {table} differ in shape: {shapes}")
-        rows = next(iter(lengths.values()), 1)
-        self._blocks[table].append({"month": month, "rows": rows, **block})
+        for key in TABLES[table].keys[2:]:
+            if key.name not in columns:
+                raise KeyError(f"rows of {table} need the key {key.name}")
+        block = {name: np.array(values, dtypes[name]) for name, values in columns.items()}
+        shapes = dict.fromkeys(values.shape for values in block.values() if values.ndim)
+        if len(shapes) > 1 or any(len(shape) > 1 for shape in shapes):
+            raise ValueError(f"columns of {table} differ in shape: { {n: v.shape for n, v in block.items()} }")
+        rows = next(iter(shapes), (1,))[0]
+        self._blocks[table].append((month, rows, block))
 
     def tables(self) -> Tables:
         """Return the five tables without `run`: table -> column -> array of shape (rows,), months as int32."""
@@ -135,11 +133,12 @@ class Record:
         return tables
 
 
-def _joined(column: Column, blocks: list[dict[str, Any]]) -> NDArray[Any]:
+def _joined(column: Column, blocks: list[_Block]) -> NDArray[Any]:
     """Return one column of all blocks, with scalars repeated and missing values filled."""
-    counts = [block["rows"] for block in blocks]
-    if column.name == "month":
-        return np.repeat(np.array([block["month"] for block in blocks], dtype=np.int32), counts)
+    if column.kind == MONTH:
+        months, rows = ([block[place] for block in blocks] for place in (0, 1))
+        return np.repeat(np.array(months, np.int32), np.array(rows, np.int64))
     missing = np.array(None, dtype=object) if column.kind == TEXT else np.array(np.nan)
-    parts = [np.broadcast_to(block.get(column.name, missing), rows) for block, rows in zip(blocks, counts, strict=True)]
+    found = [(rows, block.get(column.name, missing)) for _, rows, block in blocks]
+    parts = [values if values.ndim else np.repeat(values, rows) for rows, values in found]
     return np.concatenate(parts) if parts else np.empty(0, dtype=missing.dtype)

@@ -41,11 +41,19 @@ def summarise(market: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         values = np.full((len(runs), len(months)), np.nan)
         values[run_place, month_place] = market[column.name]
         found = ~np.isnan(values).all(axis=0)
-        for band, level in BANDS.items():
-            over_runs = np.full(len(months), np.nan)
-            over_runs[found] = np.nanquantile(values[:, found], level, axis=0, method="linear")
-            summary[f"{column.name}_{band}"] = over_runs
+        over_runs = np.full((len(BANDS), len(months)), np.nan)
+        over_runs[:, found] = _quantiles(values[:, found])
+        summary |= {f"{column.name}_{band}": over_runs[row] for row, band in enumerate(BANDS)}
     return summary
+
+
+def _quantiles(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the quantiles over runs of each month, shape (bands, months), of the runs that have a value in it."""
+    gaps = np.isnan(values).any(axis=0)
+    quantiles = np.empty((len(BANDS), values.shape[1]))
+    quantiles[:, ~gaps] = np.quantile(values[:, ~gaps], [*BANDS.values()], axis=0, method="linear")
+    quantiles[:, gaps] = np.nanquantile(values[:, gaps], [*BANDS.values()], axis=0, method="linear")
+    return quantiles
 
 
 def summary_csv(summary: Mapping[str, NDArray[Any]]) -> bytes:

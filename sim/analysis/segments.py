@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.analysis.series import Outcomes, RunSeries, grid, month_numbers
+from sim.analysis.series import Outcomes, RunSeries, grid
 
 
 def over_segments(outcome: Outcomes, column: str, bloc: str | None = None) -> RunSeries:
@@ -19,12 +19,12 @@ def over_segments(outcome: Outcomes, column: str, bloc: str | None = None) -> Ru
     bloc : str, optional
         Only the adopters of this bloc.
     """
-    frame = outcome.table("segments")
+    table = outcome.tables["segments"]
     if bloc is not None:
-        frame = frame.loc[np.asarray(frame["bloc"]) == bloc]
-    months, cell, runs = grid(frame["run"], month_numbers(frame["month"]))
-    using = np.asarray(frame["workloads"]) * (1 - np.asarray(frame["outside_share"]))
-    share = np.asarray(frame[column], dtype=float)
+        table = {name: values[table["bloc"] == bloc] for name, values in table.items()}
+    months, cell, runs = grid(table["run"], table["month"])
+    using = table["workloads"] * (1 - table["outside_share"])
+    share = table[column]
     using = np.where(np.isfinite(share) & np.isfinite(using), using, 0.0)
     size = runs * months.size
     total = np.bincount(cell, weights=using, minlength=size)

@@ -1,4 +1,4 @@
-"""Recorded frames as arrays of runs by months, and the quantiles of an ensemble."""
+"""Recorded tables as arrays of runs by months, and the quantiles of an ensemble."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sim.content import text_codes
 from sim.errors import ResultError
 from sim.months import parse_month
 
@@ -92,19 +93,14 @@ def median_error(values: ArrayLike) -> float:
     return float(MEDIAN_ERROR_FACTOR * sample.std(ddof=1) / np.sqrt(sample.size))
 
 
-def month_numbers(column: Any) -> NDArray[np.int64]:
-    """Return month numbers of a column of dates or timestamps."""
-    return np.asarray(column).astype("datetime64[M]").astype(np.int64)
-
-
-def grid(runs: ArrayLike, months: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def grid(runs: ArrayLike, months: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Return the month axis (T,), the cell number run * T + month of each row, and the number of runs."""
     run_names, run_index = np.unique(np.asarray(runs), return_inverse=True)
-    axis = np.unique(months)
+    axis = np.unique(months).astype(np.int64)
     return axis, run_index * axis.size + np.searchsorted(axis, months), run_names.size
 
 
-def pivot(runs: ArrayLike, months: NDArray[np.int64], values: ArrayLike) -> RunSeries:
+def pivot(runs: ArrayLike, months: NDArray[Any], values: ArrayLike) -> RunSeries:
     """Return rows (run, month, value) as an array of runs by months; cells without a row are NaN."""
     axis, cell, count = grid(runs, months)
     out = np.full(count * axis.size, np.nan)
@@ -118,16 +114,14 @@ class Outcomes:
     Parameters
     ----------
     results : Results
-        A finished result: frames `market`, `labs`, `offers`, `segments`, `panels`, the `manifest` and the resolved
-        `scenario`.
+        A finished result: its `tables`, the `manifest` and the resolved `scenario`.
     """
 
     def __init__(self, results: Any):
         self.results = results
         self.manifest: Mapping[str, Any] = results.manifest
-        self._market = results.market
-        self._tables: dict[str, Any] = {}
-        self.months, self._cell, self.runs = grid(self._market["run"], month_numbers(self._market["month"]))
+        self.tables: Mapping[str, Mapping[str, NDArray[Any]]] = results.tables
+        self.months, self._cell, self.runs = grid(self.tables["market"]["run"], self.tables["market"]["month"])
         if not self.months.size:
             raise ResultError("this result holds no month; run the scenario again")
 
@@ -139,28 +133,26 @@ class Outcomes:
         ResultError
             If the result has no such column.
         """
-        if column not in self._market.columns:
+        if column not in self.tables["market"]:
             raise ResultError(f"the market table of this result has no column {column!r}; another version wrote it")
         out = np.full(self.runs * self.months.size, np.nan)
-        out[self._cell] = np.asarray(self._market[column], dtype=float)
+        out[self._cell] = self.tables["market"][column]
         return RunSeries(self.months, out.reshape(self.runs, self.months.size))
 
     @cached_property
-    def _panel_rows(self) -> tuple[Any, dict[Any, NDArray[np.int64]]]:
-        frame = self.results.panels
-        return frame, frame.groupby(["panel", "series"], observed=True, sort=False).indices
+    def _panel_rows(self) -> dict[tuple[str, str], NDArray[np.int64]]:
+        """Rows of each series of the table `panels`, by panel and series."""
+        (panels, panel), (names, series) = (text_codes(self.tables["panels"][key]) for key in ("panel", "series"))
+        code = panel * len(names) + series
+        order = np.argsort(code, kind="stable")
+        found, starts = np.unique(code[order], return_index=True)
+        keys = [(panels[one // len(names)], names[one % len(names)]) for one in found.tolist()]
+        return dict(zip(keys, np.split(order, starts)[1:], strict=True))
 
     def panel(self, panel: str, series: str) -> RunSeries:
         """Return one series of one observed population, without months if the model does not record it."""
-        frame, rows = self._panel_rows
-        chosen = frame.iloc[rows.get((panel, series), [])]
-        return pivot(chosen["run"], month_numbers(chosen["month"]), chosen["value"])
-
-    def table(self, name: str) -> Any:
-        """Return the frame `labs`, `offers` or `segments`."""
-        if name not in self._tables:
-            self._tables[name] = getattr(self.results, name)
-        return self._tables[name]
+        table, rows = self.tables["panels"], self._panel_rows.get((panel, series), np.empty(0, np.int64))
+        return pivot(table["run"][rows], table["month"][rows], table["value"][rows])
 
     @cached_property
     def start(self) -> int:

@@ -71,6 +71,7 @@ def run(
     jobs = jobs or affordable_jobs(loaded, usable_cores())
     if not force:
         check_cost(loaded, jobs, world)
+    from sim.imports import import_market
     from sim.manifest import run_key
     from sim.result_folder import check_replaceable, same_run
     from sim.storage import hold
@@ -84,6 +85,7 @@ def run(
     hours = estimated_hours(loaded, min(jobs, loaded.runs), world)
     if hours > WORTH_A_WORD and not quiet:
         click.echo(f"{loaded.runs:,} runs take about {hours:.1f} hours on {jobs} processes; Ctrl-C stops.", err=True)
+    import_market()
     with hold(folder):  # for the whole run: a second one learns at once, and a full or closed disk is found now
         results = _compute(loaded, world, jobs, overrides, quiet or as_json)
         _save_and_show(results, folder, force=force, csv=csv, quiet=quiet, as_json=as_json)
@@ -115,14 +117,17 @@ def _compute(loaded: Any, world: str | None, jobs: int, overrides: tuple[str, ..
 
 
 def _save_and_show(results: Any, folder: Path, *, force: bool, csv: bool, quiet: bool, as_json: bool) -> None:
-    from sim.present.figures import render_all
     from sim.results import save
+
+    if not (quiet or as_json):
+        _print_outcomes(results)  # before the figures, which can take longer than the run
+    from sim.present.figures import render_all
 
     saved = save(results, folder, force=force, figures=render_all(results), csv=csv)
     if as_json:
         _print_json(saved, folder, reused=False)
     elif not quiet:
-        _print_table(saved, folder)
+        _print_places(saved, folder)
     violations = saved.manifest["invariants"]["violations"]
     if violations:
         raise InvariantError(
@@ -142,16 +147,22 @@ def _report_existing(folder: Path, *, csv: bool, quiet: bool, as_json: bool) -> 
     if as_json:
         _print_json(results, folder, reused=True)
     elif not quiet:
-        _print_table(results, folder)
+        _print_outcomes(results)
+        _print_places(results, folder)
         click.echo(
             f"Already there: the same scenario, seed and version gave {folder}; --force runs it again.", err=True
         )
 
 
-def _print_table(results: Any, folder: Path) -> None:
-    from sim.present.screen import evidence_line, outcome_table
+def _print_outcomes(results: Any) -> None:
+    from sim.present.screen import outcome_table
 
     click.echo(outcome_table(results))
+
+
+def _print_places(results: Any, folder: Path) -> None:
+    from sim.present.screen import evidence_line
+
     seconds = results.manifest["process"]["seconds"]
     click.echo(
         f"\nResult {results.manifest['result_id']} in {folder}/ ({results.manifest['runs']} runs, {seconds:.0f} s)"

@@ -58,6 +58,7 @@ def _policy_events(end: int) -> tuple[PolicyEvent, ...]:
     return tuple(sorted((e for e in events if e.month <= end), key=lambda event: event.date))
 
 
+@cache
 def tiers_allowed(month: int, bloc: str = "CN") -> tuple[str, ...]:
     """Return the accelerator tiers that may legally be sold to a bloc in a month, in file order.
 
@@ -73,6 +74,7 @@ def tiers_allowed(month: int, bloc: str = "CN") -> tuple[str, ...]:
     )
 
 
+@cache
 def china_legal_stock(month: int) -> Stock:
     """Return China's legally bought accelerators (Nvidia and AMD) at the end of a month [H100e].
 
@@ -83,6 +85,7 @@ def china_legal_stock(month: int) -> Stock:
     return Stock(*(_log_linear(month, months, column) for column in columns))
 
 
+@cache
 def world_stock(month: int) -> float:
     """Return the accelerators of the world at the end of a month [H100e].
 
@@ -92,6 +95,7 @@ def world_stock(month: int) -> float:
     return _log_linear(month, months, stock)
 
 
+@cache
 def gpu_hour_price(month: int) -> float:
     """Return the rent of one H100 [USD/h]: log-linear between the middles of the observed windows, constant outside."""
     months, price = _gpu_hours()

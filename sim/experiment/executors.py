@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sim.errors import WorkerLost
+from sim.imports import import_market
 
 WINDOW = 2  # tasks in flight for each worker: enough to keep it busy, few enough to keep memory flat
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -34,6 +35,7 @@ def _start_worker(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    import_market()
 
 
 @contextmanager

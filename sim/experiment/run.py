@@ -148,7 +148,7 @@ def twin_world(twin: bool | str) -> str | None:
     UsageError
         If the name is unknown.
     """
-    from sim.market.worlds import WITHHELD, WORLDS
+    from sim.scenario.schema import WITHHELD, WORLDS
 
     if isinstance(twin, bool):
         return WITHHELD if twin else None

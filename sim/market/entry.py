@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 def labs_month(market: Market) -> LabTable:
     """Return the table of labs after the labs' events of the month (eq. 88); the same table if there are none."""
     changed: dict[str, Any] = {}
+    if market.month not in market.event_months:
+        return market.labs
     for lab in market.lab_agents:
         for column, value in lab.decisions(market.month).items():
             before = changed.get(column, getattr(market.labs, column))
@@ -74,6 +76,8 @@ def entering(market: Market) -> list[supply.Made]:
 
 
 def _entries(market: Market) -> list[tuple[Lab, Mapping[str, Any]]]:
+    if market.month not in market.event_months:
+        return []
     return [
         (lab, event.fields)
         for lab in market.lab_agents

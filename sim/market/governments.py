@@ -105,11 +105,13 @@ class Actor(mesa.Agent):
 
     def __init__(self, model: mesa.Model, events: Sequence[Any]):
         super().__init__(model)
-        self.events = tuple(sorted(events, key=lambda e: (e.date, e.id)))
+        self.by_month: dict[int, list[Any]] = {}
+        for event in sorted(events, key=lambda e: (e.date, e.id)):
+            self.by_month.setdefault(event.date, []).append(event)
 
     def due(self, month: int) -> list[Any]:
         """Return the actor's events of a month in the order in which it carries them out."""
-        return [event for event in self.events if event.date == month]
+        return self.by_month.get(month, [])
 
     def act(self, policy: Policy, month: int) -> Policy:
         """Return the policy after this actor's events of `month`."""
@@ -267,6 +269,8 @@ def research_grants(policy: Policy, labs: LabTable, lines: LineTable, releases: 
 
     The machines come on top of the bloc's stock, paid by the government that grants them.
     """
+    if set(policy.research_grant) == {1.0}:
+        return np.ones(len(labs.names))
     current = lines.current[lines.current >= 0]
     best = np.full((2, len(labs.names)), -np.inf)  # of closed and of open current releases
     np.maximum.at(best, (releases.is_open[current].astype(int), releases.lab[current]), releases.capability[current])

@@ -116,7 +116,7 @@ class Lab(Actor):
             seen = releases.Situation(
                 was_open=self._was_open(line),
                 follows=follows,
-                behind=self._best_closed_rival() - capability,
+                behind=partial(self._behind, capability),
                 points=float(self.openness_points),
                 load=float(self.load),
                 profit_if=partial(self.model.profit_if, self.row, line, capability),
@@ -130,6 +130,9 @@ class Lab(Actor):
     def new_degree(self, last: float) -> float:
         """Return the degree of the lab's next open release in a line whose last one had `last`."""
         return releases.licence_degree(self.degree, last)
+
+    def _behind(self, capability: float) -> float:
+        return self._best_closed_rival() - capability
 
     def _best_closed_rival(self) -> float:
         table, current = self.model.releases, self.model.lines.current

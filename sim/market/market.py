@@ -32,7 +32,7 @@ from sim.market.stages import compute, ledger, observation
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
 from sim.months import format_month
 from sim.record import Record
-from sim.scenario.schema import BLOCS, GROUPS
+from sim.scenario.schema import BLOCS, GROUPS, NEVER, WITHHELD
 
 
 class Market(mesa.Model):
@@ -86,6 +86,7 @@ class Market(mesa.Model):
         self.slope = p["capability.frontier_slope"]
         self.open_spillover = True  # False: open releases teach others nothing, for a counterfactual
         self.handover: supply.HandOver | None = None
+        self.settled: dict[Any, Any] | None = None  # see `sim.market.settled`
         self.counterfactual: str | None = None  # set in a twin: what is withheld there
         self.twin_world = twin
         self.twin: Market | None = None
@@ -130,6 +131,7 @@ class Market(mesa.Model):
         self.memory = observation.Memory(rows)
 
     def _make_agents(self) -> None:
+        self.event_months = frozenset(event.date for event in self.settings.events)
         events: dict[str, list[Any]] = {owner: [] for owner in (*GOVERNMENTS, WORLD, LABS)}
         for event in self.settings.events:
             events[owner_of(event.lever, event.fields)].append(event)
@@ -178,6 +180,7 @@ class Market(mesa.Model):
         # 4. releases and openness
         made = self._coming_out()
         leaps = self._release(made)
+        self.settled = {}
         # 5. serving cost and hosts
         costs = offering.serving_costs(self)
         # 6. prices
@@ -224,8 +227,9 @@ class Market(mesa.Model):
             policy = resources.replayed_policy(policy, self.month)
         elif self.month == self.settings.history_until + 1:
             policy = resources.policy_after_history(policy, self.parameters)
-        for actor in (*self.governments, self.world, *self.lab_agents):
-            policy = actor.act(policy, self.month)
+        if self.month in self.event_months:
+            for actor in (*self.governments, self.world, *self.lab_agents):
+                policy = actor.act(policy, self.month)
         return policy
 
     def _choose(self, view: MonthView) -> None:
@@ -241,13 +245,13 @@ class Market(mesa.Model):
         shared = (self.workloads, self.people, self.settings, self.record, *self.nodes.fixed)
         copied: Market = copy.deepcopy(self, {id(one): one for one in shared})
         copied.counterfactual, copied.twin_world, copied.violations = world, None, []
-        copied.open_spillover = world != worlds.NEVER
+        copied.open_spillover = world != NEVER
         worlds.close(copied, world)
         return copied
 
     def _coming_out(self) -> list[supply.Made]:
         """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
-        if self.counterfactual == worlds.WITHHELD:
+        if self.counterfactual == WITHHELD:
             return worlds.withheld(self, self.scripted)
         made = [*supply.releases_month(self), *entry.entering(self)]
         return made if self.counterfactual is None else worlds.withheld(self, made)
@@ -274,34 +278,33 @@ class Market(mesa.Model):
         records = supply.records(self)
         late = supply.late_weights(self)
         opened = supply.openings(self, made, late)
-        rows = [self.publish_weights(*weights) for weights in late] + [self.put_on_offer(new) for new in made]
+        rows = [self.publish_weights(*weights) for weights in late] + self.put_on_offer(made)
         for row in rows:
             lab, kind = self.releases.lab[row], int(self.releases.is_open[row])
             leaps[lab] = max(leaps[lab], self.releases.capability[row] - records[kind])
         self.labs.follows = supply.following(self, opened)
+        self.lines.next_month = supply.next_release_months(self, made)
         return leaps
 
     def profit_if(self, lab: int, line: int, capability: float, is_open: bool) -> float:
         """Return what a lab would earn in the month if a release came out open or closed; see `sim.market.opening`."""
         return opening.profit_if(self, lab, line, capability, is_open)
 
-    def put_on_offer(self, new: supply.Made) -> int:
-        """Append a release, make it its line's current one, end the lines it retires; return its row."""
-        row = self.releases.append(new.name, **new.columns)
-        line = int(self.releases.line[row])
-        ended = [self.lines.current[line], *(self.lines.current[other] for other in new.retires)]
-        for old in ended:
-            if old != NONE:
-                self.releases.superseded[old] = self.month
-        for other in new.retires:
-            self.lines.current[other] = NONE
-        self.lines.current[line] = row
-        if self.releases.is_open[row]:
-            self.lines.current_open[line] = row
-        self.lines.last_month[line] = self.releases.month[row]
-        if self.handover is not None:
-            self.lines.next_month[line] = supply.next_release_month(self, line)
-        return row
+    def put_on_offer(self, made: list[supply.Made]) -> list[int]:
+        """Append releases, make them their lines' current ones, end the lines that they retire; return their rows."""
+        lines, table = self.lines, self.releases
+        rows = list(table.append([new.name for new in made], [new.columns for new in made])) if made else []
+        for row, new in zip(rows, made, strict=True):
+            line = new.columns["line"]
+            for ended in (line, *new.retires):
+                if lines.current[ended] != NONE:
+                    table.superseded[lines.current[ended]] = self.month
+                lines.current[ended] = NONE
+            lines.current[line] = row
+            if table.is_open[row]:
+                lines.current_open[line] = row
+            lines.last_month[line] = table.month[row]
+        return rows
 
     def publish_weights(self, row: int, degree: float) -> int:
         """Open the weights of a release that came out closed (eq. 35), on offer unless its line has newer ones."""
@@ -347,6 +350,7 @@ class Market(mesa.Model):
         self.violations += [f"{format_month(self.month)}: {v}" for v in accounts_stage.violations(self.accounts)]
 
     def _end_month(self) -> None:
+        self.settled = None
         if self.month == self.settings.history_until:
             self.handover = supply.hand_over(self)
             self.labs.knowledge = self.handover.knowledge.copy()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.market import governments, supply
+from sim.market.settled import settled
 from sim.market.stages import hosting, pricing, releases, serving
 from sim.market.stages.accounts import totals
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
@@ -57,9 +59,7 @@ def serving_costs(market: Market) -> Costs:
     accelerator-hours (eq. 43).
     """
     table = market.releases
-    now = supply.cost_index(market, market.month)
-    index = {int(m): supply.cost_index(market, int(m)) for m in np.unique(table.month)}
-    ratio = now / np.array([index[int(m)] for m in table.month])
+    ratio = supply.cost_index(market, market.month) / table.index_at_release
     p, hour = market.parameters, supply.gpu_hour(market, market.month)
     marginal = table.cost_at_release * ratio
     return Costs(
@@ -76,25 +76,32 @@ def prices(market: Market, costs: Costs) -> Prices:
     Labs post their list price (less the adoption value after the history); hosts sell at cost plus the markup of
     their number, which is the list price in the month of an open release; own machines pay the accelerators.
     """
-    p, table = market.parameters, market.releases
+    table = market.releases
     discount = governments.discounts(market.policy, market.month, market.labs)
-    paid_for = governments.subsidies(market.policy, market.labs.bloc[table.lab], table.is_open)
+    left = 1.0 - governments.subsidies(market.policy, market.labs.bloc[table.lab], table.is_open)
     api = table.posted * (1.0 - discount[table.lab])
     restricted = table.degree == releases.DEGREES["restricted_weights"]
     over_cost = market.hosts.price_over_cost(market.lines.hosts[table.line], restricted)
     host = np.where(table.is_open, costs.marginal * over_cost, np.nan)
+    mix = class_mix(market)
+    by_class = np.zeros((len(CHANNELS), len(CLASSES), len(table.names)))
+    np.multiply(mix, api, out=by_class[LAB_API])
+    np.multiply(mix * host, left, out=by_class[HOST])
+    by_class[SELF_HOST] = costs.own * left
+    cluster = np.zeros((len(CHANNELS), len(table.names)))
+    cluster[SELF_HOST] = costs.cluster * left
+    return Prices(by_class=by_class, mix=mix, cluster=cluster, api_list=api, host_list=host)
+
+
+@settled
+def class_mix(market: Market) -> Floats:
+    """Return what a class pays, and costs, over the list blend, shape (classes, releases) (eq. 72)."""
+    p, table = market.parameters, market.releases
     output_ratio = table.output_price / np.where(table.input_price > 0, table.input_price, 1.0)
     input_share = np.array([p[f"demand.input_share.{c}"] for c in CLASSES])
     factor = np.array([p[f"demand.price_factor.{c}"] for c in CLASSES])
-    by_class = np.zeros((len(CHANNELS), len(CLASSES), len(table.names)))
     split = hosting.split_price(np.ones(len(table.names)), output_ratio)
-    mix = pricing.class_price(*split, input_share, factor)
-    by_class[LAB_API] = mix * api
-    by_class[HOST] = mix * host * (1.0 - paid_for)
-    by_class[SELF_HOST] = costs.own * (1.0 - paid_for)
-    cluster = np.zeros((len(CHANNELS), len(table.names)))
-    cluster[SELF_HOST] = costs.cluster * (1.0 - paid_for)
-    return Prices(by_class=by_class, mix=mix, cluster=cluster, api_list=api, host_list=host)
+    return pricing.class_price(*split, input_share, factor)
 
 
 def hosts_month(market: Market, costs: Costs) -> Ints:
@@ -105,6 +112,7 @@ def hosts_month(market: Market, costs: Costs) -> Ints:
     return market.hosts.entering(cost, tokens, years_since(market.month, supply.REFERENCE))
 
 
+@settled
 def perceived(market: Market) -> Floats:
     """Return what buyers take each release to be worth this month [ECI points], shape (releases,) (eq. 36)."""
     table, experience = market.releases, market.parameters["demand.experience_months"]
@@ -116,11 +124,13 @@ def latency(market: Market) -> Floats:
     return serving.latency(market.labs.load, market.parameters["demand.latency_cost"])
 
 
+@settled
 def open_for_business(market: Market) -> Bools:
     """Return which labs run an API: all while the history is replayed, then those that are active, shape (labs,)."""
     return market.labs.active | market.replaying
 
 
+@settled
 def served(market: Market) -> Bools:
     """Return which releases still run on their lab's API, shape (releases,) (eq. 30)."""
     table = market.releases
@@ -128,6 +138,7 @@ def served(market: Market) -> Bools:
     return runs & open_for_business(market)[table.lab]
 
 
+@settled
 def offered(market: Market) -> Bools:
     """Return which releases are on offer on which channel, shape (releases, channels)."""
     table, lines = market.releases, market.lines
@@ -135,33 +146,39 @@ def offered(market: Market) -> Bools:
     current = lines.current[lines.current != NONE]
     on[current, LAB_API] = table.has_api[current] & open_for_business(market)[table.lab[current]]
     weights = lines.current_open[lines.current_open != NONE]
-    on[weights, HOST] = True
-    on[weights, SELF_HOST] = True
+    on[weights, HOST:] = True
     on[weights, ON_DEVICE] = table.on_device[weights]
     return on
 
 
 def offers(market: Market, priced: Prices) -> OfferTable:
     """Return the table of offers, sorted by line and channel."""
+    unpriced = _unpriced_offers(market)
+    release, channel = unpriced["release"], unpriced["channel"]
+    return OfferTable(
+        price=priced.by_class[channel, :, release].T, cluster=priced.cluster[channel, release], **unpriced
+    )
+
+
+@settled
+def _unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
+    """Return the columns of the table of offers, but for the prices."""
     table = market.releases
     release, channel = np.nonzero(offered(market))
     order = np.lexsort((channel, release, table.line[release]))
     release, channel = release[order], channel[order]
     line = table.line[release]
-    first = np.flatnonzero(np.diff(line, prepend=-1))
-    return OfferTable(
-        line=line,
-        lab=table.lab[release],
-        release=release,
-        channel=channel,
-        capability=perceived(market)[release],
-        claimed=table.capability[release],
-        degree=table.degree[release],
-        is_open=table.is_open[release],
-        price=priced.by_class[channel, :, release].T,
-        cluster=priced.cluster[channel, release],
-        first_of_line=first,
-    )
+    return {
+        "line": line,
+        "lab": table.lab[release],
+        "release": release,
+        "channel": channel,
+        "capability": perceived(market)[release],
+        "claimed": table.capability[release],
+        "degree": table.degree[release],
+        "is_open": table.is_open[release],
+        "first_of_line": np.flatnonzero(np.diff(line, prepend=-1)),
+    }
 
 
 def list_prices(offer_release: Ints, offer_channel: Ints, costs: Costs, priced: Prices) -> Floats:

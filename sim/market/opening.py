@@ -34,7 +34,7 @@ def profit_if(market: Market, lab: int, line: int, capability: float, is_open: b
     """
     trial = _trial(market)
     columns = supply.decided_row(trial, trial.lab_agents[lab], NewRelease(line, capability, is_open))
-    trial.put_on_offer(supply.Made("trial", columns))
+    trial.put_on_offer([supply.Made("trial", columns)])
     costs = offering.serving_costs(trial)
     priced = offering.prices(trial, costs)
     offers = offering.offers(trial, priced)

@@ -78,6 +78,7 @@ def release_row(
     line: int,
     lab: int,
     *,
+    index: float,
     technical: float,
     inflation: float,
     closed_margin: float,
@@ -92,6 +93,8 @@ def release_row(
         What was observed.
     line, lab : int
         Row numbers.
+    index : float
+        Serving cost in the month of the release relative to February 2025.
     technical : float
         Cost of serving a model of its size at the time [USD/Mtok]; used for open releases.
     inflation : float
@@ -133,6 +136,7 @@ def release_row(
         "wedge": 0.0,
         "price_over_cost": over_cost if release.open else 1.0 / (1.0 - closed_margin),
         "cost_at_release": blend / over_cost if release.open else blend * (1.0 - closed_margin),
+        "index_at_release": index,
         "full_load_cost": technical if release.open else np.nan,
         "active_params": release.active_params_b,
         "total_params": release.total_params_b,

@@ -5,7 +5,9 @@ Each function reads the market and returns what changes; `market.py` alone assig
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from sim import evidence
 from sim.market import resources, setup
 from sim.market.stages import capability, embodied, hosting, knowledge, releases
 from sim.market.stages.accounts import totals
-from sim.market.tables import LAB_API, NONE, Bools, Floats
+from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints, Keys
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS
 
@@ -60,8 +62,7 @@ def spin_up(market: Market) -> None:
     for month in range(resources.FIRST_STOCK + 1, market.settings.start):
         market.follow_compute(month)
     last = market.settings.start - 1
-    for made in replayed_releases(market, upto=last):
-        market.put_on_offer(made)
+    market.put_on_offer(replayed_releases(market, upto=last))
     for change in evidence.price_changes(until=last):
         market.change_price(change)
 
@@ -182,10 +183,8 @@ def _gifts(market: Market, novelty: Floats) -> Floats:
 
 def best_of_labs(market: Market, *, only_open: bool = False) -> Floats:
     """Return the capability of each lab's best release so far, or best open one [ECI points], NaN for none."""
-    best = np.full(len(market.labs.names), np.nan)
-    table = market.releases
-    rows = table.is_open if only_open else np.ones(len(table.names), bool)
-    np.fmax.at(best, table.lab[rows], table.capability[rows])
+    best, table = np.full(len(market.labs.names), np.nan), market.releases
+    np.fmax.at(best, table.lab, np.where(table.is_open, table.capability, np.nan) if only_open else table.capability)
     return best
 
 
@@ -232,32 +231,45 @@ def line_schedule(market: Market) -> tuple[Floats, Floats]:
     p, lines, labs, until = market.parameters, market.lines, market.labs, market.settings.history_until
     offset = np.zeros(len(lines.lab))
     following = np.full(len(lines.lab), np.inf)
-    for line, current in enumerate(lines.current):
-        lab = lines.lab[line]
-        elapsed = until - lines.last_month[line]
-        if current == NONE or not labs.active[lab] or elapsed > p["capability.dormant_months"]:
-            continue
-        offset[line] = market.releases.capability[current] - market.attached.level[lab]
-        following[line] = lines.last_month[line] + _interval(market, line, elapsed)
+    elapsed = until - lines.last_month
+    recent = elapsed <= p["capability.dormant_months"]
+    on = np.flatnonzero((lines.current != NONE) & labs.active[lines.lab] & recent)
+    offset[on] = market.releases.capability[lines.current[on]] - market.attached.level[lines.lab[on]]
+    following[on] = lines.last_month[on] + _intervals(market, on, elapsed[on])
     return offset, following
 
 
-def _interval(market: Market, line: int, elapsed: float = 0.0) -> float:
-    p, lines = market.parameters, market.lines
-    number = int(np.sum(market.releases.line == line))
-    return releases.draw_interval(
-        market.seed,
-        lines.names[line],
-        number,
-        mean=float(market.labs.cadence[lines.lab[line]]),
-        shape=p["capability.release_spread"],
+@lru_cache(maxsize=4)
+def _streams(seed: int, lines: tuple[str, ...]) -> tuple[Keys, Keys]:
+    """Return the streams of each line's intervals and of its deviations from its lab's potential, both (lines,)."""
+    streams = (releases.interval_stream, releases.noise_stream)
+    intervals, noise = (np.array([stream(seed, line) for line in lines], np.uint64) for stream in streams)
+    return intervals, noise
+
+
+def _released(market: Market) -> Ints:
+    """Return the number of releases of each line so far, shape (lines,)."""
+    return np.bincount(market.releases.line, minlength=len(market.lines.lab))
+
+
+def _intervals(market: Market, lines: Ints, elapsed: Ints | float = 0.0) -> Floats:
+    intervals, _ = _streams(market.seed, market.lines.names)
+    return releases.draw_intervals(
+        intervals[lines],
+        _released(market)[lines],
+        mean=market.labs.cadence[market.lines.lab[lines]],
+        shape=market.parameters["capability.release_spread"],
         elapsed=elapsed,
     )
 
 
-def next_release_month(market: Market, line: int) -> float:
-    """Return the month of the release after the one that has just come out."""
-    return market.month + _interval(market, line)
+def next_release_months(market: Market, made: list[Made]) -> Floats:
+    """Return the month of each line's next release, (lines,): drawn for lines with a new one after the history."""
+    if market.handover is None or not made:
+        return market.lines.next_month
+    months, lines = market.lines.next_month.copy(), np.array([new.columns["line"] for new in made])
+    months[lines] = market.month + _intervals(market, lines)
+    return months
 
 
 def replayed_releases(market: Market, upto: int, since: int = -1) -> list[Made]:
@@ -274,6 +286,7 @@ def as_made(market: Market, seen: evidence.Release) -> Made:
         seen,
         line,
         lab,
+        index=cost_index(market, seen.month),
         technical=technical_cost(market, seen.active_params_b, seen.month),
         inflation=float(market.labs.inflation[lab]),
         closed_margin=market.parameters["serving.closed_margin"],
@@ -285,42 +298,51 @@ def as_made(market: Market, seen: evidence.Release) -> Made:
 
 def cost_index(market: Market, month: int) -> float:
     """Return serving cost relative to February 2025 for the same model."""
-    growth = market.parameters["serving.efficiency_growth"]
-    return hosting.cost_index(gpu_hour(market, month), growth, years_since(month, REFERENCE))
+    p, until = market.parameters, market.settings.history_until
+    return _cost_index(month, until, p["serving.gpu_price_growth"], p["serving.efficiency_growth"])
+
+
+@lru_cache(maxsize=4096)  # a few months of many runs
+def _cost_index(month: int, until: int, price_growth: float, growth: float) -> float:
+    return hosting.cost_index(_gpu_hour(month, until, price_growth), growth, years_since(month, REFERENCE))
 
 
 def gpu_hour(market: Market, month: int) -> float:
     """Return the price of an accelerator-hour [USD]: observed to the end of the history, then on a trend."""
-    until = market.settings.history_until
-    trend = market.parameters["serving.gpu_price_growth"] ** max(0.0, years_since(month, until))
-    return evidence.gpu_hour_price(min(month, until)) * trend
+    return _gpu_hour(month, market.settings.history_until, market.parameters["serving.gpu_price_growth"])
+
+
+def _gpu_hour(month: int, until: int, price_growth: float) -> float:
+    return evidence.gpu_hour_price(min(month, until)) * price_growth ** max(0.0, years_since(month, until))
 
 
 def technical_cost(market: Market, active_params: float, month: int) -> float:
     """Return the cost of serving an open model of a size in a month [USD/Mtok]."""
-    p = market.parameters
-    return hosting.technical_cost(
-        p["serving.base_cost"], active_params, p["serving.size_exponent"], cost_index(market, month)
-    )
+    return _technical_cost(market.parameters, active_params, cost_index(market, month))
+
+
+def _technical_cost(p: Mapping[str, Any], active_params: float, index: float) -> float:
+    return hosting.technical_cost(p["serving.base_cost"], active_params, p["serving.size_exponent"], index)
 
 
 def decided_releases(market: Market) -> list[Made]:
     """Return the releases that labs decide this month, after the history (eq. 29)."""
     p, lines, table = market.parameters, market.lines, market.releases
+    _, streams = _streams(market.seed, lines.names)
+    number, waiting = _released(market), np.flatnonzero(lines.next_month <= market.month)
+    noise = releases.draw_noise(streams[waiting], number[waiting], p["capability.release_noise"])
     ready = np.full(len(lines.lab), np.nan)
-    for line in np.flatnonzero(lines.next_month <= market.month):
-        number = int(np.sum(table.line == line))
-        noise = releases.draw_noise(market.seed, lines.names[line], number, p["capability.release_noise"])
-        ready[line] = market.labs.potential[lines.lab[line]] + lines.offset[line] + noise
+    ready[waiting] = market.labs.potential[lines.lab[waiting]] + lines.offset[waiting] + noise
     gain = ready - np.where(lines.current == NONE, np.nan, table.capability[lines.current])
-    due = {
-        int(line): float(ready[line])
-        for line in releases.due_lines(lines.next_month, market.month, gain, p["capability.minimum_step"])
-    }
+    due = releases.due_lines(lines.next_month, market.month, gain, p["capability.minimum_step"])
     made = []
-    for lab in market.lab_agents:
-        for new in lab.decide_releases(due):
-            name = f"{lines.names[new.line]} #{int(np.sum(table.line == new.line)) + 1}"
+    by_lab: dict[int, dict[int, float]] = {}
+    for line, lab, capability_ in zip(due.tolist(), lines.lab[due].tolist(), ready[due].tolist(), strict=True):
+        by_lab.setdefault(lab, {})[line] = capability_
+    for row, ready_lines in sorted(by_lab.items()):
+        lab = market.lab_agents[row]
+        for new in lab.decide_releases(ready_lines):
+            name = f"{lines.names[new.line]} #{number[new.line] + 1}"
             made.append(Made(name, decided_row(market, lab, new)))
     return made
 
@@ -331,7 +353,8 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
     before = int(market.lines.current[new.line])
     opens = new.is_open or new.opens_at is not None
     # A new release is larger or thinks longer than the one before: that takes back a part of the fall in cost.
-    fall = cost_index(market, market.month) / cost_index(market, int(table.month[before]))
+    now = cost_index(market, market.month)
+    fall = now / table.index_at_release[before]
     spent = p["serving.saving_spent.open" if new.is_open else "serving.saving_spent.closed"]
     ratio, growth = fall ** (1.0 - spent), fall ** (-spent / max(p["serving.size_exponent"], SMALLEST_EXPONENT))
     # Sizes of closed models are not known: one that opens is taken to be of the size of the reference model.
@@ -358,7 +381,8 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
         "wedge": table.wedge[before],
         "price_over_cost": table.price_over_cost[before],
         "cost_at_release": table.cost_at_release[before] * ratio,
-        "full_load_cost": technical_cost(market, active, market.month) if opens else np.nan,
+        "index_at_release": now,
+        "full_load_cost": _technical_cost(p, active, now) if opens else np.nan,
         "active_params": active if opens or known else np.nan,
         "total_params": total if opens or known else np.nan,
     }
@@ -370,9 +394,9 @@ def late_weights(market: Market) -> list[tuple[int, float]]:
     A lab that has stopped publishes nothing any more; one whose government keeps it from publishing waits.
     """
     table, lines = market.releases, market.lines
-    due = np.flatnonzero(~table.is_open & (table.opens_at <= market.month) & market.labs.active[table.lab])
+    due = np.flatnonzero(table.opens_at <= market.month)
     found = []
-    for row in due:
+    for row in due[~table.is_open[due] & market.labs.active[table.lab[due]]]:
         last = lines.current_open[table.line[row]]
         lab = market.lab_agents[table.lab[row]]
         if not lab.may_publish(float(table.capability[row])):

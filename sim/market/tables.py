@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from sim.scenario.schema import CHANNELS
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]  # of streams of random numbers
 
 LAB_API, HOST, SELF_HOST, ON_DEVICE = range(len(CHANNELS))
 NONE = -1  # no release: the outside option, or not in the market yet
@@ -83,22 +85,21 @@ class ReleaseTable:
     wedge: Floats = field(default_factory=lambda: np.empty(0))  # log of list price over wanted price at the hand-over
     price_over_cost: Floats = field(default_factory=lambda: np.empty(0))  # at the hand-over
     cost_at_release: Floats = field(default_factory=lambda: np.empty(0))  # sellers', USD/Mtok at the list blend
+    index_at_release: Floats = field(default_factory=lambda: np.empty(0))  # serving cost then relative to 2025-02
     full_load_cost: Floats = field(default_factory=lambda: np.empty(0))  # accelerators alone at release, USD/Mtok
     active_params: Floats = field(default_factory=lambda: np.empty(0))  # billions, NaN for closed models
     total_params: Floats = field(default_factory=lambda: np.empty(0))  # billions, NaN for closed models
 
     FAR = 10**9
 
-    def append(self, name: str, **row: float) -> int:
-        """Append one release and return its row number; every column must be given."""
-        self.names.append(name)
-        for column in self.columns():
-            setattr(self, column, np.append(getattr(self, column), row[column]).astype(getattr(self, column).dtype))
-        return len(self.names) - 1
-
-    def columns(self) -> tuple[str, ...]:
-        """Return the names of the array columns."""
-        return tuple(f.name for f in fields(self) if f.name != "names")
+    def append(self, names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> range:
+        """Append releases, every column given, and return their row numbers; columns are replaced, not changed."""
+        for column, values in vars(self).items():
+            if column != "names":
+                new = [row[column] for row in rows]
+                setattr(self, column, np.concatenate((values, new), dtype=values.dtype))
+        self.names.extend(names)
+        return range(len(self.names) - len(names), len(self.names))
 
     @property
     def list_price(self) -> Floats:

@@ -14,12 +14,10 @@ import numpy as np
 from sim.market.stages import accounts
 from sim.market.supply import Made
 from sim.market.tables import LAB_API, NONE, Floats, ReleaseTable
+from sim.scenario.schema import NEVER
 
 if TYPE_CHECKING:
     from sim.market.market import Market
-
-WITHHELD, NEVER = "weights_withheld", "never_developed"
-WORLDS = (WITHHELD, NEVER)
 
 
 def close(market: Market, world: str) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from sim.analysis.series import Bands, Outcomes, RunSeries, bands, grid, month_numbers
+from sim.analysis.series import Bands, Outcomes, RunSeries, bands, grid
 from sim.present.lettering import EndLabel, frame_slide, label_ends
 from sim.present.marks import draw_fan, draw_observed, in_years, mark_hand_over, say_empty, set_time_axis
 from sim.present.style import LOOKS, QUIET, ink, new_panel, new_slide
@@ -71,12 +71,12 @@ def draw_capability(outcome: Outcomes) -> Figure:
 
 def best_on_offer(outcome: Outcomes) -> dict[str, RunSeries]:
     """Return the highest capability on offer [ECI points] of closed, open, US and Chinese models."""
-    offers, labs = outcome.table("offers"), outcome.table("labs")
-    blocs = dict(zip(labs["lab"], labs["bloc"], strict=True))
-    bloc = np.asarray(offers["lab"].map(blocs))
-    opened = np.asarray(offers["open_weights"], dtype=float) > 0.5
-    months, cell, runs = grid(offers["run"], month_numbers(offers["month"]))
-    capability = np.asarray(offers["capability"], dtype=float)
+    offers, labs = outcome.tables["offers"], outcome.tables["labs"]
+    blocs = dict(zip(labs["lab"].tolist(), labs["bloc"].tolist(), strict=True))
+    bloc = np.array([blocs.get(lab) for lab in offers["lab"].tolist()], object)
+    opened = offers["open_weights"] > 0.5
+    months, cell, runs = grid(offers["run"], offers["month"])
+    capability = offers["capability"]
 
     def highest(chosen: NDArray[np.bool_]) -> RunSeries:
         best = np.full(runs * months.size, np.nan)

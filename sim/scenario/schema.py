@@ -18,6 +18,7 @@ CHANNELS = ("lab_api", "host", "self_host", "on_device")
 OPENNESS_RULES = ("as_line", "open", "closed", "open_if_behind", "open_if_short", "delayed", "profit_max")
 DEGREES = ("as_line", "open_source", "open_weights", "restricted_weights")  # of new open releases
 PRICE_RULES = ("bertrand", "cost_plus", "match_open", "penetration", "hold")
+WITHHELD, NEVER = WORLDS = ("weights_withheld", "never_developed")  # without open weights; see `sim.market.worlds`
 ANY_LAB = "<lab>"  # stands among the choices of a word for the name of any lab of the scenario
 
 

@@ -9,10 +9,9 @@ from sim.market import governments, offering
 from sim.market.governments import EXPORTER, IMPORTER, LABS, WORLD, Policy, apply_event, owner_of
 from sim.market.market import Market
 from sim.market.tables import HOST, LAB_API, NONE
-from sim.market.worlds import WORLDS
 from sim.months import format_month, parse_month
 from sim.scenario.levers import LEVERS
-from sim.scenario.schema import BLOCS
+from sim.scenario.schema import BLOCS, WORLDS
 
 from .worlds import changed, differing, event, first_difference, outcomes, simulated
 

@@ -7,7 +7,7 @@ import pytest
 
 from sim.market import supply
 from sim.market.market import Market
-from sim.market.stages.releases import draw_noise
+from sim.market.stages.releases import draw_noise, noise_stream
 
 from .worlds import changed, for_all_labs, simulated
 
@@ -53,9 +53,8 @@ def test_a_decided_release_is_its_labs_potential_with_offset_and_noise(small_set
         for row in range(known, len(market.releases.names)):
             line, lab = market.releases.line[row], market.releases.lab[row]
             number = int(np.sum(market.releases.line[:row] == line))
-            noise = draw_noise(
-                market.seed, market.lines.names[line], number, market.parameters["capability.release_noise"]
-            )
+            stream = np.array([noise_stream(market.seed, market.lines.names[line])], np.uint64)
+            noise = draw_noise(stream, np.array([number]), market.parameters["capability.release_noise"])[0]
             wanted = market.labs.potential[lab] + market.lines.offset[line] + noise
             assert market.releases.capability[row] == pytest.approx(wanted)
             found += 1

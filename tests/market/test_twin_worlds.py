@@ -13,6 +13,7 @@ from sim.experiment.run import twin_world
 from sim.market import offering, worlds
 from sim.market.market import Market
 from sim.market.tables import HOST, LAB_API, NONE, ReleaseTable
+from sim.scenario.schema import WORLDS
 
 from .worlds import between, changed, differing, event, for_all_labs
 
@@ -51,7 +52,7 @@ def never(settings):
     return watched(settings, "never_developed")
 
 
-@pytest.mark.parametrize("world", worlds.WORLDS)
+@pytest.mark.parametrize("world", WORLDS)
 def test_a_twin_changes_no_bit_of_the_world_it_stands_beside(alone, world, request):
     beside = request.getfixturevalue({"weights_withheld": "withheld", "never_developed": "never"}[world])
     assert differing(alone.record.tables(), beside.record.tables()) == [f"market.{name}" for name in OF_THE_TWIN]
@@ -267,7 +268,7 @@ def test_a_closed_market_frees_its_twin(settings):
 
 def test_the_name_of_a_twin_is_checked():
     assert [twin_world(value) for value in (True, False)] == ["weights_withheld", None]
-    assert [twin_world(name) for name in worlds.WORLDS] == list(worlds.WORLDS)
+    assert [twin_world(name) for name in WORLDS] == list(WORLDS)
     for bad in ("none", "", "weights"):
         with pytest.raises(UsageError, match=r"weights_withheld, never_developed"):
             twin_world(bad)

@@ -13,6 +13,12 @@ from sim.rng import normal, stream_key
 SOURCES = ("legal", "diverted", "domestic", "rented")
 
 
+def columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the columns of a frame as arrays, its dates as month numbers."""
+    found = {name: frame[name].to_numpy() for name in frame.columns}
+    return found | {"month": found["month"].astype("datetime64[M]").astype(np.int32)}
+
+
 class MadeUp:
     """The attributes that figures read of a result; every frame can be changed by a test."""
 
@@ -43,6 +49,11 @@ class MadeUp:
             "model_version": "0.1.0",
             "result_id": "0123456789ab",
         }
+
+    @property
+    def tables(self) -> dict[str, dict[str, np.ndarray]]:
+        """The frames as they stand, as tables of arrays with month numbers."""
+        return {name: columns(getattr(self, name)) for name in ("market", "labs", "offers", "segments", "panels")}
 
     def walk(self, name: str, size: float) -> np.ndarray:
         """Return a random walk for each run, shape (runs, months), quiet until the hand-over."""

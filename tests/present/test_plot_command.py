@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sim.analysis.series import month_numbers
 from sim.cli.plot import FORMATS as COMMAND_FORMATS
 from sim.cli.plot import NAMES, plot
 from sim.columns import FLOAT, MONTH, RUN, TABLES
@@ -19,7 +18,7 @@ from sim.present.figures import FIGURES, FORMATS
 from sim.results import Results, load_results, save
 from sim.verify import verify_folder
 
-from .made_up import MadeUp
+from .made_up import MadeUp, columns
 
 
 class Facts:
@@ -41,19 +40,17 @@ def real_results(made_up: MadeUp) -> Results:
     """Return the made-up result as the program's own kind; columns that it lacks are missing."""
     tables = {}
     for name, table in TABLES.items():
-        frame = getattr(made_up, name)
+        frame, found = getattr(made_up, name), columns(getattr(made_up, name))
         tables[name] = {}
         for column in table.columns:
             if column.kind == MONTH:
-                values = month_numbers(frame["month"]).astype(np.int32)
+                values = found["month"]
             elif column.kind == RUN:
-                values = frame["run"].to_numpy().astype(np.int32)
+                values = found["run"].astype(np.int32)
             elif column.kind == FLOAT:
-                found = column.name in frame.columns
-                values = frame[column.name].to_numpy(float) if found else np.full(len(frame), np.nan)
+                values = found.get(column.name, np.full(len(frame), np.nan)).astype(float)
             else:
-                found = column.name in frame.columns
-                values = frame[column.name].to_numpy(object) if found else np.full(len(frame), None, object)
+                values = found.get(column.name, np.full(len(frame), None)).astype(object)
             tables[name][column.name] = values
     facts = Facts(made_up.scenario)
     manifest = build_manifest(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import fsum
+from math import floor, fsum
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class ComputeState:
 def monthly_quota(quota: float, month: int) -> int:
     """Return the licensed units of a calendar month (eq. 4); twelve add up to the whole units of the yearly quota."""
     position = month % 12
-    return int(np.floor(quota * (position + 1) / 12.0)) - int(np.floor(quota * position / 12.0))
+    return floor(quota * (position + 1) / 12.0) - floor(quota * position / 12.0)
 
 
 def legal_imports(
@@ -93,8 +93,8 @@ def legal_imports(
     units: dict[str, int] = {}
     left = demand
     for tier in TIERS:
-        licensed = int(np.floor(monthly_quota(quota[tier], month) * allowed))
-        wanted = int(np.floor(left / perf[tier])) if perf[tier] > 0 else 0
+        licensed = floor(monthly_quota(quota[tier], month) * allowed)
+        wanted = floor(left / perf[tier]) if perf[tier] > 0 else 0
         units[tier] = max(0, min(licensed, wanted))
         left -= units[tier] * perf[tier]
     return units, worth(units, perf)

@@ -71,7 +71,7 @@ def open_level(knowledge: Floats, best: Floats, best_open: Floats) -> float:
     opened = ~np.isnan(best_open)
     if not opened.any():
         return float("-inf")
-    limit = knowledge.max() - (np.nanmax(best) - best_open[opened])
+    limit = knowledge.max() - (np.fmax.reduce(best) - best_open[opened])
     return float(np.minimum(knowledge[opened], limit).max())
 
 
@@ -88,13 +88,14 @@ def novelty(month: int, labs: int, *, when: Ints, lab: Ints, capability: Floats,
         Month, lab, capability [points] and openness of all releases.
     """
     by_lab = np.zeros(labs)
-    before, now = is_open & (when < month), is_open & (when == month)
-    if not before.any():
+    before, now = is_open & (when < month), np.flatnonzero(is_open & (when == month))
+    if len(now) == 0 or not before.any():
         return by_lab
     np.maximum.at(by_lab, lab[now], capability[now] - capability[before].max())
     leader = int(by_lab.argmax())
     others = np.full(labs, by_lab[leader])
-    others[leader] = np.delete(by_lab, leader).max(initial=0.0)
+    by_lab[leader] = 0.0
+    others[leader] = by_lab.max()
     return others
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import gammaincc, gammainccinv
 
 from sim import rng
-from sim.market.tables import Bools, Floats, Ints
+from sim.market.tables import Bools, Floats, Ints, Keys
 
 DEGREES = {"open_source": 1.0, "open_weights": 0.8, "restricted_weights": 0.5, "closed": 0.0}
 SMALLEST_TAIL = 1e-280  # probability; below it the inverse of the Gamma distribution loses its digits
@@ -33,33 +33,55 @@ class Situation:
     """What a lab looks at when it decides whether a release has open weights.
 
     `was_open` tells whether the line's last release was open, `follows` whether the lab answers a rival's opening;
-    `behind` is how far the release stands below the best closed offer of others [ECI points], minus infinity where
-    there is none, and `points` the lab's threshold for it; `load` is needed over available serving compute; `profit_if`
-    gives the profit expected with open (True) and with closed weights (False).
+    `behind` gives how far the release stands below the best closed offer of others [ECI points], minus infinity where
+    there is none, and `points` is the lab's threshold for it; `load` is needed over available serving compute;
+    `profit_if` gives the profit expected with open (True) and with closed weights (False). What is asked of few rules
+    is reckoned when it is asked for.
     """
 
     was_open: bool
     follows: bool
-    behind: float
+    behind: Callable[[], float]
     points: float
     load: float
     profit_if: Callable[[bool], float]
 
 
-def draw_interval(seed: int, line: str, release: int, *, mean: float, shape: float, elapsed: float = 0.0) -> float:
-    """Return the Gamma-distributed interval to a line's next release [months], given `elapsed` ones (eq. 28).
+def interval_stream(seed: int, line: str) -> int:
+    """Return the key of a line's intervals, so that other lines never move them (eq. 28)."""
+    return rng.stream_key(seed, f"interval:{line}")
 
-    Keyed by line and by the number of the release within it, so that other lines never move it.
+
+def noise_stream(seed: int, line: str) -> int:
+    """Return the key of the deviations of a line's releases (eq. 29)."""
+    return rng.stream_key(seed, f"release noise:{line}")
+
+
+def draw_intervals(
+    stream: Keys, release: Ints, *, mean: Floats | float, shape: float, elapsed: Floats | Ints | float = 0.0
+) -> Floats:
+    """Return the Gamma-distributed intervals to lines' next releases [months], given `elapsed` ones (eq. 28).
+
+    Parameters
+    ----------
+    stream : array, shape (lines,)
+        Keys of the lines' intervals.
+    release : array, shape (lines,)
+        Number of releases of each line so far.
+    mean, elapsed : float or array, shape (lines,)
+        Cadence, and time since the last release that is known to have passed [months].
+    shape : float
+        Of the Gamma distribution.
     """
-    u = rng.uniform(rng.stream_key(seed, f"interval:{line}"), np.array([release]))[0]
+    u = rng.uniform(stream, release)
     # The upper tail keeps its digits where one less the lower tail is zero; a line beyond even that releases at once.
-    left = max(float(gammaincc(shape, elapsed * shape / mean)), SMALLEST_TAIL)
-    return max(elapsed, float(gammainccinv(shape, left * (1.0 - u)) * mean / shape))
+    left = np.maximum(gammaincc(shape, elapsed * shape / mean), SMALLEST_TAIL)
+    return np.maximum(elapsed, gammainccinv(shape, left * (1.0 - u)) * mean / shape)
 
 
-def draw_noise(seed: int, line: str, release: int, sd: float) -> float:
-    """Return the deviation of a line's n-th release from its lab's potential [ECI points] (eq. 29)."""
-    return float(sd * rng.normal(rng.stream_key(seed, f"release noise:{line}"), np.array([release]))[0])
+def draw_noise(stream: Keys, release: Ints, sd: float) -> Floats:
+    """Return the deviations of lines' n-th releases from their labs' potential [ECI points], (lines,) (eq. 29)."""
+    return sd * rng.normal(stream, release)
 
 
 def due_lines(next_month: Floats, month: int, gain: Floats, minimum_step: float) -> Ints:
@@ -73,7 +95,7 @@ RULES: dict[str, Callable[[Situation], bool]] = {
     "open": lambda seen: True,
     "closed": lambda seen: False,
     "delayed": lambda seen: False,
-    "open_if_behind": lambda seen: seen.behind >= seen.points,
+    "open_if_behind": lambda seen: seen.behind() >= seen.points,
     "open_if_short": lambda seen: seen.load > 1.0,
     "profit_max": lambda seen: seen.profit_if(True) > seen.profit_if(False),
 }

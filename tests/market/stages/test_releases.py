@@ -14,9 +14,17 @@ SEED = 4
 
 
 def intervals(mean, shape, elapsed=0.0, count=4000):
-    return np.array(
-        [releases.draw_interval(SEED, "A/x", k, mean=mean, shape=shape, elapsed=elapsed) for k in range(count)]
-    )
+    stream = np.full(count, releases.interval_stream(SEED, "A/x"), np.uint64)
+    return releases.draw_intervals(stream, np.arange(count), mean=mean, shape=shape, elapsed=elapsed)
+
+
+def interval(seed, line, number):
+    stream = np.array([releases.interval_stream(seed, line)], np.uint64)
+    return float(releases.draw_intervals(stream, np.array([number]), mean=4.0, shape=3.0)[0])
+
+
+def noise(line, count, sd):
+    return releases.draw_noise(np.full(count, releases.noise_stream(SEED, line), np.uint64), np.arange(count), sd)
 
 
 @pytest.mark.parametrize(("mean", "shape"), [(4.0, 3.0), (2.0, 0.5), (1.5, 50.0)])
@@ -57,17 +65,27 @@ def test_an_interval_is_never_shorter_than_what_has_passed_of_it():
 
 
 def test_an_interval_depends_on_the_line_and_the_number_of_the_release_alone():
-    first = releases.draw_interval(SEED, "A/x", 3, mean=4.0, shape=3.0)
-    assert first == releases.draw_interval(SEED, "A/x", 3, mean=4.0, shape=3.0)
-    assert first != releases.draw_interval(SEED, "A/x", 4, mean=4.0, shape=3.0)
-    assert first != releases.draw_interval(SEED, "A/y", 3, mean=4.0, shape=3.0)
-    assert first != releases.draw_interval(SEED + 1, "A/x", 3, mean=4.0, shape=3.0)
+    first = interval(SEED, "A/x", 3)
+    assert first == interval(SEED, "A/x", 3)
+    assert first != interval(SEED, "A/x", 4)
+    assert first != interval(SEED, "A/y", 3)
+    assert first != interval(SEED + 1, "A/x", 3)
+
+
+def test_an_interval_is_the_same_alone_and_among_others_with_cadences_of_their_own():
+    streams = np.array([releases.interval_stream(SEED, line) for line in ("A/x", "A/y", "B/x")], np.uint64)
+    drawn = releases.draw_intervals(
+        streams, np.array([3, 0, 7]), mean=np.array([4.0, 2.0, 9.0]), shape=3.0, elapsed=np.array([0.0, 1.0, 30.0])
+    )
+    assert drawn[0] == interval(SEED, "A/x", 3)
+    assert drawn[2] >= 30.0
 
 
 def test_release_noise_is_normal_with_the_given_spread():
-    drawn = np.array([releases.draw_noise(SEED, "A/x", k, 1.5) for k in range(4000)])
+    drawn = noise("A/x", 4000, 1.5)
     assert stats.kstest(drawn, stats.norm(scale=1.5).cdf).pvalue > 1e-3
-    assert releases.draw_noise(SEED, "A/x", 0, 0.0) == 0.0
+    assert noise("A/x", 1, 0.0).tolist() == [0.0]
+    assert not np.isin(drawn, noise("A/y", 4000, 1.5)).any()
 
 
 def test_a_line_is_due_once_its_interval_has_passed_and_the_step_is_worth_it():
@@ -80,7 +98,7 @@ def test_a_line_is_due_once_its_interval_has_passed_and_the_step_is_worth_it():
 
 def seen(**fields):
     """Return what a lab sees that has neither rival nor load nor profit to look at, but for the given fields."""
-    blank = {"was_open": False, "follows": False, "behind": -np.inf, "points": 0.0, "load": 0.0}
+    blank = {"was_open": False, "follows": False, "behind": lambda: -np.inf, "points": 0.0, "load": 0.0}
     return releases.Situation(**blank | {"profit_if": lambda is_open: 0.0} | fields)
 
 
@@ -101,15 +119,15 @@ def test_openness_follows_the_rule_of_the_lab(rule, was_open, is_open):
 
 
 @pytest.mark.parametrize(
-    ("rule", "field", "below", "at", "above"),
+    ("rule", "fields", "below", "at", "above"),
     [
-        ("open_if_behind", "behind", (4.9, False), (5.0, True), (5.1, True)),
-        ("open_if_short", "load", (0.9, False), (1.0, False), (1.1, True)),
+        ("open_if_behind", lambda v: {"behind": lambda: v}, (4.9, False), (5.0, True), (5.1, True)),
+        ("open_if_short", lambda v: {"load": v}, (0.9, False), (1.0, False), (1.1, True)),
     ],
 )
-def test_a_lab_opens_what_is_behind_or_what_it_cannot_serve(rule, field, below, at, above):
+def test_a_lab_opens_what_is_behind_or_what_it_cannot_serve(rule, fields, below, at, above):
     for value, is_open in (below, at, above):
-        assert releases.opens(rule, seen(points=5.0, **{field: value})) is is_open
+        assert releases.opens(rule, seen(points=5.0, **fields(value))) is is_open
     assert not releases.opens(rule, seen(was_open=True, points=0.0))  # no rival, no load
 
 

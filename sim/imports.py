@@ -1,0 +1,50 @@
+"""Imports that wait until something is needed of a module.
+
+Mesa imports pandas for the tables of its `DataCollector`, which takes a quarter of a second or more, and a run of this
+package never looks into them. The standard library's `LazyLoader` puts such a module off until it is first used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
+from types import ModuleType
+from typing import Any
+
+
+class _Postponing(MetaPathFinder):
+    """Find modules of some names as usual, and let them load when they are first used."""
+
+    def __init__(self, names: Sequence[str]):
+        self.names = names
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
+        found: ModuleSpec | None = PathFinder.find_spec(fullname, path) if fullname in self.names else None
+        if found is not None and found.loader is not None:
+            found.loader = LazyLoader(found.loader)
+        return found
+
+
+@contextmanager
+def lazily(*names: str) -> Iterator[None]:
+    """Postpone modules of these names that are imported inside; those imported before stay as they are.
+
+    For programs of one thread: two threads that are first to use such a module may meet it half loaded.
+    """
+    finder = _Postponing(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def import_market() -> None:
+    """Import the market without pandas, for the command line and its workers."""
+    with lazily("pandas"):
+        import_module("sim.market.market")
