@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.market.kernels.arithmetic import exp, log
 from sim.market.kernels.compiled import fma, kernel, part
-from sim.market.kernels.fold import ROWS, TINY, Layout, power
+from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, power
 from sim.market.kernels.sums import dot
 from sim.market.tables import Floats
 
@@ -68,16 +68,16 @@ def exponentials(folded, block, j, steep, price, member, slope):
 def _choices(folded, block, layout, lam, price, work):
     """Write what rows choose and buy, given list prices (eq. 64)."""
     amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
-    every[:] = folded.rest[block]
+    copy(folded.rest[block], every)
     for n in range(len(layout.first) - 1):
         total, scale, steep = work.total[block, n], work.scale[block, n], layout.steep[n]
-        total[:] = folded.held[block, n]
+        copy(folded.held[block, n], total)
         for j in range(layout.first[n], layout.first[n + 1]):
             member = work.one[j]
             exponentials(folded, block, j, steep, price[j], member, work.other[j])
             for r in range(ROWS):
                 total[r] += member[r]
-        scale[:] = 1.0
+        fill(scale, 1.0)
         if steep != 1.0:
             for r in range(ROWS):
                 scale[r] = power(total[r], lam - 1.0)
@@ -143,7 +143,8 @@ def evaluate(folded, layout, lam, price, margin, adoption, work):
 @kernel
 def conditions(folded, lam, work, found):
     """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced) (eq. 67)."""
-    found[:] = 0.0
+    for entry in range(4):
+        fill(found[entry], 0.0)
     steep, loaded = work.one[0], work.other[0]
     for block in range(len(folded.rest)):
         sensitivity = folded.sensitivity[block]
@@ -164,9 +165,9 @@ def conditions(folded, lam, work, found):
 @kernel
 def earnings(work, earned):
     """Write what each lab earns [USD/month], shape (labs,) (eq. 66)."""
-    earned[:] = 0.0
+    fill(earned, 0.0)
     ones = work.one[0]
-    ones[:] = 1.0
+    fill(ones, 1.0)
     for block in range(len(work.lab)):
         for lab in range(len(earned)):
             earned[lab] += dot(work.lab[block, lab], ones)
@@ -223,7 +224,8 @@ def derivatives(folded, layout, lam, margin, adoption, move, work, matrix):
 
     Those of Lambda times `move`, shape (priced,), are taken off.
     """
-    matrix[:] = 0.0
+    for j in range(len(matrix)):
+        fill(matrix[j], 0.0)
     priced = range(len(layout.priced))
     extra = 1.0 / lam - 1.0
     for block in range(len(folded.rest)):
