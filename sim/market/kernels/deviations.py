@@ -1,4 +1,4 @@
-"""What one lab would earn at other list prices of its own (eq. 68), for the price term `bill`.
+"""What one lab would earn at other list prices of its own, for the price term `bill`.
 
 Twin: `stages/deviations.py`. A trial changes some prices of one lab; nests in which it changes none keep their weights.
 """

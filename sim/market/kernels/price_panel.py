@@ -56,7 +56,7 @@ class CompiledConditions:
         return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen)
 
     def at(self, prices: Floats) -> MarkupConditions:
-        """Return the conditions (eq. 67)."""
+        """Return the conditions."""
         self._evaluate(prices)
         found = np.empty((4, len(self.columns)))
         kernels.conditions(self.folded, self.dissimilarity, self.work, found)
@@ -88,7 +88,7 @@ class CompiledConditions:
         return found
 
     def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
-        """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
+        """Return the largest relative gain of each lab from leaving alone, shape (labs,)."""
         price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
         panel = (self.folded, self.layout, self.dissimilarity, price)
         earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))

@@ -1,6 +1,6 @@
 """Demand at list prices, its first-order conditions and their derivatives, for the price term `bill`.
 
-The readable twins are `stages/demand_panel.py: evaluate` (eq. 64), `stages/markups.py: conditions` (eq. 67) and
+The readable twins are `stages/demand_panel.py: evaluate`, `stages/markups.py: conditions` and
 `stages/newton.py: gradient_derivatives`. Inner loops run along the rows of a block; they are short and read few arrays,
 or they would not become vector code. Sums over rows have one order (`sums.dot`), blocks are added in turn.
 """
@@ -66,7 +66,7 @@ def exponentials(folded, block, j, steep, price, member, slope):
 
 @part
 def _choices(folded, block, layout, lam, price, work):
-    """Write what rows choose and buy, given list prices (eq. 64)."""
+    """Write what rows choose and buy, given list prices."""
     amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
     copy(folded.rest[block], every)
     for n in range(len(layout.first) - 1):
@@ -106,7 +106,7 @@ def _choices(folded, block, layout, lam, price, work):
 
 @part
 def _earned(folded, block, layout, lam, margin, adoption, work):
-    """Write what the choices of rows earn each lab (eq. 66), and what of it comes back to the lab of an offer."""
+    """Write what the choices of rows earn each lab, and what of it comes back to the lab of an offer."""
     every, extra = work.every[block], 1.0 / lam - 1.0
     for number in range(work.lab.shape[1]):
         lab, rest = work.lab[block, number], folded.rest_earned[block, number]
@@ -142,7 +142,7 @@ def evaluate(folded, layout, lam, price, margin, adoption, work):
 
 @kernel
 def conditions(folded, lam, work, found):
-    """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced) (eq. 67)."""
+    """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced)."""
     for entry in range(4):
         fill(found[entry], 0.0)
     steep, loaded = work.one[0], work.other[0]
@@ -164,7 +164,7 @@ def conditions(folded, lam, work, found):
 
 @kernel
 def earnings(work, earned):
-    """Write what each lab earns [USD/month], shape (labs,) (eq. 66)."""
+    """Write what each lab earns [USD/month], shape (labs,)."""
     fill(earned, 0.0)
     ones = work.one[0]
     fill(ones, 1.0)
