@@ -116,7 +116,14 @@ class Adopters(mesa.Agent):
         """Return the family's taste nodes in the market, which stand for all when prices are set (eq. 63)."""
         return self.nodes.start + np.flatnonzero(nodes.present[self.nodes] > 0.0)
 
-    def choose(self, people: compiled.People, usage: UsageTable, view: MonthView, threads: int = 1) -> Floats:
+    def choose(
+        self,
+        people: compiled.People,
+        usage: UsageTable,
+        view: MonthView,
+        seen: choosing.Seen | None = None,
+        threads: int = 1,
+    ) -> Floats:
         """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
 
         Returns
@@ -124,11 +131,7 @@ class Adopters(mesa.Agent):
         array, shape (lines,)
             Workloads in the world that looked at each line's open weights (eq. 77).
         """
-        offered, standing, rules = (
-            choosing.offered(view, self.number),
-            choosing.standing(view, self),
-            choosing.rules(view, self),
-        )
+        offered, standing, rules = choosing.seen(view, self) if seen is None else seen
 
         def look(rows: slice) -> Floats:
             looked = np.zeros(len(view.lab_bloc))

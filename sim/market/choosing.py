@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,25 @@ if TYPE_CHECKING:
     from sim.market.adopters import Adopters, MonthView
 
 SINGLE = np.float32
+_EVERY = np.ones((len(BLOCS), len(CHANNELS)), bool)
+_REACHES = np.arange(choice.BAN_LEVEL.max() + 1)
+_OF_BLOC = np.eye(len(BLOCS), dtype=bool)
+# What a ban of some reach on models of a bloc leaves, (blocs, reaches), and what too large a need for a device leaves.
+ALLOWED = compiled.flags(~_OF_BLOC[:, None, :, None] | (_REACHES[:, None] < choice.BAN_LEVEL)[None, :, None, :])
+OFF_DEVICE = compiled.flags(_EVERY & (np.arange(len(CHANNELS)) != ON_DEVICE))
+
+
+class Seen(NamedTuple):
+    """A month as a family sees it when it chooses."""
+
+    offered: compiled.Offered
+    standing: compiled.Standing
+    rules: compiled.Rules
+
+
+def seen(view: MonthView, group: Adopters) -> Seen:
+    """Return what a family sees of a month."""
+    return Seen(offered(view, group.number), standing(view, group), rules(view, group))
 
 
 def people(table: WorkloadTable) -> compiled.People:
@@ -104,13 +123,6 @@ def standing(view: MonthView, group: Adopters) -> compiled.Standing:
 def rules(view: MonthView, group: Adopters) -> compiled.Rules:
     """Return what holds for all rows of a family this month."""
     own = view.rules[group.number]
-    every = np.ones((len(BLOCS), len(CHANNELS)), bool)
-    reaches = np.arange(choice.BAN_LEVEL.max() + 1)
-    allowed = np.repeat(every[None, None], len(BLOCS) * len(reaches), axis=0).reshape(
-        len(BLOCS), len(reaches), *every.shape
-    )
-    for bloc in range(len(BLOCS)):
-        allowed[bloc, :, bloc] = reaches[:, None] < choice.BAN_LEVEL
     sells = np.zeros(len(view.lab_bloc), bool)
     sells[view.offers.lab] = True
     return compiled.Rules(
@@ -131,8 +143,8 @@ def rules(view: MonthView, group: Adopters) -> compiled.Rules:
         channel_exposure=view.channel_exposure,
         ban_level=choice.BAN_LEVEL,
         sold=compiled.flags(view.sold),
-        allowed=compiled.flags(allowed),
-        off_device=compiled.flags(every & (np.arange(len(CHANNELS)) != ON_DEVICE)),
+        allowed=ALLOWED,
+        off_device=OFF_DEVICE,
         need=view.need,
         pain=view.pain,
         rise=view.rise,

@@ -237,10 +237,14 @@ class Market(mesa.Model):
 
     def _choose(self, view: MonthView) -> None:
         """Let every family choose, and count the looks of developers at open weights (eq. 77)."""
-        looked = self.nodes.choose(view, self.adopters)
+        families = [choosing.seen(view, group) for group in self.adopters]
+        looked = self.nodes.choose(view, families)
         if self.draws:
             self.usage.present = self.workloads.arrival <= self.month
-            looked = [group.choose(self.people, self.usage, view, self.threads) for group in self.adopters]
+            looked = [
+                group.choose(self.people, self.usage, view, seen, self.threads)
+                for group, seen in zip(self.adopters, families, strict=True)
+            ]
         self.evaluations = looked[0]  # the hub is where developers fetch weights
 
     def fork(self, world: str) -> Market:

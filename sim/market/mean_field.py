@@ -21,7 +21,7 @@ from sim.market.stages.ledger import CELLS, Ledger
 from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
 
 if TYPE_CHECKING:
-    from sim.market.adopters import Adopters, MonthView
+    from sim.market.adopters import MonthView
 
 NEGLIGIBLE = 1e-5  # a state that a smaller part of the nodes' mass uses is given up; its users do without
 
@@ -75,7 +75,7 @@ class MeanField:
         """What a copy may share: it never changes."""
         return self.table, self.people, self.blocks, self.quantile, self.parameters
 
-    def choose(self, view: MonthView, groups: tuple[Adopters, ...]) -> list[Floats]:
+    def choose(self, view: MonthView, families: list[choosing.Seen]) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
         present = arrived(self.table, view.month, self.parameters)
@@ -84,8 +84,7 @@ class MeanField:
         self.present = present
         reach = view.node_reach
         looked = []
-        for group, blocks in zip(groups, self.blocks, strict=True):
-            offered = choosing.offered(view, group.number)
+        for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
             states = compiled.States(self.release, self.channel, offered.column[self.release, self.channel])
             states.column[0] = NONE
             seen = np.zeros(len(view.lab_bloc))
@@ -100,8 +99,8 @@ class MeanField:
                 view.used_elsewhere,
                 reach,
                 offered,
-                choosing.standing(view, group),
-                choosing.rules(view, group),
+                standing,
+                rules,
                 compiled.room(
                     len(seen), len(view.lines.lab), len(offered.line), len(offered.release), len(states.release)
                 ),
