@@ -270,7 +270,7 @@ def _sample(
     seen = factor * np.isin(BLOCS, blocs)
 
     def part(amount: Floats) -> Floats:
-        return np.tensordot(seen, amount[groups][..., states].sum(axis=0), axes=1).ravel()
+        return (seen[:, None, None] * amount[groups][..., states].sum(axis=0)).sum(axis=0).ravel()
 
     release = np.tile(ledger.release[states], len(CLASSES))
     lab = state.lab[release]
