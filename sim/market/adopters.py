@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.market import choosing
 from sim.market.kernels import choice as compiled
+from sim.market.kernels.elementary import log1p
 from sim.market.parts import in_parts
 from sim.market.stages import choice
 from sim.market.stages.hosting import own_price
@@ -218,7 +219,7 @@ class Adopters(mesa.Agent):
         fixed += view.home_fit[bloc, view.lab_bloc[lab]] + view.appeal[self.number, release, channel]
         fixed += table.taste_line[rows, line] + table.taste_origin[rows, view.lab_bloc[lab]]
         fixed += table.taste_open[rows] * view.releases.is_open[release]
-        staff = table.price_sensitivity[rows] * np.log1p(self.staff_cost / pain)
+        staff = table.price_sensitivity[rows] * log1p(self.staff_cost / pain)
         fixed -= staff * (channel == SELF_HOST)
         barred = stand.reach[np.arange(len(rows)), view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
         capability = view.capability[release] + view.strength[lab, kind]

@@ -16,6 +16,7 @@ from sim import evidence, rng
 from sim.market import governments, offering, resources
 from sim.market.adopters import CN, FAMILIES, MonthView, Stand, paid_price
 from sim.market.kernels import usage as compiled
+from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
 from sim.market.parts import in_parts
@@ -130,7 +131,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         need=need_growth(market),
         pain=pain_growth(market),
         rise=_difficulty_rise(market),
-        relief=float(np.exp(-p["demand.distrust_relief"] * _chinese_share(market))),
+        relief=float(exp(-p["demand.distrust_relief"] * _chinese_share(market))),
         reach=_barred(market, market.workloads, market.population_seed),
         node_reach=_barred(market, market.nodes.table, market.seed),
         leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
@@ -146,7 +147,7 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     p, state, labs = market.parameters, market.releases, market.labs
     own = np.arange(len(CHANNELS)) >= SELF_HOST
     by_channel = np.where(own, p["demand.ecosystem_own"], 1.0)
-    stock = np.log1p(market.ecosystem)[state.line] * state.is_open
+    stock = log1p(market.ecosystem)[state.line] * state.is_open
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
     constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
     appeal = weight[:, None, None] * stock[:, None] * by_channel

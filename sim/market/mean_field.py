@@ -15,6 +15,7 @@ import numpy as np
 from sim.market import choosing
 from sim.market.kernels import mass as compiled
 from sim.market.kernels.choice import LANES
+from sim.market.kernels.elementary import power
 from sim.market.nodes import arrived
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
@@ -187,6 +188,6 @@ def used_elsewhere(ledger: Ledger, lab: Ints, labs: int, tail: float) -> Floats:
     present = ledger.by_segment(ledger.present).ravel()
     share = count / np.maximum(present, 1e-300)[:, None]
     size = np.arange(1, LARGEST_ORGANISATION + 1)
-    part = size * size.astype(float) ** -tail
+    part = size * power(size, -tail)
     part /= part.sum()
-    return 1.0 - ((1.0 - share[..., None]) ** (size - 1) * part).sum(axis=-1)
+    return 1.0 - (power(1.0 - share[..., None], size - 1) * part).sum(axis=-1)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from sim import rng
+from sim.market.kernels.elementary import exp, power
 from sim.market.tables import Bools, Floats, Ints, WorkloadTable
 from sim.months import parse_month
 from sim.scenario.schema import BLOCS, CLASSES, DEVELOPER_GROUPS, ENTERPRISE_GROUPS, GROUPS
@@ -53,7 +54,7 @@ def pick(u: Floats, parts: Floats) -> Ints:
 
 def organisations(seed: int, count: int, tail: float, family: str) -> Ints:
     """Return the organisation number of each of `count` rows, sizes 1 to 12 with weights size**-tail."""
-    weights = np.arange(1, LARGEST_ORGANISATION + 1, dtype=float) ** -tail
+    weights = power(np.arange(1, LARGEST_ORGANISATION + 1), -tail)
     sizes = 1 + pick(rng.uniform(rng.stream_key(seed, f"organisation size:{family}"), np.arange(count)), weights)
     return np.searchsorted(np.cumsum(sizes), np.arange(count), side="right")
 
@@ -61,7 +62,7 @@ def organisations(seed: int, count: int, tail: float, family: str) -> Ints:
 def reached(month: Ints | int, midpoint: float, spread: float) -> Floats:
     """Return the part of all workloads to come that has appeared by the end of a month (eq. 2), shape of `month`."""
     years = 1970 + (np.minimum(month, LAST_ARRIVAL) + 1) / 12.0
-    return 1.0 / (1.0 + np.exp(-(years - midpoint) / spread))
+    return 1.0 / (1.0 + exp(-(years - midpoint) / spread))
 
 
 def arrivals(u: Floats, midpoint: float, spread: float) -> tuple[Ints, Floats]:
@@ -191,7 +192,7 @@ def traits(
     """
     factor = np.array([p[f"demand.volume_factor.{c}"] for c in CLASSES])[kind]
     newcomer = arrival > REFERENCE_YEAR_END
-    need = _by_family(p, "volume", developer) * factor * np.exp(p["demand.volume_sd"] * z)
+    need = _by_family(p, "volume", developer) * factor * exp(p["demand.volume_sd"] * z)
     need *= np.where(newcomer, p["demand.newcomer.volume"], 1.0)
     difficulty = np.array([p[f"demand.difficulty.{c}"] for c in CLASSES])[kind]
     strict = np.isin(group, [GROUPS.index("regulated"), GROUPS.index("public")])
@@ -209,9 +210,9 @@ def traits(
         difficulty=difficulty + p["demand.difficulty_sd"] * ndtri(uniform("difficulty")),
         value=np.maximum(0.0, p["demand.value"] + p["demand.value_sd"] * ndtri(uniform("value"))),
         price_sensitivity=_by_family(p, "price_sensitivity", developer)
-        * np.exp(p["demand.price_sensitivity_sd"] * ndtri(uniform("price sensitivity")))
+        * exp(p["demand.price_sensitivity_sd"] * ndtri(uniform("price sensitivity")))
         * np.where(newcomer, p["demand.newcomer.price_sensitivity"], 1.0),
-        pain=_by_family(p, "pain", developer) * need ** p["demand.pain_exponent"],
+        pain=_by_family(p, "pain", developer) * power(need, p["demand.pain_exponent"]),
         control_value=_by_family(p, "control_value", developer) * stern,
         distrust=_by_family(p, "distrust", developer) * stern * distrust_bloc,
         banned=(ban < ban_share) & (bloc != BLOCS.index("CN")),
@@ -235,4 +236,4 @@ def tilted(u: Floats, sd: float) -> tuple[Floats, Floats]:
     """Return tilted standard normals and the weights that undo the tilt, both of the shape of `u` (eq. 3)."""
     tilt = VOLUME_TILT * sd
     z = ndtri(u) + tilt
-    return z, np.exp(-tilt * z + 0.5 * tilt * tilt)
+    return z, exp(-tilt * z + 0.5 * tilt * tilt)

@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.market import demand, governments, offering, supply
 from sim.market.adopters import Adopters, MonthView
+from sim.market.kernels.elementary import exp, log
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
@@ -173,7 +174,7 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
     wanted = table.wanted.copy()
     wanted[solved] = found.prices[free]
     target = target.copy()
-    target[solved] = wanted[solved] * np.exp(wedge_left(market) * table.wedge[solved])
+    target[solved] = wanted[solved] * exp(wedge_left(market) * table.wedge[solved])
     posted = pricing.next_posted(table.posted, target, fresh, adjustment)
     status = NOT_CHECKED if found.status == LOCAL_ONLY else found.status
     if not searches:
@@ -205,5 +206,5 @@ def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
     wanted, wedge = table.posted.copy(), np.zeros(len(table.names))
     positive = free & (found.prices > 0.0)
     wanted[offers.release[free]] = found.prices[free]
-    wedge[offers.release[positive]] = np.log(problem.listed[positive] / found.prices[positive])
+    wedge[offers.release[positive]] = log(problem.listed[positive] / found.prices[positive])
     return HandOverPrices(wanted, wedge, table.posted / costs.marginal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.market.kernels.elementary import expm1
 from sim.market.tables import Floats
 
 
@@ -17,7 +18,7 @@ def next_awareness(awareness: Floats, share: Floats, *, innovation: float, imita
     innovation, imitation : float
         Bass p and q, per month.
     """
-    return awareness + (1.0 - awareness) * -np.expm1(-(innovation + imitation * share))
+    return awareness + (1.0 - awareness) * -expm1(-(innovation + imitation * share))
 
 
 def next_buzz(buzz: Floats, leap: Floats, *, decay: float, points: float) -> Floats:
@@ -25,7 +26,7 @@ def next_buzz(buzz: Floats, leap: Floats, *, decay: float, points: float) -> Flo
 
     A leap of `points` ECI points above the old record is noticed by 63 %.
     """
-    return np.maximum(decay * buzz, -np.expm1(-leap / points))
+    return np.maximum(decay * buzz, -expm1(-leap / points))
 
 
 def consideration(awareness: Floats, buzz: Floats) -> Floats:

@@ -6,11 +6,13 @@ work without a model are nests of their own. Utilities are in utils of the Gumbe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.market.kernels.elementary import exp, log, log1p
 from sim.market.stages.hosting import own_price
 from sim.market.stages.usage import bill_disutility
 from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
@@ -19,7 +21,7 @@ from sim.scenario.schema import CHANNELS
 BLOCK = 256  # rows evaluated together: about 150 kB a matrix, so that a few of them stay in the second-level cache
 NEGLIGIBLE = -690.0  # a member this far below the best counts as impossible: its exponential would be subnormal
 TINY = 1e-300
-LOG_CHANNELS = np.log(np.maximum(1, np.arange(len(CHANNELS) + 1)))  # a line that nobody here can use has none
+LOG_CHANNELS = np.array([0.0, *map(math.log, range(1, len(CHANNELS) + 1))])  # a line that nobody here can use has none
 BAN_LEVEL = np.array([1, 2, 3, 3], np.int8)  # reach of a ban from which a channel is barred: api, hosted, weights
 
 
@@ -86,10 +88,9 @@ def upgrade_hazard(step: Floats, *, usual: float, leap: float, leap_points: floa
 
 def success(capability: Floats, difficulty: Floats, width: float) -> Floats:
     """Return the share of the work that succeeds (eq. 50): logistic in capability above difficulty, shape broadcast."""
-    with np.errstate(over="ignore"):
-        odds = np.exp((difficulty - capability) / width)
-        odds += 1.0
-        return 1.0 / odds
+    odds = exp((difficulty - capability) / width)
+    odds += 1.0
+    return 1.0 / odds
 
 
 def offer_worth(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
@@ -114,7 +115,7 @@ def offer_worth(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats
     worth += part
     np.multiply(who.distrust[:, None], rules.exposure, out=part)
     worth -= part
-    staff = who.price_sensitivity * np.log1p(who.staff_cost / who.pain)
+    staff = who.price_sensitivity * log1p(who.staff_cost / who.pain)
     worth[:, np.flatnonzero(offers.channel == SELF_HOST)] -= staff[:, None]
     worth -= vendor_costs(who, offers, rules)
     can = open_to(who, offers, rules)
@@ -237,17 +238,16 @@ def choice_probabilities(
     np.maximum(utility, NEGLIGIBLE, out=utility)
     weight = np.empty((len(utility), utility.shape[1] + 2))
     member = weight[:, :-2]
-    np.exp(utility, out=member)
-    member *= possible
+    np.multiply(exp(utility), possible, out=member)
     nest = line_sums(member, first_of_line)
     np.maximum(nest, TINY, out=nest)  # a line that nobody here can choose; its members weigh nothing
-    scale = np.exp((dissimilarity - 1.0) * np.log(nest))
+    scale = exp((dissimilarity - 1.0) * log(nest))
     member *= np.take(scale, _line_of(first_of_line, utility.shape[1]), axis=1)
-    weight[:, -2] = np.exp(keep - highest)
-    weight[:, -1] = np.exp(outside - highest)
+    weight[:, -2] = exp(keep - highest)
+    weight[:, -1] = exp(outside - highest)
     total = weight.sum(axis=1)
     weight /= total[:, None]
-    return weight, highest + np.log(total)
+    return weight, highest + log(total)
 
 
 def _line_of(first_of_line: Ints, offers: int) -> Ints:

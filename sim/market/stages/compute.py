@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, fsum
 
-import numpy as np
+from sim.market.kernels.elementary import exp
 
 TIERS = ("B200", "H200", "H20")  # in the order in which a licensed buyer fills a need
 STOCKS = ("abroad", "legal", "diverted", "domestic")  # what retires and is added to; rented compute is a level
@@ -115,8 +115,8 @@ def additions_abroad(last_year: float, growth: float, fade: float, years: float)
 
     Growth starts at `growth` a year over the mean of the last year and fades at rate `fade`.
     """
-    grown = years if fade == 0 else (1.0 - np.exp(-fade * years)) / fade
-    return last_year / 12.0 * float(np.exp(np.log(growth) * grown))
+    grown = years if fade == 0 else (1.0 - exp(-fade * years)) / fade
+    return last_year / 12.0 * growth ** float(grown)
 
 
 def revenue_response(revenue: float, reference: float, trend_growth: float, elasticity: float) -> float:

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from sim.market.kernels.elementary import exp, log
 from sim.market.stages.price_terms import BILL, PriceTerm
 from sim.market.tables import Bools, Floats, Ints
 
@@ -241,14 +242,13 @@ def evaluate(prepared: Prepared, block: Block, list_prices: Floats) -> BlockDema
     bill *= block.sensitivity / lam
     member[priced] -= bill
     highest = np.maximum(np.maximum(member.max(axis=0), block.keep), block.outside)
-    member -= highest
-    np.exp(member, out=member)
+    member = exp(member - highest)
     of_priced = member[priced]
     nest = prepared.nests.sums(member)
     safe = np.maximum(nest, TINY)  # a nest that nobody here can choose; its members weigh nothing
-    log_nest = np.log(safe)
-    scale = np.exp((lam - 1.0) * log_nest)
-    keep, outside = np.exp(lam * (block.keep - highest)), np.exp(lam * (block.outside - highest))
+    log_nest = log(safe)
+    scale = exp((lam - 1.0) * log_nest)
+    keep, outside = exp(lam * (block.keep - highest)), exp(lam * (block.outside - highest))
     total = (nest * scale).sum(axis=0)
     total += keep
     total += outside
@@ -263,7 +263,7 @@ def evaluate(prepared: Prepared, block: Block, list_prices: Floats) -> BlockDema
         highest=highest,
         keep=keep / total,
         outside=outside / total,
-        logsum=lam * highest + np.log(total),
+        logsum=lam * highest + log(total),
     )
 
 
@@ -285,9 +285,7 @@ def demand(panel: DemandPanel, prices: Floats) -> Demand:
         now = evaluate(ready, block, prices[ready.order[ready.priced]])
         probability[block.rows, ready.order] = now.probability.T
         keep[block.rows], outside[block.rows], logsum[block.rows] = now.keep, now.outside, now.logsum
-        possible = now.nest > 0.0
-        value = np.log(now.nest, out=np.full_like(now.nest, -np.inf), where=possible)
-        nest_value[block.rows] = (lam * (now.highest + value)).T
+        nest_value[block.rows] = (lam * (now.highest + log(now.nest))).T
         chance = np.repeat(ready.nests.sums(now.probability), ready.nest_size, axis=0)
         share = np.divide(now.probability, chance, out=np.zeros_like(chance), where=chance > 0.0)
         within[block.rows, ready.order] = share.T

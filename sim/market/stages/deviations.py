@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim import rng
+from sim.market.kernels.elementary import exp, log
 from sim.market.stages.demand_panel import Demand, DemandPanel, demand, prepare
 from sim.market.stages.markups import earnings, margins
 from sim.market.tables import Bools, Floats, Ints
@@ -129,7 +130,7 @@ def _tried_prices(price: float, cost: float, number: int) -> Floats:
     """Return the price itself, zero, and prices at a geometric grid of margins."""
     floor = min(max(cost, 0.0), price)
     scale = max(price - floor, LEAST_MARGIN * max(price, cost)) or 1.0
-    factors = np.exp(np.linspace(-np.log(MARGIN_RANGE), np.log(MARGIN_RANGE), number))
+    factors = exp(np.linspace(-log(MARGIN_RANGE), log(MARGIN_RANGE), number))
     below = floor * np.linspace(0.0, 1.0, max(2, number // 8), endpoint=False)
     return np.concatenate([[price], below, floor + scale * factors])
 
@@ -161,14 +162,14 @@ def _single_gain(lab: _Lab, offer: int, check: DeviationCheck) -> float:
         own = (panel.fixed[rows, offer] - sensitivity * panel.term.value(burden)) / lam
         inclusive = _log_add(nest_rest, own)
         all_options = _log_add(rest, lam * inclusive)
-        probability = np.exp(own + (lam - 1.0) * inclusive - all_options)
+        probability = exp(own + (lam - 1.0) * inclusive - all_options)
         margin = loading * (price - lab.cost[offer]) + lab.adoption_value[offer]
         value = margin * weighted_need * panel.term.slope(burden) * probability
         freed = old_total - all_options
         if len(others):
             in_nest = (lam - 1.0) * (inclusive - old_inclusive) + freed
-            value += with_nest * np.exp(np.minimum(in_nest, LARGEST_EXPONENT))
-        value += elsewhere * np.exp(np.minimum(freed, LARGEST_EXPONENT))
+            value += with_nest * exp(np.minimum(in_nest, LARGEST_EXPONENT))
+        value += elsewhere * exp(np.minimum(freed, LARGEST_EXPONENT))
         total[first : first + at_once] = value.sum(axis=1)
     return float(total[1:].max() - total[0])
 
@@ -186,14 +187,13 @@ def _log_sum(values: Floats) -> Floats:
     """Return log of the row sums of exponentials; -inf for a row without a possible one."""
     highest = values.max(axis=1, initial=-np.inf)
     shift = np.where(np.isfinite(highest), highest, 0.0)
-    with np.errstate(divide="ignore"):
-        return shift + np.log(np.exp(values - shift[:, None]).sum(axis=1))
+    return shift + log(exp(values - shift[:, None]).sum(axis=1))
 
 
 def _log_add(one: Floats, other: Floats) -> Floats:
     """Return log(exp(one) + exp(other)); `other` is finite."""
     highest = np.maximum(one, other)
-    return highest + np.log(np.exp(one - highest) + np.exp(other - highest))
+    return highest + log(exp(one - highest) + exp(other - highest))
 
 
 def _joint_gain(lab: _Lab, number: int, check: DeviationCheck) -> float:
@@ -218,10 +218,10 @@ def _joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -
     number = check.joint_moves
     cells = np.arange(number * len(price)).reshape(number, len(price))
     noise = rng.normal(rng.stream_key(check.seed, "joint deviation", int(lab)), cells)
-    size = np.exp(np.linspace(np.log(SMALLEST_MOVE), np.log(LARGEST_MOVE), number))
+    size = exp(np.linspace(log(SMALLEST_MOVE), log(LARGEST_MOVE), number))
     scale = np.maximum(price, np.maximum(cost, 0.0))
     random = np.maximum(0.0, price + scale * size[:, None] * noise)
-    common = np.exp(np.linspace(-np.log(MARGIN_RANGE), np.log(MARGIN_RANGE), number))
+    common = exp(np.linspace(-log(MARGIN_RANGE), log(MARGIN_RANGE), number))
     return np.concatenate([random, np.maximum(0.0, cost + common[:, None] * (price - cost))])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.market.kernels.elementary import power
 from sim.market.tables import Floats
 
 REFERENCE_SIZE = 10.0  # billions of parameters
@@ -24,7 +25,7 @@ def downloads(evaluations: Floats, total_params: Floats, *, rate: float, size_ex
         Small models are downloaded most.
     """
     size = np.where(np.isnan(total_params), REFERENCE_SIZE, total_params) / REFERENCE_SIZE
-    return np.where(np.isnan(total_params), 0.0, rate * evaluations * size**-size_exponent)
+    return np.where(np.isnan(total_params), 0.0, rate * evaluations * power(size, -size_exponent))
 
 
 def next_ecosystem(stock: Floats, share: Floats, *, decay: float) -> Floats:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from sim.market.kernels.elementary import exp
 from sim.market.tables import Floats
 
 
@@ -19,4 +18,4 @@ def deployed(year: float, ceiling: Floats, midpoint: Floats, spread: float) -> F
     spread : float
         Time in which the odds of a machine being there grow e-fold [years].
     """
-    return ceiling / (1.0 + np.exp(-(year - midpoint) / spread))
+    return ceiling / (1.0 + exp(-(year - midpoint) / spread))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sim import rng
+from sim.market.kernels.elementary import exp
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.price_conditions import PriceConditions, price_conditions
@@ -133,7 +134,7 @@ def _starts(start: Floats, free: Bools, solver: Solver) -> list[Floats]:
     rows = np.arange(len(start))
     starts = [start]
     for number in range(solver.other_starts):
-        factor = np.exp(START_SPREAD * rng.normal(rng.stream_key(solver.seed, "price start", number), rows))
+        factor = exp(START_SPREAD * rng.normal(rng.stream_key(solver.seed, "price start", number), rows))
         starts.append(np.where(free, start * factor, start))
     return starts
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim import rng
+from sim.market.kernels.elementary import exp, log1p, power
 from sim.market.tables import Bools, Floats, Ints
 
 FASTEST = 60.0  # ECI points a year: the upper bound of capability.frontier_slope holds for its redraws too
@@ -25,7 +26,7 @@ def next_slope(slope: float, mean: float, month: int, seed: int, *, hazard: floa
     key = rng.stream_key(seed, "frontier regime", month)
     if rng.uniform(key, 0) >= hazard:
         return slope
-    return min(FASTEST, mean * float(np.exp(sd * rng.normal(key, 1) - sd * sd / 2.0)))
+    return min(FASTEST, mean * float(exp(sd * rng.normal(key, 1) - sd * sd / 2.0)))
 
 
 def own_pace(slope: float, received: float) -> float:
@@ -50,7 +51,7 @@ def own_growth(pace: float, research: Floats, front: int, returns: float) -> Flo
     returns : float
         Elasticity with respect to research compute (psi); 0 gives all labs the same pace.
     """
-    return pace * (research / research[front]) ** returns
+    return pace * power(research / research[front], returns)
 
 
 def open_level(knowledge: Floats, best: Floats, best_open: Floats) -> float:
@@ -104,7 +105,7 @@ def outside_work(use: Floats, effect: float) -> Floats:
 
     `use` is the ecosystem of a lab's lines that are open now [percent-months], zero for closed labs.
     """
-    return effect * np.log1p(use)
+    return effect * log1p(use)
 
 
 def next_knowledge(

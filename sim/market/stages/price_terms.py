@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.market.kernels.elementary import log, log1p
 from sim.market.tables import Floats
 
 
@@ -48,6 +49,6 @@ def _same(burden: Floats) -> Floats:
 
 
 # Source: docs/model.md, section 4.5 for `bill`; Anderson, de Palma and Thisse 1992 for the other two.
-BILL = PriceTerm("bill", np.log1p, _bill_slope, 1.0)
-LOG = PriceTerm("log", np.log, np.reciprocal, 1.0, needs_price=True)
+BILL = PriceTerm("bill", log1p, _bill_slope, 1.0)
+LOG = PriceTerm("log", log, np.reciprocal, 1.0, needs_price=True)
 LINEAR = PriceTerm("linear", _same, np.ones_like, 0.0)

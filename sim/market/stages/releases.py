@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaincc, gammainccinv
 
 from sim import rng
+from sim.market.kernels.elementary import expm1
 from sim.market.tables import Bools, Floats, Ints, Keys
 
 DEGREES = {"open_source": 1.0, "open_weights": 0.8, "restricted_weights": 0.5, "closed": 0.0}
@@ -136,7 +137,7 @@ def perceived(claimed: Floats, inflation: Floats, age: Ints, experience: float) 
     experience : float
         Time scale of learning [months].
     """
-    return claimed + inflation * np.expm1(-age / experience)
+    return claimed + inflation * expm1(-age / experience)
 
 
 def still_served(superseded: Ints, month: int, deprecation: float) -> Bools:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.market.kernels.elementary import power
 from sim.market.stages.hosting import HOURS_A_MONTH
 from sim.market.tables import Floats
 
@@ -42,4 +43,4 @@ def next_load(load: Floats, needed: Floats, capacity: Floats, months: float) -> 
 
 def latency(load: Floats, cost: float) -> Floats:
     """Return the disutility of queues and limits on each lab's API [utils] (eq. 47)."""
-    return cost * load**CONGESTION
+    return cost * power(load, CONGESTION)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from sim.market.kernels.elementary import expm1, log1p, power
 from sim.market.tables import Floats
 
 
@@ -22,8 +21,8 @@ def need_now(need: Floats, growth: Floats, fade: float, years: float, years_at_h
         Time since January 2025 of this month and of the hand-over.
     """
     after = max(0.0, years - years_at_hand_over)
-    grown = min(years, years_at_hand_over) + (after if fade == 0 else -np.expm1(-fade * after) / fade)
-    return need * growth**grown
+    grown = min(years, years_at_hand_over) + (after if fade == 0 else -expm1(-fade * after) / fade)
+    return need * power(growth, grown)
 
 
 def pain_now(pain: Floats, need_ratio: Floats, exponent: float) -> Floats:
@@ -38,7 +37,7 @@ def pain_now(pain: Floats, need_ratio: Floats, exponent: float) -> Floats:
     exponent : float
         Growth of pain with volume between workloads, times the part of it that holds over time.
     """
-    return pain * need_ratio**exponent
+    return pain * power(need_ratio, exponent)
 
 
 def tokens_bought(price: Floats, need: Floats, pain: Floats) -> Floats:
@@ -51,4 +50,4 @@ def bill_disutility(price: Floats, need: Floats, pain: Floats) -> Floats:
 
     Its derivative with respect to the price is `tokens_bought` over pain, which is Roy's identity.
     """
-    return np.log1p(price * need / pain)
+    return log1p(price * need / pain)
