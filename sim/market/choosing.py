@@ -1,4 +1,4 @@
-"""What the compiled choice needs to know of a month: tables of the market, narrowed (see `sim.market.kernels.choice`)."""
+"""What the compiled choice needs to know of a month: narrow tables of the market (`sim.market.kernels.choice`)."""
 
 from __future__ import annotations
 

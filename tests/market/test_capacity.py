@@ -80,7 +80,7 @@ def test_tokens_of_open_weights_go_to_hosts_and_those_of_closed_ones_to_nobody(w
     assert (full.spilled == 0.0).all()
     hosted = np.tile(priced.by_class[HOST][:, short.release], (len(full.tokens) // len(CLASSES), 1))
     kept = short.tokens - short.spilled
-    extra = (short.spend - full.spend * np.divide(kept, full.tokens, out=np.ones_like(kept), where=full.tokens > 0.0))
+    extra = short.spend - full.spend * np.divide(kept, full.tokens, out=np.ones_like(kept), where=full.tokens > 0.0)
     assert extra[:, is_open] == pytest.approx((short.spilled * hosted)[:, is_open])
     lost = (full.tokens - short.tokens).sum()
     assert used.unmet == pytest.approx(lost)

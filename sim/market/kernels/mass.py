@@ -1,8 +1,8 @@
 """Choices of a population carried by taste nodes: shares of each node that use each release (eqs. 48-59, 62).
 
 The limit of many workloads with the tastes of a node. Looks, choices and what is kept follow the same utilities as
-`sim.market.kernels.choice`; shares of states take the place of drawn options. What depends on the state alone, the cost of
-moving and the release kept, enters as factors of weights that the node's states share (eq. 94).
+`sim.market.kernels.choice`; shares of states take the place of drawn options. What depends on the state alone, the cost
+of moving and the release kept, enters as factors of weights that the node's states share (eq. 94).
 
 The NumPy twin is `sim.market.stages.choice` on one row of `Choosers` for each node and state.
 """
@@ -303,7 +303,7 @@ def block(
                     usable += ONE if (room.may[k] >> np.int32(bit + offered.channel[i])) & 1 else ZERO
                 stays[k] = max(usable, ONE)
             for k in range(LANES):
-                # the nest with its own offer free of the upgrade cost: stays becomes its weight, at_home its members' sum
+                # the nest with its own offer free of the upgrade cost: `stays` its weight, `at_home` its members' sum
                 at_home[k] = (nest[n, k] - weight[j, k]) * inside + weight[j, k]
                 mean = at_home[k] / stays[k]
                 stays[k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
