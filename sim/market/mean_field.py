@@ -48,6 +48,8 @@ class MeanField:
         Shares, which sum to the part of the node that is in the market.
     present : array, shape (nodes,)
         That part.
+    stands : tuple of array, shape (nodes,)
+        Release and channel of one state in use that stands for the node, at a point of its own.
     surplus : array, shape (nodes,)
         Surplus of the last choices over doing without, of who is in the market [USD/month].
     """
@@ -66,6 +68,7 @@ class MeanField:
         self.channel = np.array([LAB_API])
         self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
         self.surplus = np.zeros(len(table))
+        self.stands = np.full(len(table), NONE), np.full(len(table), LAB_API)
 
     @property
     def fixed(self) -> tuple[object, ...]:
@@ -105,6 +108,13 @@ class MeanField:
                 seen,
             )
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
+        over = ~view.runs[self.release, self.channel]  # everybody looked; what is left is rounding
+        over[0] = False
+        self.mass[0] += self.mass[over].sum(axis=0)
+        self.mass[over] = 0.0
+        state = np.empty(len(self.table), np.int64)
+        compiled.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
+        self.stands = self.release[state], self.channel[state]
         return looked
 
     def _states(self, view: MonthView) -> None:
@@ -156,12 +166,6 @@ class MeanField:
             out[0, :, 0],
             out[1, :, 0],
         )
-
-    def standing_for(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return a release and a channel in use at each node, drawn once for all by its own point, (rows,) each."""
-        reached = np.cumsum(self.mass[:, rows], axis=0)
-        state = np.minimum((reached < self.quantile[rows] * reached[-1]).sum(axis=0), len(self.release) - 1)
-        return self.release[state], self.channel[state]
 
 
 def _blocks(kind: Ints, rows: slice) -> Ints:

@@ -193,7 +193,7 @@ def in_use(market: Market) -> tuple[Ints, Ints, Ints]:
     uses = now.release != NONE
     routed = uses & (market.workloads.group < ENTERPRISE) & (now.channel <= HOST)
     return (
-        now.release,
+        now.release.astype(np.int64),
         np.where(uses, state.lab[now.release], NONE),
         np.where(routed, state.line[now.release], NONE),
     )
@@ -270,7 +270,7 @@ def _sample(
     seen = factor * np.isin(BLOCS, blocs)
 
     def part(amount: Floats) -> Floats:
-        return np.tensordot(seen, amount[groups][..., states].sum(axis=0), axes=1).ravel()
+        return (seen[:, None, None] * amount[groups][..., states].sum(axis=0)).sum(axis=0).ravel()
 
     release = np.tile(ledger.release[states], len(CLASSES))
     lab = state.lab[release]

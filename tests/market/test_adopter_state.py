@@ -139,7 +139,7 @@ def test_contestable_revenue_is_that_of_nodes_whose_users_know_a_cheaper_good_en
         market.step()
     market.close()
     view, p, nodes, table = market.view, market.parameters, market.nodes, market.nodes.table
-    release, channel = nodes.standing_for(np.arange(len(table)))
+    release, channel = nodes.stands
     whole = part = 0.0
     offers = view.offers
     for row in np.flatnonzero((release != NONE) & (channel == LAB_API) & ~market.releases.is_open[release]):
