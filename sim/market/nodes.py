@@ -121,6 +121,8 @@ def draw_nodes(
     developers = developer_rows(count, p)
     parts, states = [], []
     for family, size in zip(FAMILY_GROUPS, (developers, count - developers), strict=True):
+        if size == 0:
+            continue
         rows = np.arange(size)
 
         def uniform(name: str, family: str = family, rows: Ints = rows) -> Floats:
