@@ -80,7 +80,7 @@ def sobol(dimension: int, count: int, shift: int) -> Floats:
                 new ^= numbers[-step] << step
         numbers.append(new)
     index, points = np.arange(count, dtype=np.uint64), np.full(count, shift, np.uint64)
-    for bit in range(max(1, int(count - 1).bit_length())):
+    for bit in range(int(count - 1).bit_length()):
         direction = np.uint64(numbers[bit] << (BITS - 1 - bit))
         points ^= np.where(index >> np.uint64(bit) & np.uint64(1), direction, np.uint64(0))
     return (points.astype(np.float64) + 0.5) / 2.0**BITS
