@@ -15,9 +15,9 @@ TOLERANCE = 1e-9  # relative, for sums that must agree
 class Accounts:
     """A month's flows.
 
-    `workloads` in the world, `tokens` bought, money to `spend` and `cost`, the marginal cost of serving the tokens of labs
-    and hosts, have shape (releases, channels). The segment arrays have shape (groups, blocs); `present` counts all workloads
-    there, users or not.
+    The first four have shape (releases, channels): workloads in the world, tokens bought, money spent, and the marginal
+    cost of serving the tokens of labs and hosts. The segment arrays have shape (groups, blocs); `present` counts all
+    workloads there, users or not.
     """
 
     workloads: Floats
