@@ -96,7 +96,7 @@ def spread(key: int, rows: Ints) -> Floats:
 def draw_nodes(
     seed: int, count: int, parameters: Mapping[str, Any], labs: tuple[str, ...], lines: tuple[str, ...]
 ) -> tuple[WorkloadTable, Floats]:
-    """Draw taste nodes, each an organisation of its own, sorted by class inside families (eq. 94).
+    """Draw taste nodes, each an organisation of its own, sorted by class inside families (eq. 3).
 
     Parameters
     ----------

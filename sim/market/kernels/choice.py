@@ -1,4 +1,4 @@
-"""Choices of a month (eqs. 48-59, 62), compiled; the NumPy twin is `sim.market.stages.choice` on rows of `Choosers`.
+"""Choices of a month, compiled (docs/model.md, section 4.5); the NumPy twin is `sim.market.stages.choice`.
 
 Work goes on in blocks of `LANES` rows of one class: a number of each row stands in a lane, and every loop over lanes is
 vector code. Utilities are single precision, in units of log2: exponentials are powers of two.
@@ -153,7 +153,7 @@ def flags(may: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 @kernel
 def who_looks(first, last, people, now_release, now_channel, reach, offered, standing, rules, looks):
-    """Write 0, 1 (looks at all vendors) or 2 (at its own vendor's offers alone) for each row (eq. 48, 49)."""
+    """Write 0, 1 (looks at all vendors) or 2 (at its own vendor's offers alone) for each row (eqs. 48, 49)."""
     for i in range(first, last):
         place = i - first
         looks[place] = 0

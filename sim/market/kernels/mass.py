@@ -1,8 +1,8 @@
-"""Choices of a population carried by taste nodes: shares of each node that use each release (eqs. 48-59, 62).
+"""Choices of a population carried by taste nodes: shares of each that use each release (docs/model.md, section 4.10).
 
 The limit of many workloads with the tastes of a node. Looks, choices and what is kept follow the same utilities as
 `sim.market.kernels.choice`; shares of states take the place of drawn options. What depends on the state alone, the cost
-of moving and the release kept, enters as factors of weights that the node's states share (eq. 94).
+of moving and the release kept, enters as factors of weights that the node's states share.
 
 The NumPy twin is `sim.market.stages.choice` on one row of `Choosers` for each node and state.
 """
@@ -394,7 +394,7 @@ def settle(first, count, states, offered, rules, room, part, newcomers, none, up
 
 @kernel
 def tally(people, release, channel, mass, present, surplus, need_growth, pain_growth, price, cluster, out):
-    """Add the nodes' use to `out`, shape (3, cells, states): workloads, tokens wanted, spend.
+    """Add the nodes' use to `out`, shape (3, cells, states): workloads, tokens wanted, spend (eq. 61).
 
     The first state of the first two holds, by cell, all workloads in the market and their surplus.
 
