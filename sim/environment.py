@@ -25,6 +25,7 @@ DISTRIBUTIONS = (
     "tqdm",
     "XlsxWriter",
 )
+COMPUTING = ("numpy", "scipy", "mesa", "numba")  # libraries that can change a bit of a result
 # The only variables read: they can change a result or its speed, and cannot hold a secret.
 VARIABLES = (
     "PYTHONHASHSEED",
@@ -64,6 +65,26 @@ def code_hash() -> str:
         digest.update(f"{path.relative_to(PACKAGE).as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def identity() -> dict[str, str]:
+    """Return what makes two processes compute the same bits on one machine: program, random numbers, libraries."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from sim import rng
+
+    found = {
+        "model_version": model_version(),
+        "code_hash": code_hash(),
+        "random_numbers": rng.SCHEME,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    }
+    for name in COMPUTING:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
 
 
 def git_state() -> dict[str, Any] | None:
