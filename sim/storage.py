@@ -32,6 +32,21 @@ def write_error(path: Path, error: OSError, needed: int) -> WriteError:
     return WriteError(f"{path}: cannot write: {reason}; {needed:,} bytes needed{free}")
 
 
+@contextlib.contextmanager
+def refusals(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn what the system refuses inside the block into the one-line error for `path`.
+
+    Raises
+    ------
+    WriteError
+        With the bytes needed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error, needed) from error
+
+
 def _existing_parent(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.exists())
 

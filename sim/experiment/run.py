@@ -179,10 +179,11 @@ def estimated_hours(scenario: Scenario, workers: int, world: str | None = None) 
 
 def affordable_jobs(scenario: Scenario, cores: int) -> int:
     """Return how many processes fit in memory, at least one and at most one a core."""
-    return max(1, min(cores, int(available_memory() // _bytes_a_process(scenario))))
+    return max(1, min(cores, int(available_memory() // bytes_a_process(scenario))))
 
 
-def _bytes_a_process(scenario: Scenario) -> float:
+def bytes_a_process(scenario: Scenario) -> float:
+    """Return about how much memory a process takes that runs a scenario [bytes]."""
     return BYTES_A_PROCESS + BYTES_A_WORKLOAD * scenario.workloads
 
 
@@ -195,7 +196,7 @@ def check_cost(scenario: Scenario, jobs: int, world: str | None = None) -> None:
         With the estimate and what to change.
     """
     workers = min(jobs, scenario.runs)
-    needed = workers * _bytes_a_process(scenario)
+    needed = workers * bytes_a_process(scenario)
     available = available_memory()
     if needed > available:
         raise UsageError(
