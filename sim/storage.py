@@ -84,6 +84,24 @@ def hold(folder: str | os.PathLike[str]) -> Iterator[None]:
             os.close(handle)
 
 
+def is_held(folder: str | os.PathLike[str]) -> bool:
+    """Return whether another process holds a folder now; nothing is written."""
+    place = real(folder)
+    try:
+        import fcntl
+
+        handle = os.open(place.parent / f".{place.name}.lock", os.O_RDONLY)
+    except (ImportError, OSError):  # no locks here, or no lock file: nobody holds it
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _locked(place: Path, lock: Path) -> int | None:
     """Return an open, locked file; None, with a warning, where the system has no file locks."""
     try:

@@ -51,7 +51,7 @@ class Pace:
         """Take the times of finished runs in."""
         for outcome in outcomes:
             latest = outcome.seconds
-            self.mean = latest if math.isnan(self.mean) else 0.9 * self.mean + 0.1 * latest
+            self.mean = latest if math.isnan(self.mean) else 0.7 * self.mean + 0.3 * latest
 
     def batch(self) -> int:
         """Return how many runs make a batch."""

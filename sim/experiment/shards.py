@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.columns import TABLES, Column, Table
+from sim.columns import TABLES, Column
 from sim.errors import ResultError
 from sim.parquet import arrow_table, check_size, file_bytes, from_arrow, schema
 
@@ -35,12 +36,6 @@ RUN_COLUMNS = (
 def columns_of(name: str) -> tuple[Column, ...]:
     """Return the columns of a table of a shard: those of a result table behind the cell, or of the list of runs."""
     return RUN_COLUMNS if name == RUNS else (CELL, *TABLES[name].columns)
-
-
-def table_of(name: str) -> Table:
-    """Return a table of a sweep as the register of result tables would have it."""
-    own = TABLES[name]
-    return Table(name, own.meaning, (CELL, *own.keys), own.values)
 
 
 def pack(tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
@@ -91,12 +86,11 @@ def _runs_table(records: Sequence[Record]) -> pa.Table:
     import pyarrow as pa
 
     types = {"int32": pa.int32(), "text": pa.string(), "float64": pa.float64()}
-    arrays = [
-        pa.array([getattr(record, column.name) for record in records], type=types[column.kind])
-        for column in RUN_COLUMNS
-    ]
+    values = {column.name: [getattr(record, column.name) for record in records] for column in RUN_COLUMNS}
+    values["measure"] = [math.nan if value is None else value for value in values["measure"]]
+    arrays = [pa.array(values[column.name], type=types[column.kind]) for column in RUN_COLUMNS]
     fields = [
-        pa.field(column.name, types[column.kind], column.name == "measure", metadata={"unit": column.unit, "meaning": column.meaning})
+        pa.field(column.name, types[column.kind], False, metadata={"unit": column.unit, "meaning": column.meaning})
         for column in RUN_COLUMNS
     ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
