@@ -51,9 +51,7 @@ def to_parquet(name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping
     return file_bytes(arrow_table(name, columns, metadata))
 
 
-def arrow_table(
-    name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
-) -> pa.Table:
+def arrow_table(name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> pa.Table:
     """Return a table, as from `sim.content.canonical`, in Arrow's form with units in the metadata."""
     import pyarrow as pa
 

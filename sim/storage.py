@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sim.errors import FolderHeld, UsageError, WriteError
@@ -136,12 +136,17 @@ def _locked(place: Path, lock: Path) -> int | None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a new file completely and flush it to disk; an existing one is an error."""
+    _write_pieces(path, [content])
+
+
+def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o644)
     try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -158,8 +163,15 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file beside its place, flush it and rename it in; an existing file is replaced at once.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if need be.
+    content : bytes or iterable of bytes
+        Pieces are written as they come, so that a large file need not be in memory.
 
     Raises
     ------
@@ -169,13 +181,14 @@ def replace_file(path: Path, content: bytes) -> None:
     partial = path.parent / f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(partial, content)
+        _write_pieces(partial, [content] if isinstance(content, bytes) else content)
         os.replace(partial, path)
         flush_folder(path.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise write_error(path, error, len(content)) from error
+            needed = len(content) if isinstance(content, bytes) else 0
+            raise write_error(path, error, needed) from error
         raise
 
 

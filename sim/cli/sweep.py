@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ FAILED = 3
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to use.  [default: all cores]")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, such as tcp://host:8786.")
-@click.option("--time-limit", "time_limit_seconds", type=click.FloatRange(min=0.01), metavar="SECONDS", help="Limit of one run.")
+@click.option("--time-limit", "seconds", type=click.FloatRange(min=0.01), metavar="SECONDS", help="Limit of one run.")
 @click.option("--memory-limit", type=click.FloatRange(min=1), metavar="MB", help="Memory of one worker.")
 @click.option("--force", is_flag=True, help="Start over; start however large.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -145,7 +146,8 @@ def _print_plan(session: Any, as_json: bool) -> None:
              ("lever", "uncertainty", "setting")}  # fmt: skip
     at_least = " at least" if plan.stop else ""
     click.echo(f"{plan.name}: {plan.cells:,} cells x {plan.runs} runs = {needed.runs:,} runs{at_least}")
-    click.echo(f"  design   {plan.facts['design']['kind']} over {', '.join(e['name'] for e in plan.facts['scenarios'])}")
+    names = ", ".join(entry["name"] for entry in plan.facts["scenarios"])
+    click.echo(f"  design   {plan.facts['design']['kind']} over {names}")
     for kind, title in (("lever", "levers"), ("uncertainty", "uncertain"), ("setting", "settings")):
         if kinds[kind]:
             click.echo(f"  {title:8} {', '.join(kinds[kind])}")
@@ -181,10 +183,16 @@ def _print_report(report: Any, folder: Path) -> None:
 
 def _print_failures(failures: list[dict[str, Any]], count: int) -> None:
     for entry in failures[:LISTED]:
-        tries = f"{entry['attempts']} attempts" if entry["attempts"] > 1 else "1 attempt"
-        click.echo(f"failed: cell {entry['cell']}, run {entry['run']}, {tries}: {entry['reason']}", err=True)
+        click.echo(failure_line(entry), err=True)
     if count > LISTED:
         click.echo(f"failed: and {count - LISTED:,} more; sim status lists them", err=True)
+
+
+def failure_line(entry: Mapping[str, Any]) -> str:
+    """Return a failed run and its reason as a line, without control characters (CWE-150)."""
+    tries = f"{entry['attempts']} attempts" if entry["attempts"] > 1 else "1 attempt"
+    reason = entry["reason"].translate(dict.fromkeys((*range(32), *range(127, 160))))
+    return f"failed: cell {entry['cell']}, run {entry['run']}, {tries}: {reason}"
 
 
 @click.command()
@@ -201,7 +209,8 @@ def status(folder: str, as_json: bool) -> None:
     runs = found["runs"]
     state = "finished" if found["finished"] else "running" if found.get("running") else "not finished"
     what = "cells" if found["kind"] == "sweep" else "runs"
-    click.echo(f"{found['name']}: {state}; {found['done']:,} of {found['planned']:,} {what} done, {found['failed']:,} failed")
+    done = f"{found['done']:,} of {found['planned']:,} {what} done, {found['failed']:,} failed"
+    click.echo(f"{found['name']}: {state}; {done}")
     if found["kind"] == "sweep":
         click.echo(f"  runs: {runs['done']:,} of {runs['planned']:,} done, {runs['failed']:,} failed")
         left = runs["planned"] - runs["done"] - runs["failed"]
@@ -210,7 +219,7 @@ def status(folder: str, as_json: bool) -> None:
         if found["mixed"]:
             click.echo("  computed by more than one program version (column code of the runs)")
     for entry in found["failures"]:
-        click.echo(f"  failed: cell {entry['cell']}, run {entry['run']}, {entry['attempts']} attempts: {entry['reason']}")
+        click.echo(f"  {failure_line(entry)}")
 
 
 @click.command()
@@ -234,7 +243,8 @@ def reproduce(ctx: click.Context, folder: str, sample: str, jobs: int | None, as
             click.echo(f"note: {note}", err=True)
         for line in found["differing"]:
             click.echo(line)
-        click.echo(f"{folder}: {found['equal']:,} of {found['sample']:,} runs came out the same, of {found['runs']:,} in all")
+        count = f"{found['equal']:,} of {found['sample']:,}"
+        click.echo(f"{folder}: {count} runs came out the same, of {found['runs']:,} in all")
     ctx.exit(1 if found["differing"] else 0)
 
 

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -193,7 +194,7 @@ def compute_one(work: Work, task: Task) -> Outcome:
 
 def warm_up() -> None:
     """Load what a run needs, so that the first one is not timed with it."""
-    import sim.market.market
+    import_module("sim.market.market")
 
 
 @lru_cache(maxsize=64)

@@ -77,9 +77,7 @@ class Dispatcher:
         What computes a batch; `sim.experiment.cells.compute`.
     """
 
-    def __init__(
-        self, engine: Engine, queue: Queue, work: Work, halted: Callable[[], bool], task: Compute = compute
-    ):
+    def __init__(self, engine: Engine, queue: Queue, work: Work, halted: Callable[[], bool], task: Compute = compute):
         self.engine, self.queue, self.work, self.halted, self.task = engine, queue, work, halted, task
         self.pace = Pace(engine.batch_seconds)
         self.flying: dict[Future[list[Outcome]], list[Task]] = {}

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
-from sim.experiment.cells import Outcome, Task, Work, compute
+from sim.experiment.cells import Outcome, Task, Work
 from sim.experiment.executors import GRACE, end_processes, interrupts_held, local_pool
 
 Compute = Callable[[Work, Sequence[Task]], list[Outcome]]

@@ -81,8 +81,8 @@ def check_fits(needed: Needs, folder: Path) -> None:
     available = available_memory()
     if needed.memory > available:
         raise UsageError(
-            f"the sweep needs about {size(needed.memory)} of memory, {size(available)} are free; use fewer workloads or "
-            "--jobs, or --force to try"
+            f"the sweep needs about {size(needed.memory)} of memory, {size(available)} are free; use fewer workloads "
+            "or --jobs, or --force to try"
         )
 
 

@@ -38,7 +38,7 @@ def _start_worker(parent: int) -> None:
 
 
 @contextmanager
-def local_pool(workers: int) -> Iterator[Executor]:
+def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of spawned worker processes, one BLAS thread each; on the way out none is left behind.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a sweep varies: factors with levels or a distribution, read from a sweep file or from the CSV of a list design."""
+"""What a sweep varies: factors with levels or a distribution, from a sweep file or the CSV of a list."""
 
 from __future__ import annotations
 
@@ -156,7 +156,9 @@ class ListDesign:
     rows: tuple[tuple[float | str, ...], ...]
 
 
-def read_list(name: str, folder: str, at: Where, scenarios: Sequence[Scenario], problems: Problems) -> ListDesign | None:
+def read_list(
+    name: str, folder: str, at: Where, scenarios: Sequence[Scenario], problems: Problems
+) -> ListDesign | None:
     """Return the design of a CSV file: a header of paths, then one row a cell; None after noting what is wrong.
 
     Parameters

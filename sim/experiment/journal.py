@@ -30,7 +30,7 @@ _LINE = re.compile(r"([0-9a-f]{8}) (\{.*\})\Z", re.DOTALL)
 
 @dataclass(frozen=True)
 class Record:
-    """One finished run: its facts as in the list of runs (`sim.experiment.shards.RUN_COLUMNS`) and its packed tables."""
+    """One finished run: its facts, as in the list of runs of a shard, and its packed tables."""
 
     cell: int
     run: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,13 +66,27 @@ def _by_replicate(runs: np.ndarray, values: np.ndarray) -> Sequence[float]:
 
 
 def worded(found: Mean) -> str:
-    """Return a mean with half of its interval, both rounded to the leading digit of the Monte-Carlo error."""
+    """Return a mean with half of its interval, both to the leading digit of its Monte-Carlo error."""
     if not math.isfinite(found.value):
         return "-"
     if not math.isfinite(found.error):
         return f"{found.value:.3g}"
-    if found.error == 0.0:
-        return f"{found.value:.3g} ± 0"
-    place = math.floor(math.log10(found.error))
+    return _rounded(found.value, found.half_width, found.error)
+
+
+def worded_difference(row: Mapping[str, Any]) -> str:
+    """Return an outcome of `sim.experiment.sweep_differences.compare_sweeps` as a line."""
+    scale, unit = (100.0, "%, points") if row["unit"] == _SHARE else (1.0, row["unit"])
+    gap, error = row["difference"] * scale, row["error"]
+    shown = f"{gap:.3g}" if error is None else _rounded(gap, row["half_width"] * scale, error * scale)
+    a, b = (f"{row[side] * scale:.3g}" for side in ("a", "b"))
+    return f"{row['column']:28} {row['month']}  {a:>9} {b:>9}  {shown:>18}  {unit}"
+
+
+def _rounded(value: float, half: float, error: float) -> str:
+    """Return a number and half of its interval, both to the leading digit of the Monte-Carlo error."""
+    if error == 0.0:
+        return f"{value:.3g} ± 0"
+    place = math.floor(math.log10(error))
     digits = max(0, -place)
-    return f"{round(found.value, -place) + 0.0:,.{digits}f} ± {round(found.half_width, -place):,.{digits}f}"
+    return f"{round(value, -place) + 0.0:,.{digits}f} ± {round(half, -place):,.{digits}f}"

@@ -107,7 +107,9 @@ class Plan:
 
     def files(self) -> dict[str, bytes]:
         """Return the files that hold the plan: relative name -> content."""
-        found = {entry["file"]: text.encode() for entry, text in zip(self.facts["scenarios"], self.scenarios, strict=True)}
+        found = {
+            entry["file"]: text.encode() for entry, text in zip(self.facts["scenarios"], self.scenarios, strict=True)
+        }
         design = _design_file(self)
         facts = {**self.facts, "design_file": hashlib.sha256(design).hexdigest()}
         return {PLAN: manifest.to_json(facts), DESIGN: design, **found}
@@ -272,7 +274,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise ResultError(f"{path}: is of another program, or damaged")
     if facts.get("format_version") != FORMAT_VERSION:
-        raise ResultError(f"{path}: format version {facts.get('format_version')!r}; this program reads {FORMAT_VERSION}")
+        raise ResultError(
+            f"{path}: format version {facts.get('format_version')!r}; this program reads {FORMAT_VERSION}"
+        )
     if not manifest.is_sealed(facts):
         raise ResultError(f"{path}: damaged: its content does not match its own hash")
     return facts

@@ -70,8 +70,12 @@ def reproduce(folder: str | os.PathLike[str], sample: float, jobs: int | None = 
     count = len(tasks)
     with Local(jobs or usable_cores()) as engine:
         Dispatcher(engine, again, work, lambda: False).run()
-    notes = [f"the program or a library is another than then: {line}" for line in
-             program_changes(identity, {name: now for name, now in environment.identity().items() if name in identity})]
+    notes = [
+        f"the program or a library is another than then: {line}"
+        for line in program_changes(
+            identity, {name: now for name, now in environment.identity().items() if name in identity}
+        )
+    ]
     return {
         "folder": str(folder),
         "runs": len(expected),

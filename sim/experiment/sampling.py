@@ -1,6 +1,6 @@
 """Designs of experiments as points of the unit cube, one row a point: every number keyed by seed, factor and row.
 
-A factor turns its coordinate into a value (`sim.experiment.sweep_file.Factor.value`): a distribution through its inverse
+A factor turns its coordinate into a value (`sim.experiment.factors.Factor.value`): a distribution through its inverse
 CDF, a list of levels by equal parts. So a design never depends on the other factors' distributions.
 """
 

@@ -16,7 +16,7 @@ from sim.scenario.layer import LAST_END, START, read_month
 from sim.scenario.load import load_scenario
 from sim.scenario.nodes import Mapping, Node, Scalar, is_null, kind
 from sim.scenario.nodes import Sequence as NodeList
-from sim.scenario.problems import Problems, Where, shown
+from sim.scenario.problems import Problems, shown
 from sim.scenario.register import ENSEMBLE
 from sim.scenario.scenario import Scenario
 from sim.scenario.schema import Parameter

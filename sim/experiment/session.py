@@ -67,7 +67,7 @@ class Session:
         self,
         *,
         force: bool = False,
-        time_limit_seconds: float | None = None,
+        seconds: float | None = None,
         memory_limit: float | None = None,
         say: Callable[[str], Any] | None = None,
         **options: Any,
@@ -78,22 +78,23 @@ class Session:
         ----------
         force : bool
             Start over, and however large the sweep is.
-        time_limit_seconds, memory_limit : float, optional
-            Of one run [s], of one worker [MB].
+        seconds, memory_limit : float, optional
+            Limits of one run [s], of one worker [MB].
         say : callable, optional
             Takes a line about what is going to happen.
         """
         if not force:
             check_fits(self.needed, storage.real(self.folder))
         if say and self.needed.hours > WORTH_A_WORD:
-            say(f"{self.needed.runs:,} runs take about {self.needed.hours:.1f} hours on {self.workers} processes; Ctrl-C stops")
+            hours = f"{self.needed.hours:.1f} hours on {self.workers} processes"
+            say(f"{self.needed.runs:,} runs take about {hours}; Ctrl-C stops, and nothing is lost")
         memory = memory_limit * 1e6 if memory_limit else max(LEAST_MEMORY, available_memory() / self.workers)
         return run_sweep(
             self.plan,
             self.folder,
             self.engine,
             force=force,
-            seconds=time_limit_seconds or time_limit(self.needed),
+            seconds=seconds or time_limit(self.needed),
             memory=memory,
             **options,
         )

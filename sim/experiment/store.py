@@ -277,10 +277,8 @@ class Store:
         """Count the runs of a shard as done; put it aside if anything in it is damaged."""
         files = self.ledger.shards[number]
         try:
-            for name in files:
-                data = shard_bytes(self.folder, number, name, files)
-                if name == f"{RUNS}.parquet":
-                    runs = read_columns(RUNS, data, name, ("cell", "run", "measure"))
+            data = {name: shard_bytes(self.folder, number, name, files) for name in files}
+            runs = read_columns(RUNS, data[f"{RUNS}.parquet"], RUNS, ("cell", "run", "measure"))
         except ResultError as error:
             self.repairs.append(str(error))
             self._keep_aside(shard_path(self.folder, number))
@@ -292,11 +290,11 @@ class Store:
         """Remove what a crash left half done; put aside shards that the log does not know."""
         following = self.ledger.last + 1
         with storage.refusals(self.folder / SHARDS):
+            begun = f"{following:05d}" if journal_path(self.folder, following).exists() else ""
             for path in sorted((self.folder / SHARDS).iterdir()):
-                known = path.name.isdigit() and int(path.name) in self.ledger.shards
-                if known:
+                if path.name.isdigit() and int(path.name) in self.ledger.shards:
                     continue
-                if path.name.startswith(".") or (path.name == f"{following:05d}" and journal_path(self.folder, following).exists()):
+                if path.name.startswith(".") or path.name == begun:
                     shutil.rmtree(path)
                 else:
                     self.repairs.append(f"{path}: not in the log")

@@ -177,14 +177,14 @@ class SweepResults:
         unknown = [each for each in wanted or () if each not in known]
         if unknown:
             raise UsageError(f"table {name} has no column {unknown[0]!r}; it has {', '.join(known)}")
-        parts = [read_columns(name, data, where, chosen) for data, where in self._files(name)]
+        parts = [read_columns(name, data, where, chosen) for data, where in self.files(name)]
         columns = [column for column in columns_of(name) if column.name in chosen]
         joined = {c.name: np.concatenate([_empty(c.kind), *(part[c.name] for part in parts)]) for c in columns}
         order = np.lexsort((joined["run"], joined["cell"]))  # stable: months stay in order
         return {each: values[order] for each, values in joined.items()}
 
     def __iter__(self) -> Iterator[SweepRun]:
-        files = {name: self._files(name) for name in self.tables}
+        files = {name: self.files(name) for name in self.tables}
         for shard in zip(*files.values(), strict=True):
             tables = {name: read_columns(name, *file) for name, file in zip(files, shard, strict=True)}
             for groups in zip(*map(split_by_run, tables.values()), strict=True):
@@ -211,7 +211,7 @@ class SweepResults:
             by_cell.setdefault(cell, {})[run] = value
         return by_cell
 
-    def _files(self, name: str) -> Iterator[tuple[bytes, str]]:
+    def files(self, name: str) -> Iterator[tuple[bytes, str]]:
         """Yield content and name of a table's file in each shard, and of the shard that the journal will become."""
         file = f"{name}.parquet"
         for number, files in sorted(self.ledger.shards.items()):

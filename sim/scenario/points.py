@@ -139,9 +139,7 @@ def at_point(scenario: Scenario, values: Map[str, float | str]) -> Scenario:
             if key == "date":
                 events[ident] = dataclasses.replace(events[ident], date=parse_month(str(value)))
             else:
-                events[ident] = dataclasses.replace(
-                    events[ident], fields={**events[ident].fields, key: Value(value)}
-                )
+                events[ident] = dataclasses.replace(events[ident], fields={**events[ident].fields, key: Value(value)})
         else:
             settings[rest] = parse_month(str(value)) if first == "horizon" else int(float(value))
     pairs = tuple(c for c in scenario.correlations if c.first not in values and c.second not in values)
