@@ -14,9 +14,7 @@ from sim.content import table_hashes
 from sim.errors import InvariantError, ResultError
 from sim.experiment.folder import read_totals
 from sim.experiment.journal import read_log, scan
-from sim.experiment.plan import DESIGN, PLAN, Plan, read_facts, read_plan
-from sim.experiment.shards import RUNS, read_columns, shard_files, split_by_run
-from sim.experiment.store import (
+from sim.experiment.ledger import (
     CORRUPT,
     LOG,
     MANIFEST,
@@ -28,6 +26,9 @@ from sim.experiment.store import (
     shard_bytes,
     shard_path,
 )
+from sim.experiment.plan import Plan
+from sim.experiment.plan_files import DESIGN, PLAN, read_facts, read_plan
+from sim.experiment.shards import RUNS, read_columns, shard_files, split_by_run
 from sim.verify import Verification
 
 _LISTED = 20  # missing cells that are named

@@ -10,8 +10,9 @@ from typing import Any
 from sim import environment, manifest, storage
 from sim.errors import ResultError, UsageError
 from sim.experiment.journal import read_log
-from sim.experiment.plan import DESIGN, PLAN, Plan, changes, program_changes, read_facts, read_plan
-from sim.experiment.store import CORRUPT, LOG, MANIFEST, SHARDS, Ledger, shard_bytes
+from sim.experiment.ledger import CORRUPT, LOG, MANIFEST, SHARDS, Ledger, shard_bytes
+from sim.experiment.plan import Plan, changes, program_changes
+from sim.experiment.plan_files import DESIGN, PLAN, plan_files, read_facts, read_plan
 
 _OURS = re.compile(
     rf"({re.escape(PLAN)}|{re.escape(DESIGN)}|{re.escape(LOG)}|{MANIFEST}|journal-\d+\.bin|\..+\.tmp-\d+-[0-9a-f]+|"
@@ -136,12 +137,12 @@ def read_totals(folder: Path) -> dict[str, Any] | None:
 def write_plan(folder: Path, plan: Plan, found: str) -> None:
     """Put the files of the plan in place: as a new folder, or anew where they are damaged."""
     if found == NEW:
-        storage.write_folder(folder, plan.files())
+        storage.write_folder(folder, plan_files(plan))
         return
     try:
         read_plan(folder)
     except ResultError:
-        files = plan.files()
+        files = plan_files(plan)
         for name in sorted(files, key=lambda each: each == PLAN):  # the plan itself last: it vouches for the others
             storage.replace_file(folder / name, files[name])
 

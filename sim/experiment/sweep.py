@@ -20,8 +20,9 @@ from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.dispatch import Dispatcher
 from sim.experiment.engines import Compute, Engine
 from sim.experiment.folder import FINISHED, look, read_totals, session, write_plan
+from sim.experiment.ledger import content_hash, run_hashes
 from sim.experiment.plan import Plan
-from sim.experiment.store import Store, content_hash, run_hashes
+from sim.experiment.store import Store
 from sim.precision import replicates_needed
 
 TOTALS_FORMAT = "sim-sweep-totals"

@@ -17,9 +17,10 @@ from sim.columns import FLOAT, MONTH, TABLES
 from sim.errors import ResultError, UsageError
 from sim.experiment.folder import read_totals
 from sim.experiment.journal import read_log, scan
-from sim.experiment.plan import Plan, read_plan
+from sim.experiment.ledger import LOG, Ledger, journal_path, shard_bytes, shard_path
+from sim.experiment.plan import Plan
+from sim.experiment.plan_files import read_plan
 from sim.experiment.shards import RUNS, columns_of, read_columns, shard_files, split_by_run
-from sim.experiment.store import LOG, Ledger, journal_path, shard_bytes, shard_path
 from sim.months import format_month, parse_month
 from sim.parquet import month_starts
 from sim.precision import Mean, mean, paired_difference
