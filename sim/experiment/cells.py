@@ -13,7 +13,7 @@ import os
 import time
 import traceback
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -124,8 +124,17 @@ class Outcome:
     trace: str = ""
 
 
-def compute(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
+def compute(work: Work, tasks: Sequence[Task], one: Callable[[Work, Task], Outcome] | None = None) -> list[Outcome]:
     """Return the outcome of each task; a run that raises is an outcome too.
+
+    Parameters
+    ----------
+    work : Work
+        What all runs share.
+    tasks : sequence of Task
+        Which to compute.
+    one : callable
+        What computes one run; `compute_one` if left out.
 
     Raises
     ------
@@ -135,17 +144,17 @@ def compute(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
     differing = program_changes(work.identity, environment.identity())
     if differing:
         raise UsageError(f"a worker has another program or library ({'; '.join(differing)}); {_cure(work)}")
-    return [_attempt(work, task) for task in tasks]
+    return [_attempt(work, task, one or compute_one) for task in tasks]
 
 
 def _cure(work: Work) -> str:
     return f"install there what runs here: pip install sim=={work.identity['model_version']} with the same lock file"
 
 
-def _attempt(work: Work, task: Task) -> Outcome:
+def _attempt(work: Work, task: Task, one: Callable[[Work, Task], Outcome]) -> Outcome:
     try:
         with limits(work.seconds, work.memory):
-            return compute_one(work, task)
+            return one(work, task)
     except MemoryError:
         size = f"{work.memory / 1e9:.1f} GB" if work.memory else "what is free"
         return Outcome(task.cell, task.run, reason=f"out of memory: it needs more than {size}", trace=_trace())
