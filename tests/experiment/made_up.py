@@ -103,5 +103,3 @@ def raising(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
         raise RuntimeError("nothing works")
 
     return compute(work, tasks, one)
-
-
