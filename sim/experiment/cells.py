@@ -144,6 +144,8 @@ def compute(work: Work, tasks: Sequence[Task], one: Callable[[Work, Task], Outco
     differing = program_changes(work.identity, environment.identity())
     if differing:
         raise UsageError(f"a worker has another program or library ({'; '.join(differing)}); {_cure(work)}")
+    if one is None:
+        warm_up()  # before any limit of time counts
     return [_attempt(work, task, one or compute_one) for task in tasks]
 
 
@@ -179,7 +181,6 @@ def compute_one(work: Work, task: Task) -> Outcome:
     from sim.experiment.shards import pack
     from sim.identities import broken_identities
 
-    warm_up()
     base = _scenario(work.scenarios[task.scenario])
     started = time.monotonic()
     scenario = at_point(base, task.values)

@@ -80,8 +80,18 @@ def test_300_of_300_flipped_bits_are_found(finished):
     assert verify_sweep(str(folder)).damage == ()
 
 
-@pytest.mark.parametrize("name", ["plan.json", "design.parquet", "log.jsonl", "manifest.json", "scenarios/baseline.yaml",
-                                  "shards/00002/market.parquet", "shards/00003/runs.parquet"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plan.json",
+        "design.parquet",
+        "log.jsonl",
+        "manifest.json",
+        "scenarios/baseline.yaml",
+        "shards/00002/market.parquet",
+        "shards/00003/runs.parquet",
+    ],
+)
 @pytest.mark.parametrize("how", ["flip", "cut", "empty", "gone"])
 def test_what_is_damaged_is_found_and_mended(finished, name, how):
     folder, plan = finished
