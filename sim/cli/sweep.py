@@ -59,7 +59,6 @@ def sweep(
 
     Finished runs are kept at once; --resume goes on after any interruption. Exit code 3 lists cells that failed.
     """
-    from sim.experiment.plan import make_plan
     from sim.experiment.sweep_file import load_sweep_file
 
     settings = {key: options.pop(key) for key in ("seed", "population", "workloads", "until")}
@@ -67,11 +66,10 @@ def sweep(
     if not quiet:
         for note in loaded.notes:
             click.echo(f"note: {note}", err=True)
-    plan = make_plan(loaded)
     folder = out or Path("outputs") / loaded.name
     from sim.experiment.session import Session
 
-    session = Session(plan, loaded.scenarios, folder, jobs, engine, scheduler)
+    session = Session(loaded, folder, jobs, engine, scheduler)
     if dry_run:
         _print_plan(session, as_json)
         return
@@ -127,31 +125,29 @@ def _print_plan(session: Any, as_json: bool) -> None:
     """Print what a sweep would need."""
     from sim.experiment.estimates import size
 
-    needed, plan = session.needed, session.plan
+    needed, swept = session.needed, session.sweep
     facts = {
-        "name": plan.name,
-        "cells": plan.cells,
+        "name": swept.name,
+        "cells": needed.cells,
         "runs": needed.runs,
-        "store": plan.facts["store"],
+        "store": swept.store,
         "disk_bytes": round(needed.disk),
         "memory_bytes": round(needed.memory),
         "hours": needed.hours,
         "jobs": session.workers,
-        "factors": [{"path": f["path"], "kind": f["kind"], "unit": f["unit"]} for f in plan.facts["factors"]],
+        "factors": [{"path": factor.path, "kind": factor.kind, "unit": factor.unit} for factor in swept.factors],
     }
     if as_json:
         click.echo(json.dumps(facts, indent=1))
         return
-    kinds = {kind: [f["path"] for f in plan.facts["factors"] if f["kind"] == kind] for kind in
-             ("lever", "uncertainty", "setting")}  # fmt: skip
-    at_least = " at least" if plan.stop else ""
-    click.echo(f"{plan.name}: {plan.cells:,} cells x {plan.runs} runs = {needed.runs:,} runs{at_least}")
-    names = ", ".join(entry["name"] for entry in plan.facts["scenarios"])
-    click.echo(f"  design   {plan.facts['design']['kind']} over {names}")
+    at_least = " at least" if swept.stop else ""
+    click.echo(f"{swept.name}: {needed.cells:,} cells x {swept.runs} runs = {needed.runs:,} runs{at_least}")
+    click.echo(f"  design   {swept.design.kind} over {', '.join(each.name for each in swept.scenarios)}")
     for kind, title in (("lever", "levers"), ("uncertainty", "uncertain"), ("setting", "settings")):
-        if kinds[kind]:
-            click.echo(f"  {title:8} {', '.join(kinds[kind])}")
-    click.echo(f"  disk     {size(needed.disk)} (store: {plan.facts['store']})")
+        paths = [factor.path for factor in swept.factors if factor.kind == kind]
+        if paths:
+            click.echo(f"  {title:8} {', '.join(paths)}")
+    click.echo(f"  disk     {size(needed.disk)} (store: {swept.store})")
     click.echo(f"  memory   {size(needed.memory)} on {session.workers} processes")
     click.echo(f"  time     {hours(needed.hours)}")
 
@@ -235,7 +231,7 @@ def reproduce(ctx: click.Context, folder: str, sample: str, jobs: int | None, as
     """
     from sim.experiment.reproduce import reproduce as reproduce_folder
 
-    found = reproduce_folder(folder, _part(sample), jobs)
+    found = reproduce_folder(folder, **_part(sample), jobs=jobs)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -248,13 +244,14 @@ def reproduce(ctx: click.Context, folder: str, sample: str, jobs: int | None, as
     ctx.exit(1 if found["differing"] else 0)
 
 
-def _part(text: str) -> float:
-    """Return a sample size: a share below 1 from a text like 5%, else a count."""
+def _part(text: str) -> dict[str, Any]:
+    """Return a sample as a part, from a text like 5%, or as a number of runs."""
     try:
         number = float(text.removesuffix("%"))
     except ValueError:
-        number = -1.0
-    whole = not text.endswith("%")
-    if not (0 < number <= 100 or (whole and number > 0)) or (whole and number != int(number)):
-        raise UsageError(f"--sample: '{text}' is neither a part such as 5% nor a number of runs")
-    return number if whole else number / 100.0
+        number = 0.0
+    if text.endswith("%") and 0 < number <= 100:
+        return {"part": number / 100.0}
+    if text.isascii() and text.isdigit() and number > 0:
+        return {"count": int(text)}
+    raise UsageError(f"--sample: '{text}' is neither a part such as 5% nor a number of runs")

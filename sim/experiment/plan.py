@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,6 @@ from sim.experiment.sections import MAX_CELLS, Stop
 from sim.experiment.sweep_file import SweepFile
 from sim.months import format_month, parse_month
 from sim.scenario.problems import Problems, Where
-from sim.scenario.scenario import Scenario
 
 FORMAT, FORMAT_VERSION = "sim-sweep", 1
 _DESIGNS = {"lhs": sampling.latin_hypercube, "sobol": sampling.sobol, "morris": sampling.morris}
@@ -110,9 +110,8 @@ def make_plan(sweep: SweepFile) -> Plan:
     ScenarioError
         If it has more cells than the limit.
     """
+    points = count_cells(sweep) // len(sweep.scenarios)
     columns = _columns(sweep)
-    points = len(next(iter(columns.values())))
-    check_count(points * len(sweep.scenarios))
     texts = tuple(each.resolved_text() for each in sweep.scenarios)
     scenarios = [
         {
@@ -144,25 +143,33 @@ def make_plan(sweep: SweepFile) -> Plan:
             "max_runs": sweep.stop.max_runs,
         },
         "twin": sweep.twin,
-        "dates": [format_month(month) for month in _dates(sweep.scenarios, sweep.stop)],
+        "dates": [format_month(month) for month in stored_dates(sweep)],
         "identity": environment.identity(),
     }  # fmt: skip
     return Plan(json.loads(manifest.to_json(facts)), texts, columns)
 
 
-def check_count(cells: int) -> None:
-    """Refuse a design of more cells than the limit.
+def count_cells(sweep: SweepFile) -> int:
+    """Return the number of cells of a sweep, without making its design.
 
     Raises
     ------
     ScenarioError
-        With the number.
+        If there are more than the limit.
     """
-    problems = Problems()
+    factors, design = len(sweep.factors), sweep.design
+    if design.kind == "list":
+        points = len(sweep.rows)
+    elif design.kind == "grid":
+        points = math.prod(len(factor.levels) for factor in sweep.factors)
+    else:
+        points = design.samples * {"lhs": 1, "sobol": factors + 2, "morris": factors + 1}[design.kind]
+    cells, problems = points * len(sweep.scenarios), Problems()
     if cells > MAX_CELLS:
         message = f"{cells:,} cells are more than the limit of {MAX_CELLS:,}; use fewer levels or samples, or lhs"
         problems.add(Where("design", 0), "", message)
     problems.check()
+    return cells
 
 
 def _columns(sweep: SweepFile) -> dict[str, NDArray[Any]]:
@@ -172,11 +179,8 @@ def _columns(sweep: SweepFile) -> dict[str, NDArray[Any]]:
     if kind == "list":
         return {path: _array([row[j] for row in sweep.rows]) for j, path in enumerate(paths)}
     if kind == "grid":
-        sizes = [len(factor.levels) for factor in sweep.factors]
-        check_count(int(np.prod(np.array(sizes, dtype=object))))
         rows = list(itertools.product(*(factor.levels for factor in sweep.factors)))  # the last factor runs fastest
         return {path: _array([row[j] for row in rows]) for j, path in enumerate(paths)}
-    check_count(sweep.design.samples * {"lhs": 1, "sobol": len(paths) + 2, "morris": len(paths) + 1}[kind])
     cube = _DESIGNS[kind](paths, sweep.design.samples, sweep.design.seed)
     return {factor.path: _array([factor.value(u) for u in cube[:, j].tolist()]) for j, factor in
             enumerate(sweep.factors)}  # fmt: skip
@@ -187,10 +191,10 @@ def _array(values: Sequence[float | str]) -> NDArray[Any]:
     return np.array(values, dtype=object if words else np.float64)
 
 
-def _dates(scenarios: Sequence[Scenario], stop: Stop | None) -> list[int]:
+def stored_dates(sweep: SweepFile) -> list[int]:
     """Return the months that a summary keeps: those of the table that `sim run` prints, and that of the stop rule."""
-    months = [month for each in scenarios for month in headline_months(each.history_until, each.start, each.end)]
-    return sorted(dict.fromkeys([*months, *([stop.date] if stop else [])]))
+    months = [m for each in sweep.scenarios for m in headline_months(each.history_until, each.start, each.end)]
+    return sorted(dict.fromkeys([*months, *([sweep.stop.date] if sweep.stop else [])]))
 
 
 def design_hash(columns: Mapping[str, NDArray[Any]]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,15 +48,19 @@ class _Again:
                 self.differing.append(f"{which}: its content {outcome.content[:12]} is not the stored {stored[:12]}")
 
 
-def reproduce(folder: str | os.PathLike[str], sample: float, jobs: int | None = None) -> dict[str, Any]:
+def reproduce(
+    folder: str | os.PathLike[str], part: float = 0.05, count: int | None = None, jobs: int | None = None
+) -> dict[str, Any]:
     """Return ``runs``, ``sample``, ``equal``, ``differing`` (a line each) and ``notes``.
 
     Parameters
     ----------
     folder : path
         A sweep, finished or not, or a result of `sim run`.
-    sample : float
-        Part of the runs below 1, or their number.
+    part : float
+        Part of the runs to repeat, at least one.
+    count : int, optional
+        How many instead.
     jobs : int, optional
         Processes; as many as there are cores if left out.
 
@@ -65,9 +70,10 @@ def reproduce(folder: str | os.PathLike[str], sample: float, jobs: int | None = 
         If it is neither, or damaged.
     """
     place = storage.real(folder)
-    work, tasks, expected, identity = _of_sweep(place, sample) if is_sweep(place) else _of_result(place, sample)
+    work, places, expected, identity = _of_sweep(place) if is_sweep(place) else _of_result(place)
+    keys = chosen(list(expected), math.ceil(part * len(expected)) if count is None else count)
+    tasks = [Task(cell, run, *places(cell)) for cell, run in keys]
     again = _Again(tasks, expected)
-    count = len(tasks)
     with Local(jobs or usable_cores()) as engine:
         Dispatcher(engine, again, work, lambda: False).run()
     notes = [
@@ -79,40 +85,38 @@ def reproduce(folder: str | os.PathLike[str], sample: float, jobs: int | None = 
     return {
         "folder": str(folder),
         "runs": len(expected),
-        "sample": count,
-        "equal": count - len(again.differing),
+        "sample": len(keys),
+        "equal": len(keys) - len(again.differing),
         "differing": sorted(again.differing),
         "notes": notes,
     }  # fmt: skip
 
 
-def chosen(places: Iterable[tuple[int, int]], sample: float) -> list[tuple[int, int]]:
-    """Return a sample of (cell, run), the same each time: a part if `sample` is below 1, else that many."""
-    listed = list(places)
-    count = min(len(listed), max(1, math.ceil(sample * len(listed)) if sample < 1 else int(sample)))
-    order = np.argsort(rng.uniform(rng.stream_key(len(listed), "reproduce"), np.arange(len(listed))), kind="stable")
-    return [listed[place] for place in sorted(order[:count].tolist())]
+def chosen(places: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    """Return a sample of (cell, run), at least one if there is any and the same each time."""
+    order = np.argsort(rng.uniform(rng.stream_key(len(places), "reproduce"), np.arange(len(places))), kind="stable")
+    return [places[place] for place in sorted(order[: max(1, count)].tolist())]
 
 
-def _of_sweep(place: Any, sample: float) -> tuple[Work, list[Task], dict[tuple[int, int], str], dict[str, str]]:
+_Source = tuple[Work, Callable[[int], tuple[int, Mapping[str, Any]]], dict[tuple[int, int], str], Mapping[str, str]]
+
+
+def _of_sweep(place: Path) -> _Source:
     results = SweepResults(place)
     listed = results.columns(RUNS, ("cell", "run", "content"))
-    keys = list(zip(listed["cell"].tolist(), listed["run"].tolist(), strict=True))
+    keys = zip(listed["cell"].tolist(), listed["run"].tolist(), strict=True)
     expected = dict(zip(keys, listed["content"].tolist(), strict=True))
     plan = results.plan
-    tasks = [Task(cell, run, plan.scenario_of(cell), plan.values(cell)) for cell, run in chosen(keys, sample)]
-    return Work.of(plan), tasks, expected, plan.facts["identity"]
+    return Work.of(plan), lambda cell: (plan.scenario_of(cell), plan.values(cell)), expected, plan.facts["identity"]
 
 
-def _of_result(place: Any, sample: float) -> tuple[Work, list[Task], dict[tuple[int, int], str], dict[str, str]]:
+def _of_result(place: Path) -> _Source:
     results = load_results(place)
     twin = results.manifest["options"].get("twin", "none")
     work = Work.of_text(results.scenario_text, None if twin == "none" else twin)
-    runs = chosen(((0, run) for run in range(results.manifest["runs"])), sample)
     expected = {(0, run): _hash_of_run(results.tables, run) for run in range(results.manifest["runs"])}
     key = results.manifest["key"]
-    identity = {name: key[name] for name in ("model_version", "code_hash")}
-    return work, [Task(cell, run, 0, {}) for cell, run in runs], expected, identity
+    return work, lambda _: (0, {}), expected, {name: key[name] for name in ("model_version", "code_hash")}
 
 
 def _hash_of_run(tables: Any, run: int) -> str:

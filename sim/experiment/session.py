@@ -12,10 +12,10 @@ from sim.errors import UsageError
 from sim.experiment.engines import Engine, Local
 from sim.experiment.estimates import Needs, check_fits, needs, time_limit
 from sim.experiment.executors import usable_cores
-from sim.experiment.plan import Plan
+from sim.experiment.plan import make_plan
 from sim.experiment.run import affordable_jobs, available_memory
 from sim.experiment.sweep import Report, run_sweep
-from sim.scenario.scenario import Scenario
+from sim.experiment.sweep_file import SweepFile
 
 WORTH_A_WORD = 0.2  # hours from which a sweep says beforehand how long it takes
 LEAST_MEMORY = 2e9  # of a worker, whatever is free [bytes]
@@ -26,10 +26,8 @@ class Session:
 
     Parameters
     ----------
-    plan : Plan
+    sweep : SweepFile
         What is to run.
-    scenarios : sequence of Scenario
-        Those of the plan.
     folder : path
         Where the results go.
     jobs : int, optional
@@ -42,18 +40,17 @@ class Session:
 
     def __init__(
         self,
-        plan: Plan,
-        scenarios: Sequence[Scenario],
+        sweep: SweepFile,
         folder: str | os.PathLike[str],
         jobs: int | None = None,
         engine: str = "local",
         scheduler: str | None = None,
     ):
-        self.plan, self.folder = plan, Path(folder)
+        self.sweep, self.folder = sweep, Path(folder)
         self.dask = engine == "dask" or scheduler is not None
         self.scheduler = scheduler
-        self.workers = jobs or min(affordable_jobs(each, usable_cores()) for each in scenarios)
-        self.needed: Needs = needs(plan, scenarios, self.workers)
+        self.workers = jobs or min(affordable_jobs(each, usable_cores()) for each in sweep.scenarios)
+        self.needed: Needs = needs(sweep, self.workers)
 
     def engine(self) -> Engine:
         """Return the engine; called once there is something to run."""
@@ -90,7 +87,7 @@ class Session:
             say(f"{self.needed.runs:,} runs take about {hours}; Ctrl-C stops, and nothing is lost")
         memory = memory_limit * 1e6 if memory_limit else max(LEAST_MEMORY, available_memory() / self.workers)
         return run_sweep(
-            self.plan,
+            make_plan(self.sweep),
             self.folder,
             self.engine,
             force=force,
@@ -148,20 +145,18 @@ def sweep(
         As for the command; failed runs raise nothing and are in `SweepResults.failures`.
     """
     from sim.experiment.engines import Given, Inline
-    from sim.experiment.plan import make_plan
     from sim.experiment.sweep_file import load_sweep_file
     from sim.experiment.sweep_results import SweepResults
 
     if jobs < 1:
         raise UsageError(f"jobs must be 1 or more, not {jobs}")
     loaded = load_sweep_file(file, overrides=overrides, **settings)
-    plan = make_plan(loaded)
     folder = Path(out) if out is not None else Path("outputs") / loaded.name
     common: dict[str, Any] = {"resume": resume, "retry_failed": retry_failed, "force": force, "progress": progress}
     if not isinstance(engine, str):
-        run_sweep(plan, folder, lambda: Given(engine, jobs), **common)
+        run_sweep(make_plan(loaded), folder, lambda: Given(engine, jobs), **common)
     elif jobs == 1 and engine == "local" and scheduler is None:
-        run_sweep(plan, folder, Inline, **common)
+        run_sweep(make_plan(loaded), folder, Inline, **common)
     else:
-        Session(plan, loaded.scenarios, folder, jobs, engine, scheduler).run(**common)
+        Session(loaded, folder, jobs, engine, scheduler).run(**common)
     return SweepResults(folder)

@@ -209,18 +209,18 @@ def test_a_second_writer_exits_75_within_a_second_of_its_start(tmp_path):
 
 
 def test_failed_cells_are_listed_and_the_exit_code_is_3(tmp_path):
-    text = TEXT.replace("events.h200-thaw.quota: [0, 400000]", "ensemble.workloads: [200, 10000000]")
+    text = TEXT.replace("events.h200-thaw.quota: [0, 400000]", "ensemble.workloads: [200, 2000000]")
     (tmp_path / "tiny.yaml").write_text(text.replace("[6, 9, 12]", "[6]").replace("runs: 2\n", "runs: 1\n"))
-    code, out, errors = sim("sweep", "tiny.yaml", "--jobs", "2", "--memory-limit", "1500", "--force", cwd=tmp_path)
+    code, out, errors = sim("sweep", "tiny.yaml", "--jobs", "2", "--memory-limit", "1000", "--force", cwd=tmp_path)
     assert code == 3, out + errors
     assert "1 of 2 cells" in out
     assert "failed: cell 1, run 0, " in errors
-    assert "out of memory: it needs more than 1.5 GB" in errors
+    assert "out of memory: it needs more than 1.0 GB" in errors
     code, out, _ = sim("status", "outputs/tiny", cwd=tmp_path)
     assert code == 0
     assert "1 of 2 cells done, 1 failed" in out
     assert "out of memory" in out
-    assert sim("sweep", "tiny.yaml", "--resume", "--memory-limit", "1500", cwd=tmp_path)[0] == 3
+    assert sim("sweep", "tiny.yaml", "--resume", "--memory-limit", "1000", cwd=tmp_path)[0] == 3
 
 
 @pytest.mark.parametrize(
