@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CELL = Column("cell", "int32", "", "Number of the cell; `design.parquet` has its values.")
 RUNS = "runs"
+WORTH_PACKING = 1 << 16  # bytes of a table from which compression is worth its time
 RUN_COLUMNS = (
     CELL,
     Column("run", "int32", "", "Replicate of the cell; replicate k of all cells shares its random numbers."),
@@ -43,9 +44,9 @@ def pack(tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
     import pyarrow as pa
 
     sink = io.BytesIO()
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
     for name, columns in tables.items():
         table = arrow_table(name, columns).replace_schema_metadata({"table": name})
+        options = pa.ipc.IpcWriteOptions(compression="zstd" if table.nbytes > WORTH_PACKING else None)
         with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
             writer.write_table(table)
     return sink.getvalue()
@@ -56,8 +57,9 @@ def unpack(payload: bytes) -> dict[str, pa.Table]:
     import pyarrow as pa
 
     source, tables = pa.BufferReader(payload), {}
+    options = pa.ipc.IpcReadOptions(use_threads=False)  # handing small columns to threads costs more than it saves
     while source.tell() < len(payload):
-        table = pa.ipc.open_stream(source).read_all()
+        table = pa.ipc.open_stream(source, options=options).read_all()
         tables[table.schema.metadata[b"table"].decode()] = table
     return tables
 

@@ -229,3 +229,27 @@ def test_30_kills_of_the_process_group_at_random_moments_lose_nothing(tmp_path):
         for _ in range(3):  # several times in one sweep
             kept = max(kept, killed_group(place, (tmp_path / "plan", whole), random.uniform(0.8, 6.0)))
         check_whole_and_resume(place / "o", (tmp_path / "plan", whole), kept)
+
+
+@pytest.mark.parametrize("shift", ["+3652d", "-3652d"])
+def test_a_clock_that_is_ten_years_off_changes_nothing(tmp_path, planned, shift):
+    """Half of the sweep by the right clock, the rest by a wrong one."""
+    if not shutil.which("faketime"):
+        if os.environ.get("CI") == "true":
+            pytest.fail("faketime is not installed")
+        pytest.skip("faketime is not installed")
+    plan = read_plan(planned[0])
+
+    def stop(ended, _planned, _failed):
+        if ended == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan, tmp_path / "o", Inline, task=quick, progress=stop)
+    command = ["faketime", "-f", shift, *PROGRAM, str(tmp_path / "o"), str(planned[0]), "inline", "0"]
+    run = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=120, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    totals = SweepResults(tmp_path / "o").totals
+    assert totals is not None
+    assert totals["content_hash"] == planned[1]
+    assert verify_sweep(str(tmp_path / "o")).damage == ()
