@@ -181,7 +181,8 @@ def death(code: int | None, seconds: float, work: Work) -> str:
     if code is not None and code < 0:
         hint = "; the usual cause is a lack of memory" if code == -9 else ""
         return f"its worker was killed by signal {-code}{hint}"
-    return f"its worker ended with exit code {code}"
+    hint = "; a script must call sim.sweep below `if __name__ == '__main__':`" if code == 1 else ""
+    return f"its worker ended with exit code {code}{hint}"
 
 
 class Given(Inline):

@@ -85,14 +85,14 @@ class Session:
         if say and self.needed.hours > WORTH_A_WORD:
             hours = f"{self.needed.hours:.1f} hours on {self.workers} processes"
             say(f"{self.needed.runs:,} runs take about {hours}; Ctrl-C stops, and nothing is lost")
-        memory = memory_limit * 1e6 if memory_limit else max(LEAST_MEMORY, available_memory() / self.workers)
+        here = None if self.scheduler else max(LEAST_MEMORY, available_memory() / self.workers)
         return run_sweep(
             make_plan(self.sweep),
             self.folder,
             self.engine,
             force=force,
             seconds=seconds or time_limit(self.needed),
-            memory=memory,
+            memory=memory_limit * 1e6 if memory_limit else here,
             **options,
         )
 

@@ -145,10 +145,13 @@ def test_export_writes_csv_and_xlsx(done, tmp_path):
 BEGUN = TEXT.replace("runs: 2", "runs: 40")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_is_one_message_with_the_way_on_and_leaves_no_process(tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("engine", "number", "code"),
+    [("local", signal.SIGINT, 130), ("local", signal.SIGTERM, 143), ("dask", signal.SIGINT, 130)],
+)
+def test_a_stop_is_one_message_with_the_way_on_and_leaves_no_process(tmp_path, engine, number, code):
     (tmp_path / "tiny.yaml").write_text(BEGUN)
-    with start("sweep", "tiny.yaml", "--jobs", "2", "--quiet", cwd=tmp_path) as process:
+    with start("sweep", "tiny.yaml", "--engine", engine, "--jobs", "2", "--quiet", cwd=tmp_path) as process:
         journal = tmp_path / "outputs/tiny/journal-00001.bin"
         wait_until(lambda: journal.exists() and journal.stat().st_size > 0)
         family = psutil.Process(process.pid).children(recursive=True)
@@ -159,7 +162,7 @@ def test_a_stop_is_one_message_with_the_way_on_and_leaves_no_process(tmp_path, n
     assert out == ""
     (line,) = errors.splitlines()
     assert "of 240 runs are kept in" in line
-    assert line.endswith("go on with: sim sweep tiny.yaml --jobs 2 --quiet --resume")
+    assert line.endswith(f"go on with: sim sweep tiny.yaml --engine {engine} --jobs 2 --quiet --resume")
     assert psutil.wait_procs(family, timeout=max(0.0, asked + 5 - time.monotonic()))[1] == []
     found = json.loads(sim("status", "outputs/tiny", "--json", cwd=tmp_path)[1])
     assert 0 < found["runs"]["done"] < 240
