@@ -164,7 +164,7 @@ def _name(top: Section, label: str) -> str:
 def _world(top: Section) -> str | None:
     """Return the world without open weights that the file asks for."""
     from sim.experiment.run import twin_world
-    from sim.market.worlds import WORLDS
+    from sim.scenario.schema import WORLDS
 
     node = top.node.get("twin")
     if node is None or is_null(node):
