@@ -12,11 +12,11 @@ settings.load_profile("sim")
 
 @pytest.fixture(scope="session")
 def small_scenario():
-    """The baseline from mid-2024 to the end of 2026 with 600 workloads and four runs."""
+    """The baseline from mid-2024 to the end of 2026 with 600 workloads, 128 taste nodes and four runs."""
     from sim.scenario.load import load_scenario
 
     horizon = ["horizon.start=2024-07", "horizon.end=2026-12"]
-    return load_scenario("baseline", overrides=horizon, runs=4, workloads=600)
+    return load_scenario("baseline", overrides=horizon, runs=4, workloads=600, nodes=128)
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ def loaded_by(code: str) -> set[str]:
     return set(out.stdout.split("\n")[-2].split())
 
 
-HEAVY = {"mesa", "numpy", "scipy", "pandas", "pyarrow", "matplotlib"}
+HEAVY = {"mesa", "numba", "numpy", "scipy", "pandas", "pyarrow", "matplotlib"}
 
 
 @pytest.mark.parametrize(

@@ -203,14 +203,14 @@ def test_what_the_page_says_switches_a_mechanism_off_can_be_set(path, value):
 
 def test_the_constants_of_the_price_search_on_the_page_are_those_of_the_code():
     from sim.market.adopters import PANEL_ROWS
-    from sim.market.price_setting import CHECK_MONTHS, EXACT, ROUGH
+    from sim.market.price_setting import EXACT, ROUGH, SEARCH_MONTHS, SUSPECT
 
     words = " ".join(MODEL.read_text("utf-8").split())
     assert f"floor(rows / {PANEL_ROWS})" in words
     assert f"about {PANEL_ROWS} rows" in words
-    assert (EXACT.tolerance, ROUGH.tolerance, CHECK_MONTHS) == (1e-5, 3e-4, 12)
+    assert (EXACT.tolerance, ROUGH.tolerance, SEARCH_MONTHS, SUSPECT) == (1e-5, 3e-4, 6, 1e-6)
     assert "to a relative 1e-5 at the hand-over and in months of a full search (68), to 3e-4 in the others" in words
-    assert "every twelve months" in words
+    assert "every six months" in words
 
 
 def test_the_files_that_hold_the_invariants_exist():

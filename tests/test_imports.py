@@ -66,7 +66,8 @@ with lazily("no_such_module_at_all"):
     ],
 )
 def test_a_command_imports_what_it_needs(arguments, unused):
-    program = f"import sys; from sim.cli import main; main({arguments}); print([m for m in {unused} if m in sys.modules])"
+    program = f"import sys; from sim.cli import main; main({arguments})"
+    program += f"; print([m for m in {unused} if m in sys.modules])"
     assert in_a_fresh_process(program).splitlines()[-1] == "[]"
 
 

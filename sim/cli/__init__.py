@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": ("sim.cli.results", "verify", "Check that result folders are whole and add up."),
     "diff": ("sim.cli.results", "diff", "Compare two scenarios or two results."),
     "theory": ("sim.cli.theory", "theory", "Compare the price solver with closed forms and another program."),
+    "warmup": ("sim.cli.warmup", "warmup", "Compile the inner loops before the first run."),
     "export": ("sim.cli.results", "export", "Write CSV or XLSX copies of a result."),
 }
 INTERRUPTED, TERMINATED, INTERNAL, CANNOT_WRITE = 130, 143, 70, 74

@@ -20,6 +20,7 @@ BYTES_A_WORKLOAD, BYTES_A_NODE, BYTES_A_PROCESS = 900.0, 4000.0, 400e6
 SECONDS_A_MONTH, SECONDS_A_ROW_MONTH, SECONDS_A_NODE_MONTH, WITH_TWIN = 0.040, 1.5e-6, 5e-6, 1.6
 WITH_OPTION_NOISE = 2.0
 HOURS_LIMIT = 24.0
+THREADED = 200_000  # workloads from which threads inside a run pay
 CHECKED_EACH_MONTH = (
     "workloads, tokens and money counted by seller equal those counted by buyer",
     "nothing is negative or not finite",
@@ -27,11 +28,13 @@ CHECKED_EACH_MONTH = (
 )
 
 
-def simulate(scenario: Scenario, twin: str | None, replicate: int) -> tuple[dict[str, Any], list[str]]:
-    """Return the tables of one replicate and the identities that failed in it."""
+def simulate(
+    scenario: Scenario, twin: str | None, replicate: int, threads: int = 1
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the tables of one replicate and the identities that failed in it; threads change no bit."""
     from sim.market.market import Market
 
-    market = Market(scenario.draw(replicate), twin=twin)
+    market = Market(scenario.draw(replicate), twin=twin, threads=threads)
     try:
         tables = market.run().tables()
     finally:
@@ -102,7 +105,7 @@ def run(
     finished: dict[int, dict[str, Any]] = {}
     broken: dict[int, list[str]] = {}
     world = twin_world(twin)
-    for replicate, (tables, violations) in _computed(loaded, world, min(jobs, loaded.runs)):
+    for replicate, (tables, violations) in _computed(loaded, world, min(jobs, loaded.runs), jobs):
         finished[replicate], broken[replicate] = tables, violations
         if progress:
             progress(len(finished))
@@ -168,10 +171,11 @@ def run_options(scenario: Scenario, world: str | None) -> Mapping[str, Any]:
     }
 
 
-def _computed(scenario: Scenario, world: str | None, workers: int):
+def _computed(scenario: Scenario, world: str | None, workers: int, jobs: int):
     if workers == 1:
+        threads = jobs if scenario.workloads >= THREADED else 1
         for replicate in range(scenario.runs):
-            yield replicate, simulate(scenario, world, replicate)
+            yield replicate, simulate(scenario, world, replicate, threads)
         return
     from sim.experiment.executors import completed, local_pool
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim.market import choosing
 from sim.market.kernels import choice as compiled
 from sim.market.kernels.elementary import log1p
+from sim.market.parts import in_parts
 from sim.market.stages import choice
 from sim.market.stages.hosting import own_price
 from sim.market.tables import (
@@ -42,6 +43,7 @@ class MonthView:
 
     month: int
     seed: int  # of the population
+    option_noise: bool  # every option has noise of its own; else a row draws one number
     offers: OfferTable
     rules: tuple[choice.ChoiceRules, ...]  # (families,)
     releases: ReleaseTable
@@ -115,7 +117,14 @@ class Adopters(mesa.Agent):
         """Return the family's taste nodes in the market, which stand for all when prices are set (eq. 63)."""
         return self.nodes.start + np.flatnonzero(nodes.present[self.nodes] > 0.0)
 
-    def choose(self, people: compiled.People, usage: UsageTable, view: MonthView) -> Floats:
+    def choose(
+        self,
+        people: compiled.People,
+        usage: UsageTable,
+        view: MonthView,
+        seen: choosing.Seen | None = None,
+        threads: int = 1,
+    ) -> Floats:
         """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
 
         Returns
@@ -123,23 +132,28 @@ class Adopters(mesa.Agent):
         array, shape (lines,)
             Workloads in the world that looked at each line's open weights (eq. 77).
         """
-        offered = choosing.offered(view, self.number)
-        looked = np.zeros(len(view.lab_bloc))
-        compiled.choose(
-            self.rows.start,
-            self.rows.stop,
-            people,
-            usage.release,
-            usage.channel,
-            usage.surplus,
-            view.used,
-            view.reach,
-            offered,
-            choosing.standing(view, self),
-            choosing.rules(view, self),
-            compiled.scratch(len(looked), len(view.lines.lab), len(offered.line), len(offered.release)),
-            looked,
-        )
+        offered, standing, rules = choosing.seen(view, self) if seen is None else seen
+
+        def look(rows: slice) -> Floats:
+            looked = np.zeros(len(view.lab_bloc))
+            compiled.choose(
+                rows.start,
+                rows.stop,
+                people,
+                usage.release,
+                usage.channel,
+                usage.surplus,
+                view.used,
+                view.reach,
+                offered,
+                standing,
+                rules,
+                compiled.scratch(len(looked), len(view.lines.lab), len(offered.line), len(offered.release)),
+                looked,
+            )
+            return looked
+
+        looked = np.sum(in_parts(look, self.rows, threads), axis=0)
         return np.where(view.lines.current_open != NONE, looked[view.lines.lab], 0.0)
 
     def upgrade_hazards(self, release: Ints, view: MonthView) -> Floats:

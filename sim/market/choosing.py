@@ -1,10 +1,11 @@
-"""What the compiled choice needs to know of a month: tables of the market, narrowed (see `sim.market.kernels.choice`)."""
+"""What the compiled choices need to know of a month: tables of the market, narrowed (`sim.market.kernels.choice`)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim import rng
 from sim.market.kernels import choice as compiled
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from sim.market.adopters import Adopters, MonthView
 
 SINGLE = np.float32
+_EVERY = np.ones((len(BLOCS), len(CHANNELS)), bool)
+_REACHES = np.arange(choice.BAN_LEVEL.max() + 1)
+_OF_BLOC = np.eye(len(BLOCS), dtype=bool)
+# What a ban of some reach on models of a bloc leaves, (blocs, reaches), and what too large a need for a device leaves.
+ALLOWED = compiled.flags(~_OF_BLOC[:, None, :, None] | (_REACHES[:, None] < choice.BAN_LEVEL)[None, :, None, :])
+OFF_DEVICE = compiled.flags(_EVERY & (np.arange(len(CHANNELS)) != ON_DEVICE))
+
+
+class Seen(NamedTuple):
+    """A month as a family sees it when it chooses."""
+
+    offered: compiled.Offered
+    standing: compiled.Standing
+    rules: compiled.Rules
+
+
+def seen(view: MonthView, group: Adopters) -> Seen:
+    """Return what a family sees of a month."""
+    return Seen(offered(view, group.number), standing(view, group), rules(view, group))
 
 
 def people(table: WorkloadTable) -> compiled.People:
@@ -57,7 +77,30 @@ def offered(view: MonthView, family: int) -> compiled.Offered:
         exposure=rules.exposure.astype(SINGLE),
         is_open=offers.is_open.astype(SINGLE),
         column=column,
+        **_option_keys(view),
     )
+
+
+def _option_keys(view: MonthView) -> dict[str, NDArray[np.uint64]]:
+    """Return the streams of the noise of lines and, inside them, of offers; none where rows draw one number."""
+    offers = view.offers
+    lines = offers.line[offers.first_of_line]
+    if not view.option_noise:
+        return {"line_key": np.zeros(len(lines), np.uint64), "key": np.zeros(len(offers), np.uint64)}
+
+    def key(*of: object) -> int:
+        return rng.stream_key(view.seed, ":".join(map(str, ("option", *of))), view.month)
+
+    names = view.lines.names
+    weights = view.releases.is_open[offers.release]
+    own = (
+        key(names[line], CHANNELS[channel], "open" if is_open else "closed")
+        for line, channel, is_open in zip(offers.line, offers.channel, weights, strict=True)
+    )
+    return {
+        "line_key": np.array([key(names[line]) for line in lines], np.uint64),
+        "key": np.array(list(own), np.uint64),
+    }
 
 
 def standing(view: MonthView, group: Adopters) -> compiled.Standing:
@@ -80,13 +123,6 @@ def standing(view: MonthView, group: Adopters) -> compiled.Standing:
 def rules(view: MonthView, group: Adopters) -> compiled.Rules:
     """Return what holds for all rows of a family this month."""
     own = view.rules[group.number]
-    every = np.ones((len(BLOCS), len(CHANNELS)), bool)
-    reaches = np.arange(choice.BAN_LEVEL.max() + 1)
-    allowed = np.repeat(every[None, None], len(BLOCS) * len(reaches), axis=0).reshape(
-        len(BLOCS), len(reaches), *every.shape
-    )
-    for bloc in range(len(BLOCS)):
-        allowed[bloc, :, bloc] = reaches[:, None] < choice.BAN_LEVEL
     sells = np.zeros(len(view.lab_bloc), bool)
     sells[view.offers.lab] = True
     return compiled.Rules(
@@ -94,6 +130,9 @@ def rules(view: MonthView, group: Adopters) -> compiled.Rules:
         review_key=np.uint64(rng.stream_key(view.seed, "review", view.month)),
         upgrade_key=np.uint64(rng.stream_key(view.seed, "upgrade", view.month)),
         choice_key=np.uint64(rng.stream_key(view.seed, "choice", view.month)),
+        option_noise=view.option_noise,
+        stay_key=np.uint64(rng.stream_key(view.seed, "option:stay", view.month)),
+        without_key=np.uint64(rng.stream_key(view.seed, "option:without", view.month)),
         review=choice.review_hazard(group.review_hazard, leap=view.leap, bump=group.review_bump),
         lab_bloc=view.lab_bloc,
         sells=sells,
@@ -103,9 +142,9 @@ def rules(view: MonthView, group: Adopters) -> compiled.Rules:
         channel_control=view.channel_control,
         channel_exposure=view.channel_exposure,
         ban_level=choice.BAN_LEVEL,
-        sold=compiled.bits(view.sold),
-        allowed=compiled.bits(allowed),
-        off_device=compiled.bits(every & (np.arange(len(CHANNELS)) != ON_DEVICE)),
+        sold=compiled.flags(view.sold),
+        allowed=ALLOWED,
+        off_device=OFF_DEVICE,
         need=view.need,
         pain=view.pain,
         rise=view.rise,

@@ -19,6 +19,7 @@ from sim.market.kernels import usage as compiled
 from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
+from sim.market.parts import in_parts
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
 from sim.market.stages.ledger import CELLS, Ledger, serve, serving_needed, sold_by_hosts
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, Ints, OfferTable, WorkloadTable
@@ -107,6 +108,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
     return MonthView(
         month=market.month,
         seed=market.population_seed,
+        option_noise=market.settings.noise == "options",
         offers=offers,
         rules=tuple(_rules(market, offers, control, exposure, home_fit, sold, one) for one in appeal),
         releases=state,
@@ -274,22 +276,27 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
     release, channel = np.nonzero(found)
     place = np.full(found.shape, NONE, np.int32)
     place[release, channel] = np.arange(len(release))
-    out = np.zeros((3, int(np.prod(CELLS)), len(release) + 1))
-    compiled.tally(
-        0,
-        len(now.release),
-        market.people,
-        now.release,
-        now.channel,
-        now.surplus,
-        market.month,
-        view.need,
-        view.pain,
-        priced.by_class,
-        priced.cluster,
-        place,
-        out,
-    )
+
+    def count(rows: slice) -> Floats:
+        out = np.zeros((3, int(np.prod(CELLS)), len(release) + 1))
+        compiled.tally(
+            rows.start,
+            rows.stop,
+            market.people,
+            now.release,
+            now.channel,
+            now.surplus,
+            market.month,
+            view.need,
+            view.pain,
+            priced.by_class,
+            priced.cluster,
+            place,
+            out,
+        )
+        return out
+
+    out = np.sum(in_parts(count, slice(0, len(now.release)), market.threads), axis=0)
     workloads, tokens, spend = out[:, :, :-1]
     present, surplus = out[0, :, -1], out[1, :, -1]
     return Ledger(release, channel, workloads, tokens, spend, np.zeros_like(tokens), present, surplus)
@@ -318,7 +325,7 @@ def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: 
 
 def standing(market: Market, view: MonthView, rows: Ints) -> Stand:
     """Return where some taste nodes stand, each at one state in use."""
-    release, channel = market.nodes.standing_for(rows)
+    release, channel = (of_node[rows] for of_node in market.nodes.stands)
     segment = market.nodes.people.segment[rows]
     return Stand(release, channel, view.used_elsewhere[segment], view.node_reach[rows])
 
@@ -332,7 +339,7 @@ def contestable_share(market: Market, view: MonthView) -> float:
     whole, part = 0.0, 0.0
     for group in market.adopters:
         rows = group.nodes_present(market.nodes)
-        release, channel = market.nodes.standing_for(rows)
+        release, channel = (of_node[rows] for of_node in market.nodes.stands)
         rows = rows[(release != NONE) & (channel == LAB_API) & ~state.is_open[release]]
         if len(rows) == 0:
             continue

@@ -46,6 +46,8 @@ class Market(mesa.Model):
         Which replicate to draw when `settings` is a scenario.
     twin : {'weights_withheld', 'never_developed'}, optional
         World without open weights to run beside this one from the hand-over on; it gives `pricing_pressure`.
+    threads : int
+        Threads for what touches every workload; they change no bit and pay from some 100,000 workloads on.
 
     Attributes
     ----------
@@ -64,11 +66,12 @@ class Market(mesa.Model):
     >>> market.step()
     """
 
-    def __init__(self, settings: Any, replicate: int = 0, *, twin: str | None = None):
+    def __init__(self, settings: Any, replicate: int = 0, *, twin: str | None = None, threads: int = 1):
         if hasattr(settings, "draw"):
             settings = settings.draw(replicate)
         super().__init__(rng=0)  # the model draws from sim.rng alone; Mesa's own stream is not used
         self.settings = settings
+        self.threads = threads
         self.parameters = p = settings.parameters
         self.seed = settings.seed
         self.population_seed = settings.seed if settings.population_seed is None else settings.population_seed
@@ -234,10 +237,14 @@ class Market(mesa.Model):
 
     def _choose(self, view: MonthView) -> None:
         """Let every family choose, and count the looks of developers at open weights (eq. 77)."""
-        looked = self.nodes.choose(view, self.adopters)
+        families = [choosing.seen(view, group) for group in self.adopters]
+        looked = self.nodes.choose(view, families)
         if self.draws:
             self.usage.present = self.workloads.arrival <= self.month
-            looked = [group.choose(self.people, self.usage, view) for group in self.adopters]
+            looked = [
+                group.choose(self.people, self.usage, view, seen, self.threads)
+                for group, seen in zip(self.adopters, families, strict=True)
+            ]
         self.evaluations = looked[0]  # the hub is where developers fetch weights
 
     def fork(self, world: str) -> Market:

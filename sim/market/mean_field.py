@@ -22,7 +22,7 @@ from sim.market.stages.ledger import CELLS, Ledger
 from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
 
 if TYPE_CHECKING:
-    from sim.market.adopters import Adopters, MonthView
+    from sim.market.adopters import MonthView
 
 NEGLIGIBLE = 1e-5  # a state that a smaller part of the nodes' mass uses is given up; its users do without
 
@@ -49,6 +49,8 @@ class MeanField:
         Shares, which sum to the part of the node that is in the market.
     present : array, shape (nodes,)
         That part.
+    stands : tuple of array, shape (nodes,)
+        Release and channel of one state in use that stands for the node, at a point of its own.
     surplus : array, shape (nodes,)
         Surplus of the last choices over doing without, of who is in the market [USD/month].
     """
@@ -67,13 +69,14 @@ class MeanField:
         self.channel = np.array([LAB_API])
         self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
         self.surplus = np.zeros(len(table))
+        self.stands = np.full(len(table), NONE), np.full(len(table), LAB_API)
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a copy may share: it never changes."""
         return self.table, self.people, self.blocks, self.quantile, self.parameters
 
-    def choose(self, view: MonthView, groups: tuple[Adopters, ...]) -> list[Floats]:
+    def choose(self, view: MonthView, families: list[choosing.Seen]) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
         present = arrived(self.table, view.month, self.parameters)
@@ -82,8 +85,7 @@ class MeanField:
         self.present = present
         reach = view.node_reach
         looked = []
-        for group, blocks in zip(groups, self.blocks, strict=True):
-            offered = choosing.offered(view, group.number)
+        for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
             states = compiled.States(self.release, self.channel, offered.column[self.release, self.channel])
             states.column[0] = NONE
             seen = np.zeros(len(view.lab_bloc))
@@ -98,14 +100,21 @@ class MeanField:
                 view.used_elsewhere,
                 reach,
                 offered,
-                choosing.standing(view, group),
-                choosing.rules(view, group),
+                standing,
+                rules,
                 compiled.room(
                     len(seen), len(view.lines.lab), len(offered.line), len(offered.release), len(states.release)
                 ),
                 seen,
             )
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
+        over = ~view.runs[self.release, self.channel]  # everybody looked; what is left is rounding
+        over[0] = False
+        self.mass[0] += self.mass[over].sum(axis=0)
+        self.mass[over] = 0.0
+        state = np.empty(len(self.table), np.int64)
+        compiled.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
+        self.stands = self.release[state], self.channel[state]
         return looked
 
     def _states(self, view: MonthView) -> None:
@@ -157,12 +166,6 @@ class MeanField:
             out[0, :, 0],
             out[1, :, 0],
         )
-
-    def standing_for(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return a release and a channel in use at each node, drawn once for all by its own point, (rows,) each."""
-        reached = np.cumsum(self.mass[:, rows], axis=0)
-        state = np.minimum((reached < self.quantile[rows] * reached[-1]).sum(axis=0), len(self.release) - 1)
-        return self.release[state], self.channel[state]
 
 
 def _blocks(kind: Ints, rows: slice) -> Ints:

@@ -80,7 +80,7 @@ def sobol(dimension: int, count: int, shift: int) -> Floats:
                 new ^= numbers[-step] << step
         numbers.append(new)
     index, points = np.arange(count, dtype=np.uint64), np.full(count, shift, np.uint64)
-    for bit in range(max(1, int(count - 1).bit_length())):
+    for bit in range(int(count - 1).bit_length()):
         direction = np.uint64(numbers[bit] << (BITS - 1 - bit))
         points ^= np.where(index >> np.uint64(bit) & np.uint64(1), direction, np.uint64(0))
     return (points.astype(np.float64) + 0.5) / 2.0**BITS
@@ -96,7 +96,7 @@ def spread(key: int, rows: Ints) -> Floats:
 def draw_nodes(
     seed: int, count: int, parameters: Mapping[str, Any], labs: tuple[str, ...], lines: tuple[str, ...]
 ) -> tuple[WorkloadTable, Floats]:
-    """Draw taste nodes, each an organisation of its own, sorted by class inside families (eq. 94).
+    """Draw taste nodes, each an organisation of its own, sorted by class inside families (eq. 3).
 
     Parameters
     ----------
@@ -121,6 +121,8 @@ def draw_nodes(
     developers = developer_rows(count, p)
     parts, states = [], []
     for family, size in zip(FAMILY_GROUPS, (developers, count - developers), strict=True):
+        if size == 0:
+            continue
         rows = np.arange(size)
 
         def uniform(name: str, family: str = family, rows: Ints = rows) -> Floats:

@@ -193,7 +193,7 @@ def in_use(market: Market) -> tuple[Ints, Ints, Ints]:
     uses = now.release != NONE
     routed = uses & (market.workloads.group < ENTERPRISE) & (now.channel <= HOST)
     return (
-        now.release,
+        now.release.astype(np.int64),
         np.where(uses, state.lab[now.release], NONE),
         np.where(routed, state.line[now.release], NONE),
     )

@@ -5,7 +5,7 @@ Each function reads the market and returns what changes; `market.py` alone assig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from sim.market.kernels.elementary import exp, log
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
-from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, Solver, solve_prices
+from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, NOT_CONVERGED, Solver, solve_prices
 from sim.market.tables import HOST, LAB_API, Floats, OfferTable
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ SEARCH_MONTHS = 6  # months between searches for profitable deviations of all la
 SUSPECT = 1e-6  # a larger gain from repricing what is new is no matter of tolerance: the month searches in full
 ROUGH = Solver(tolerance=3e-4, most_iterations=25, check=None)  # a thousandth of what a list price moves in a year
 EXACT = Solver(tolerance=1e-5, most_iterations=60, check=None)  # so near, a lab could gain about 1e-10 of its profit
+ELSEWHERE = replace(EXACT, other_starts=8)  # where list prices of the history lead to no solution
 SEARCH = DeviationCheck(margins=8, joint_moves=2)
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
@@ -200,9 +201,11 @@ def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
     problem = price_problem(market, costs)
     offers, table = problem.offers, market.releases
     free = problem.panel.priced
-    found = solve_prices(
-        problem.panel, offers.lab, costs.marginal[offers.release], np.zeros(len(offers)), problem.listed, solver=EXACT
-    )
+    value = np.zeros(len(offers))
+    find = partial(solve_prices, problem.panel, offers.lab, costs.marginal[offers.release], value, problem.listed)
+    found = find(solver=EXACT)
+    if found.status == NOT_CONVERGED:
+        found = find(solver=ELSEWHERE)
     wanted, wedge = table.posted.copy(), np.zeros(len(table.names))
     positive = free & (found.prices > 0.0)
     wanted[offers.release[free]] = found.prices[free]

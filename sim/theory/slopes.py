@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from sim.market.kernels.price_panel import CompiledConditions
 from sim.market.stages.choice import choice_probabilities
 from sim.market.stages.demand_panel import consumer_surplus, demand, prepare, price_derivatives
 from sim.market.stages.markups import markups, profits
 from sim.market.stages.newton import gradient_derivatives
+from sim.market.stages.price_conditions import PlainConditions
 from sim.market.stages.price_terms import LINEAR
 from sim.market.tables import Floats
 from sim.theory.benchmarks import Benchmark
@@ -60,6 +62,7 @@ def rows() -> Iterable[Benchmark]:
     ]
     found = gradient_derivatives(ready, prices, case.cost, case.adoption_value)
     yield Benchmark("derivatives of the conditions", source, _scaled(found, np.stack(second, axis=1)), 1e-8)
+    yield Benchmark("compiled conditions and derivatives", "their plain twin", _kernel_residual(case, prices), 1e-12)
     now = demand(panel, prices)
     paid = (panel.weight[:, None] * panel.loading * now.quantity * now.probability).sum(axis=0)[offers]
     worth = np.array([differences(lambda p: np.array(consumer_surplus(panel, p)), prices, j) for j in offers])
@@ -70,6 +73,20 @@ def rows() -> Iterable[Benchmark]:
         1e-7,
     )
     yield Benchmark("customers lost to a price go somewhere", "adding-up", _diversion_residual(case), 1e-12)
+
+
+def _kernel_residual(case: Case, prices: Floats) -> float:
+    """Return how far what kernels find is from what NumPy finds, relative to the largest entry."""
+    parts = (case.panel, case.owner, case.cost, case.adoption_value)
+    compiled, plain = CompiledConditions.of(*parts), PlainConditions.of(*parts)
+    if compiled is None:
+        return np.inf
+    found, right = compiled.at(prices), plain.at(prices)
+    return max(
+        _scaled(found.gradient, right.gradient),
+        _scaled(found.own_slope, right.own_slope),
+        _scaled(compiled.derivatives(prices), plain.derivatives(prices)),
+    )
 
 
 def _diversion_residual(case: Case) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.market import demand, offering
+from sim.market import demand
 from sim.market.market import Market
-from sim.market.tables import HOST, LAB_API, NONE
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST
 from sim.scenario.schema import BLOCS
 
+from .rows import Watched
 from .worlds import between, changed, differing, outcomes, simulated
 
 CN = BLOCS.index("CN")
@@ -132,40 +133,40 @@ def test_a_ban_that_comes_into_force_moves_its_users_in_its_month(small_settings
     assert (market.usage.release[free] == release[free]).mean() > 0.5
 
 
-def test_contestable_revenue_is_that_of_the_panel_whose_users_know_a_cheaper_good_enough_open_offer(small_settings):
-    market = Market(between(small_settings, "2025-03", "2026-03", workloads=600))
+def test_contestable_revenue_is_that_of_nodes_whose_users_know_a_cheaper_good_enough_open_offer(small_settings):
+    market = Watched(between(small_settings, "2025-03", "2026-03"))
     for _ in range(6):
         market.step()
-    market.month -= 1  # the month that was recorded, of 600 workloads all in the panel
-    costs = offering.serving_costs(market)
-    priced = offering.prices(market, costs)
-    view = demand.month_view(market, offering.offers(market, priced), priced, np.zeros(len(market.labs.names)))
-    table, use, slack = market.workloads, market.usage, market.parameters["observation.good_enough"]
+    market.close()
+    view, p, nodes, table = market.view, market.parameters, market.nodes, market.nodes.table
+    release, channel = nodes.stands
     whole = part = 0.0
     offers = view.offers
-    for row in np.flatnonzero((use.release != NONE) & ~market.releases.is_open[use.release]):
-        spend = use.price[row] * use.tokens[row] * table.weight[row]
-        whole += spend
+    for row in np.flatnonzero((release != NONE) & (channel == LAB_API) & ~market.releases.is_open[release]):
         segment, kind = table.group[row] * len(BLOCS) + table.bloc[row], table.kind[row]
+        need, pain = table.need[row] * view.need[kind], table.pain[row] * view.pain[kind]
+        paid = view.price[LAB_API, kind, release[row]]
+        spend = table.weight[row] * nodes.present[row] * paid * need / (1.0 + paid * need / pain)
+        whole += spend
 
         def succeeds(capability, lab, row=row, kind=kind):
-            points = view.difficulty[row] - capability - market.labs.strength[lab, kind]
-            return 1.0 / (1.0 + np.exp(points / market.parameters["demand.success_width"]))
+            points = table.difficulty[row] + view.rise[kind] - capability - market.labs.strength[lab, kind]
+            return 1.0 / (1.0 + np.exp(points / p["demand.success_width"]))
 
-        mine = succeeds(view.capability[use.release[row]], market.releases.lab[use.release[row]])
+        own = market.releases.lab[release[row]]
+        mine = succeeds(view.capability[release[row]], own)
         for j in np.flatnonzero(offers.is_open):
-            lab, channel = offers.lab[j], offers.channel[j]
-            known = table.attention[row] < view.consideration[segment]
+            lab, where = offers.lab[j], offers.channel[j]
+            known = (table.attention[row] < view.consideration[segment]) | (np.arange(len(market.labs.names)) == own)
             price = offers.price[kind, j]
-            if channel == 2:
-                price = max(price, offers.cluster[j] / view.need[row])
-            fits = channel != 3 or view.need[row] <= market.parameters["serving.on_device_limit"]
-            allowed = view.barred[row, market.labs.bloc[lab]] < (1, 2, 3, 3)[channel]
-            sold = table.bloc[row] != CN or channel != LAB_API or market.labs.bloc[lab] != BLOCS.index("US")
-            can = known[lab] and fits and allowed and sold and price < use.price[row]
-            if can and succeeds(offers.capability[j], lab) >= mine - slack:
+            if where == SELF_HOST:
+                price = max(price, offers.cluster[j] / need)
+            fits = where != ON_DEVICE or need <= p["serving.on_device_limit"]
+            allowed = view.node_reach[row, market.labs.bloc[lab]] < (1, 2, 3, 3)[where]
+            sold = table.bloc[row] != CN or where != LAB_API or market.labs.bloc[lab] != BLOCS.index("US")
+            can = known[lab] and fits and allowed and sold and price < paid
+            if can and succeeds(offers.capability[j], lab) >= mine - p["observation.good_enough"]:
                 part += spend
                 break
-    market.close()
     assert 0.0 < part < whole
-    assert demand.contestable_share(market, view) == pytest.approx(part / whole)
+    assert market.record.market["contestable_revenue_share"][5] == pytest.approx(part / whole)

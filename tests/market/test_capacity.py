@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -12,8 +10,10 @@ from sim.identities import broken_identities
 from sim.market import demand, offering, resources
 from sim.market.market import Market
 from sim.market.stages.accounts import totals
-from sim.market.tables import HOST, LAB_API, NONE
+from sim.market.tables import HOST, LAB_API
+from sim.scenario.schema import CLASSES
 
+from .rows import Watched, bought, summed
 from .worlds import between, changed, differing, for_all_labs, outcomes, simulated
 
 
@@ -24,7 +24,7 @@ def world(small_settings):
 
 def at_hand_over(settings):
     """Return the market at the start of its first month of rules."""
-    market = Market(settings)
+    market = Watched(settings)
     while market.month <= settings.history_until:
         market.step()
     return market
@@ -35,14 +35,16 @@ def month_with(market, share):
     market.labs.api_share = market.labs.api_share * share
     costs = offering.serving_costs(market)
     priced = offering.prices(market, costs)
-    return demand.usage_month(market, demand.needs(market), demand.pains(market), costs, priced), costs, priced
+    view = demand.month_view(market, offering.offers(market, priced), priced, np.zeros(len(market.labs.names)))
+    return demand.usage_month(market, view, costs, priced), costs, priced
 
 
-def need_by_lab(market, costs, priced, tokens):
-    now, table = market.usage, market.workloads
-    rows = np.flatnonzero((now.release != NONE) & (now.channel == LAB_API))
-    release = now.release[rows]
-    hours = tokens[rows] * table.weight[rows] * costs.hours[release] * priced.mix[table.kind[rows], release]
+def need_by_lab(market, costs, priced, ledger, tokens):
+    """Return the accelerators that tokens on labs' APIs take, (labs,); `tokens` have the shape of the ledger's."""
+    api = np.flatnonzero(ledger.channel == LAB_API)
+    by_class = tokens[:, api].reshape(-1, len(CLASSES), len(api)).sum(axis=0)
+    release = ledger.release[api]
+    hours = (by_class * priced.mix[:, release]).sum(axis=0) * costs.hours[release]
     return totals(market.releases.lab[release], hours, len(market.labs.names)) / 730.0
 
 
@@ -51,50 +53,55 @@ def test_no_lab_serves_more_than_is_wanted_or_than_it_can(world, share):
     market = at_hand_over(world)
     used, costs, priced = month_with(market, share)
     capacity = market.labs.api_share * resources.serving_compute(market)
-    served = need_by_lab(market, costs, priced, used.tokens - used.spilled)
+    ledger = used.ledger
+    served = need_by_lab(market, costs, priced, ledger, ledger.tokens - ledger.spilled)
     assert np.all(served <= np.minimum(used.needed, capacity) * (1 + 1e-9) + 1e-9)
     assert np.all(served >= np.minimum(used.needed, capacity) * (1 - 1e-9) - 1e-9)
     assert used.unmet >= 0.0
-    assert np.all(used.tokens >= 0.0)
-    assert np.all(used.spilled >= 0.0)
+    assert np.all(ledger.tokens >= 0.0)
+    assert np.all(ledger.spilled >= 0.0)
     market.close()
 
 
 def test_tokens_of_open_weights_go_to_hosts_and_those_of_closed_ones_to_nobody(world):
     market = at_hand_over(world)
     full, _, priced = month_with(market, 1e9)
-    short, _, _ = month_with(market, 1e-14)
-    now, table = market.usage, market.workloads
-    api = (now.release != NONE) & (now.channel == LAB_API)
-    is_open = api & market.releases.is_open[now.release]
-    binds = api & (short.tokens - short.spilled < full.tokens * (1 - 1e-9))
-    assert (binds & is_open).any()
-    assert (binds & ~is_open).any()
-    assert short.tokens[is_open].tolist() == full.tokens[is_open].tolist()
-    assert (short.spilled[binds & is_open] > 0.0).all()
-    assert (short.spilled[~is_open] == 0.0).all()
+    used, _, _ = month_with(market, 1e-14)
+    full, short = full.ledger, used.ledger
+    api = short.channel == LAB_API
+    is_open = api & market.releases.is_open[short.release]
+    less = short.tokens - short.spilled < full.tokens * (1 - 1e-9)
+    assert less[:, is_open].any()
+    assert less[:, api & ~is_open].any()
+    assert not less[:, ~api].any()
+    assert short.tokens[:, is_open] == pytest.approx(full.tokens[:, is_open])
+    assert (short.spilled[:, is_open][less[:, is_open]] > 0.0).all()
+    assert (short.spilled[:, ~is_open] == 0.0).all()
     assert (full.spilled == 0.0).all()
-    rows = np.flatnonzero(binds & is_open)
-    hosted = priced.by_class[HOST, table.kind[rows], now.release[rows]]
-    assert short.spill_price[rows].tolist() == hosted.tolist()
-    lost = ((full.tokens - short.tokens) * table.weight).sum()
-    assert short.unmet == pytest.approx(lost)
+    hosted = np.tile(priced.by_class[HOST][:, short.release], (len(full.tokens) // len(CLASSES), 1))
+    kept = short.tokens - short.spilled
+    extra = short.spend - full.spend * np.divide(kept, full.tokens, out=np.ones_like(kept), where=full.tokens > 0.0)
+    assert extra[:, is_open] == pytest.approx((short.spilled * hosted)[:, is_open])
+    lost = (full.tokens - short.tokens).sum()
+    assert used.unmet == pytest.approx(lost)
     assert lost > 0.0
-    assert short.tokens[~api].tolist() == full.tokens[~api].tolist()
+    assert np.array_equal(short.tokens[:, ~api], full.tokens[:, ~api])
     market.close()
 
 
 def test_rationing_is_in_proportion_within_a_lab(world):
     market = at_hand_over(world)
-    full, _, _ = month_with(market, 1e9)
-    short, _, _ = month_with(market, 1e-11)
-    now = market.usage
-    rows = np.flatnonzero((now.release != NONE) & (now.channel == LAB_API) & (full.tokens > 0))
-    part = (short.tokens - short.spilled)[rows] / full.tokens[rows]
-    lab = market.releases.lab[now.release[rows]]
+    full, short = month_with(market, 1e9)[0].ledger, month_with(market, 1e-11)[0].ledger
+    api = full.channel == LAB_API
+    lab = market.releases.lab[full.release[api]]
+    wanted, served = full.tokens[:, api], (short.tokens - short.spilled)[:, api]
+    parts = []
     for number in np.unique(lab):
-        assert part[lab == number] == pytest.approx(part[lab == number][0])
-    assert part.min() < 1.0
+        bought_here = wanted[:, lab == number] > 0.0
+        part = served[:, lab == number][bought_here] / wanted[:, lab == number][bought_here]
+        assert part == pytest.approx(part[0])
+        parts.append(part[0])
+    assert min(parts) < 1.0
     market.close()
 
 
@@ -110,9 +117,11 @@ def test_the_books_balance_while_capacity_binds(world):
     spilled = 0.0
     while market.month <= world.end:
         market.step()
-        now, books = market.usage, market.accounts
+        now, books, ledger = bought(market, market.view, market.prices), market.accounts, market.ledger
         spilled += now.spilled.sum()
-        assert books.spend.sum() == pytest.approx((now.tokens * now.paid * market.workloads.weight).sum())
+        for name in ("tokens", "spend", "spilled"):
+            assert getattr(ledger, name) == pytest.approx(summed(market, ledger, getattr(now, name))), name
+        assert books.spend.sum() == pytest.approx((now.spend * market.workloads.weight).sum())
         assert books.tokens.sum() == pytest.approx((now.tokens * market.workloads.weight).sum())
     market.close()
     assert spilled > 0.0
@@ -140,7 +149,7 @@ def test_capacity_never_binds_in_the_history_and_loads_stay_below_one(small_sett
         market.step()
         assert market.unmet_tokens == 0.0
         assert market.labs.load.max() <= 1.0
-        assert (market.usage.spilled == 0.0).all()
+        assert (market.ledger.spilled == 0.0).all()
     assert market.labs.load.max() > 0.9
     assert market.labs.serving_load.max() > 1000.0
     market.close()
@@ -149,7 +158,7 @@ def test_capacity_never_binds_in_the_history_and_loads_stay_below_one(small_sett
 def test_nothing_is_unmet_in_the_month_after_the_history_if_nothing_grows(world):
     market = at_hand_over(world)
     used, _, _ = month_with(market, 1.0)
-    wanted = (used.tokens * market.workloads.weight).sum() + used.unmet
+    wanted = used.ledger.tokens.sum() + used.unmet
     assert used.unmet < 0.1 * wanted
     market.close()
 
@@ -191,19 +200,3 @@ def test_the_serving_load_in_the_record_is_the_cost_of_the_api_in_accelerators(w
     recorded = market.record.tables()["labs"]
     last = recorded["month"] == market.month
     assert recorded["serving_load"][last].tolist() == market.labs.serving_load.tolist()
-
-
-def test_mean_price_paid_counts_what_hosts_serve_in_place_of_the_lab(world):
-    usage = at_hand_over(world).usage
-    rows = len(usage.price)
-    mixed = replace(
-        usage,
-        price=np.full(rows, 2.0),
-        tokens=np.full(rows, 10.0),
-        spilled=np.full(rows, 4.0),
-        spill_price=np.full(rows, 1.0),
-    )
-    assert mixed.paid == pytest.approx(1.6)
-    assert mixed.spend == pytest.approx(16.0)
-    none = replace(mixed, tokens=np.zeros(rows), spilled=np.zeros(rows))
-    assert none.paid.tolist() == [2.0] * rows

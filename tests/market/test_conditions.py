@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sim.market import demand, observe, offering
-from sim.market.tables import NONE
-from sim.scenario.schema import BLOCS, CLASSES
+from sim.market.tables import HOST, LAB_API, NONE
+from sim.scenario.schema import BLOCS, CLASSES, DEVELOPER_GROUPS
 
 from .worlds import between, changed, for_all_labs, simulated
 
@@ -22,12 +22,12 @@ def test_a_free_list_price_costs_its_lab_the_marginal_cost(world):
     market = simulated(changed(world, labs=for_all_labs(world, adoption_value=100.0)))
     costs = offering.serving_costs(market)
     priced = offering.prices(market, costs)
-    unit = demand._unit_cost(market, costs, priced)
-    free = (market.usage.release != NONE) & (market.usage.channel == 0)
-    assert free.any()
-    release, kind = market.usage.release[free], market.workloads.kind[free]
-    assert unit[free] == pytest.approx(costs.marginal[release] * priced.mix[kind, release])
-    assert (unit[free] > 0.0).all()
+    unit, ledger = demand._unit_cost(market.ledger, costs, priced), market.ledger
+    cells, free = np.nonzero((ledger.tokens > 0.0) & (ledger.spend == 0.0) & (ledger.channel == LAB_API))
+    assert len(cells) > 10
+    release, kind = ledger.release[free], cells % len(CLASSES)
+    assert unit[cells, free] == pytest.approx(costs.marginal[release] * priced.mix[kind, release])
+    assert (unit[cells, free] > 0.0).all()
 
 
 def test_a_line_without_input_price_keeps_the_list_blend(world):
@@ -57,25 +57,26 @@ def test_weights_of_unknown_size_count_as_of_the_reference_size_for_nothing(worl
     assert demand.downloads_month(market)[line] == before[line]
 
 
+def routed_tokens(market):
+    """Return the tokens of developers on APIs and at hosts, (groups, blocs, classes, states)."""
+    ledger = market.ledger
+    return ledger.shaped("tokens")[: len(DEVELOPER_GROUPS)][..., ledger.channel <= HOST]
+
+
 def test_the_router_weighs_a_bloc_without_users_with_nothing(world):
     market = simulated(world, 2)
-    tokens = market.usage.tokens * market.workloads.weight
-    routed = (market.usage.release != NONE) & (market.workloads.bloc == BLOCS.index("US"))
-    factor = observe._billing(market, routed, tokens)
+    tokens = routed_tokens(market).copy()
+    tokens[:, np.arange(len(BLOCS)) != BLOCS.index("US")] = 0.0
+    factor = observe._billing(market, tokens)
     p = market.parameters
     bills = np.array([p[f"observation.router.{b}"] for b in BLOCS])
-    assert factor[routed] == pytest.approx(bills[0] / bills.sum())
-    assert (factor[market.workloads.bloc != BLOCS.index("US")] == 0.0).all()
+    assert factor == pytest.approx([bills[0] / bills.sum(), 0.0, 0.0, 0.0])
 
 
 def test_the_router_sees_each_bloc_with_its_billing_weight(small_market):
-    tokens = small_market.usage.tokens * small_market.workloads.weight
-    routed = (small_market.usage.release != NONE) & (small_market.workloads.group < 2)
-    seen = tokens * observe._billing(small_market, routed, tokens)
-    total = seen[routed].sum()
+    tokens = routed_tokens(small_market).sum(axis=(0, 2, 3))
+    seen = tokens * observe._billing(small_market, routed_tokens(small_market))
     p = small_market.parameters
     bills = np.array([p[f"observation.router.{b}"] for b in BLOCS])
-    for number in range(len(BLOCS)):
-        part = seen[routed & (small_market.workloads.bloc == number)].sum() / total
-        assert part == pytest.approx(bills[number] / bills.sum())
-    assert total == pytest.approx(tokens[routed].sum())
+    assert seen / seen.sum() == pytest.approx(bills / bills.sum())
+    assert seen.sum() == pytest.approx(tokens.sum())

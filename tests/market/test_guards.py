@@ -27,7 +27,7 @@ no_guard(
 no_guard(
     "supply.py",
     "best_of_labs",
-    "np.fmax.at(best, table.lab[rows], table.capability[rows])",
+    "np.fmax.at(best, table.lab, np.where(table.is_open, table.capability, np.nan) if only_open else table.capability)",
     "the best release of each lab, over an array that starts without any",
 )
 no_guard(
@@ -36,7 +36,6 @@ no_guard(
     "max(largest, float(ready.labs.sums(ready.cells.sums(chosen)).max()))",
     "the largest so far, block by block",
 )
-no_guard("stages/equilibrium.py", "_solve_from", "min(shortest, damping)", "the shortest so far, step by step")
 no_guard(
     "stages/equilibrium.py",
     "_same",

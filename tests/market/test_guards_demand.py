@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from sim import rng
-from sim.market import adopters, demand, governments, offering, population
-from sim.market.tables import NONE
+from sim.market import demand, governments, offering, population
 from sim.scenario.schema import BLOCS, GROUPS
 
 from .guards import binds
@@ -33,7 +32,7 @@ def seen(market, leap=0.0):
 # Population ----------------------------------------------------------------------------------------------------------
 
 
-@binds("market.py", "Market.__init__", "np.maximum(self.workloads.arrival, settings.start)")
+@binds("market.py", "Market._draw_workloads", "np.maximum(self.workloads.arrival, self.settings.start)")
 def test_who_came_before_the_start_is_there_at_the_start(world):
     early = simulated(world, 0).workloads.arrival
     assert early.min() == world.start
@@ -56,8 +55,8 @@ def test_a_point_of_the_sequence_that_falls_on_zero_is_moved_off_it(monkeypatch)
 
 @binds(
     "population.py",
-    "draw_workloads",
-    "np.maximum(0.0, p['demand.value'] + p['demand.value_sd'] * _normal(seed, 'value', rows))",
+    "traits",
+    "np.maximum(0.0, p['demand.value'] + p['demand.value_sd'] * ndtri(uniform('value')))",
 )
 def test_no_workload_values_a_success_at_less_than_nothing(world):
     value = simulated(changed(world, {"demand.value": 1.0, "demand.value_sd": 5.0}), 0).workloads.value
@@ -69,12 +68,13 @@ def test_no_workload_values_a_success_at_less_than_nothing(world):
 # What adopters see ---------------------------------------------------------------------------------------------------
 
 
-@binds("demand.py", "pains", "max(market.month, until)")
+@binds("demand.py", "pain_growth", "max(market.month, until)")
 def test_in_the_history_the_bill_that_hurts_is_that_of_the_workload_and_after_it_grows_with_need(world):
     market = simulated(changed(world, {"demand.pain_growth": 1.0}), 0)
-    assert (demand.pains(market) == market.workloads.pain).all()
+    assert (demand.pain_growth(market) == 1.0).all()
+    assert (demand.need_growth(market) > 1.0).all()
     market.month = world.history_until + 12
-    assert (demand.pains(market) > market.workloads.pain).all()
+    assert (demand.pain_growth(market) > 1.0).all()
 
 
 @binds("demand.py", "awareness_month", "np.maximum(market.awareness, market.labs.initial_awareness)")
@@ -104,16 +104,17 @@ def test_a_leap_counts_from_nothing_to_a_full_one(world):
     assert found == pytest.approx([0.0, 0.0, 0.25, 0.99, 1.0, 1.0])
 
 
-@binds("demand.py", "_barred", "np.maximum(barred[:, CN], market.workloads.banned)")
+@binds("demand.py", "_barred", "np.maximum(barred[:, CN], table.banned)")
 def test_of_a_ban_in_the_scenario_and_one_of_the_history_the_further_reach_counts(world):
     bans = {"demand.ban.public": 1.0, "demand.ban.regulated": 1.0, "demand.ban.start": 2020.0}
     market = simulated(changed(world, bans), 1)
     strict = (market.workloads.group >= GROUPS.index("regulated")) & (market.workloads.bloc != CN)
     assert strict.any()
-    assert (demand._barred(market)[strict, CN] == 1).all()
+    assert (demand._barred(market, market.workloads, market.seed)[strict, CN] == 1).all()
     everybody = governments.Ban("CN", "all", "all", "weights", 1.0)
     market.policy = replace(market.policy, bans=(everybody,))
-    assert (demand._barred(market)[market.workloads.bloc != CN, CN] == 3).all()
+    reach = demand._barred(market, market.workloads, market.seed)
+    assert (reach[market.workloads.bloc != CN, CN] == 3).all()
 
 
 @binds("governments.py", "barred", "np.maximum(reach[bound, origin], 1 + BAN_SCOPES.index(ban.scope))")
@@ -128,43 +129,6 @@ def test_of_two_bans_the_one_of_smaller_reach_leaves_the_further_one(world, orde
 
 
 # Choice and usage ----------------------------------------------------------------------------------------------------
-
-
-@binds("adopters.py", "_decide", "np.maximum(utility.max(axis=1), keep)")
-def test_who_looks_at_home_with_nothing_left_to_choose_does_without_unless_it_can_keep_what_it_has(world):
-    market = simulated(world, 2)
-    view = seen(market)
-    row = np.flatnonzero(market.usage.release != NONE)[:1]
-    group = next(g for g in market.adopters if g.rows.start <= row[0] < g.rows.stop)
-    common = view.rules[group.number]
-    none_sold = replace(common, sold_in=np.zeros_like(common.sold_in))
-    who = group.choosers(row, np.array([True]), market.workloads, market.usage, view)
-    last = np.array([1.0 - 2.0**-53])  # a draw of the last option there is
-    for price, wanted in ((np.nan, NONE), (1.0, int(market.usage.release[row[0]]))):
-        found = adopters._decide(replace(who, keep_price=np.array([price])), last, view, none_sold)
-        assert found[0].tolist() == [wanted]
-        assert np.isfinite(found[2]).all()
-    found = adopters._decide(replace(who, keep_price=np.array([np.nan])), last, view, common)
-    assert market.releases.lab[found[0]].tolist() == who.lab.tolist(), "what its vendor offers, and not doing without"
-
-
-@binds("adopters.py", "_decide", "np.minimum(option, len(offers) - 1)")
-def test_keeping_and_doing_without_are_the_two_options_after_the_offers(world):
-    market = simulated(changed(world, {"demand.value": 3.0}), 3)
-    used = market.usage.release[market.usage.present]
-    assert (used == NONE).any()
-    assert len(np.unique(used)) > 5
-
-
-@binds("adopters.py", "Adopters.panel_rows", "max(1, len(table) // PANEL_ROWS)")
-@pytest.mark.parametrize(("panel", "step"), [(10_000, 1), (201, 1), (100, 2), (40, 5)])
-def test_the_panel_takes_every_nth_workload_and_all_where_there_are_few(world, monkeypatch, panel, step):
-    monkeypatch.setattr(adopters, "PANEL_ROWS", panel)
-    market = simulated(world, 1)
-    for group in market.adopters:
-        rows = np.arange(group.rows.start, group.rows.stop)[::step]
-        present = rows[market.workloads.arrival[rows] <= market.month]
-        assert group.panel_rows(market.workloads, market.month).tolist() == present.tolist()
 
 
 @binds("demand.py", "usage_month", "np.maximum(resources.serving_compute(market), LEAST_COMPUTE)")

@@ -82,7 +82,7 @@ def test_own_machines_at_full_load_cost_no_less_than_what_hosts_pay_for_the_same
         assert (costs.own[weights] == costs.marginal[weights]).any() == bound
 
 
-@binds("offering.py", "prices", "np.where(table.input_price > 0, table.input_price, 1.0)")
+@binds("offering.py", "class_mix", "np.where(table.input_price > 0, table.input_price, 1.0)")
 def test_a_list_with_free_input_is_paid_for_its_output_alone_or_for_nothing(world):
     market = simulated(world, 0)
     table = market.releases
@@ -95,8 +95,8 @@ def test_a_list_with_free_input_is_paid_for_its_output_alone_or_for_nothing(worl
     assert mix[:, 2] == pytest.approx(factor * (share * 2.0 + (1.0 - share) * 6.0) / 3.0)
 
 
-@binds("supply.py", "gpu_hour", "max(0.0, years_since(month, until))")
-@binds("supply.py", "gpu_hour", "min(month, until)")
+@binds("supply.py", "_gpu_hour", "max(0.0, years_since(month, until))")
+@binds("supply.py", "_gpu_hour", "min(month, until)")
 def test_an_accelerator_hour_costs_what_was_seen_to_the_end_of_the_history_and_then_follows_its_trend(world):
     shorter = between(world, "2024-01", "2024-12", history_until="2024-06")
     market = simulated(changed(shorter, {"serving.gpu_price_growth": 0.5}), 0)

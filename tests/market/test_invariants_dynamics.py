@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from sim.market.stages import choice, compute
 from sim.market.stages.awareness import next_awareness
 from sim.months import parse_month
 
+from .kernels import numpy_choice
 from .worlds import between, changed, differing, event, outcomes, simulated
 
 JANUARY = parse_month("2027-01")
@@ -196,17 +198,19 @@ def test_one_who_does_not_look_changes_nobody_elses_choice(world, monkeypatch):
     """[48] In every month and family the first row that would look is left out: all others choose as before."""
     choose, compared = Adopters.choose, []
 
-    def checked(family, table, usage, view):
-        found = choose(family, table, usage, view)
-        if len(found.rows) > 1:
-            present = usage.present.copy()
-            present[found.rows[0]] = False
-            rest = choose(family, table, replace(usage, present=present), view)
-            assert (rest.rows == found.rows[1:]).all()
-            for name in ("release", "channel", "surplus"):
-                assert (getattr(rest, name) == getattr(found, name)[1:]).all()
-            compared.append(len(rest.rows))
-        return found
+    def checked(group, people, usage, view):
+        rows, _ = numpy_choice.who_looks(group.model, group, view)
+        rest, arrival = copy.deepcopy(usage), people.arrival.copy()
+        arrival[rows[:1]] = view.month + 1
+        choose(group, people._replace(arrival=arrival), rest, view)
+        before = copy.deepcopy(usage)
+        looked = choose(group, people, usage, view)
+        for name in ("release", "channel", "surplus"):
+            expected = getattr(usage, name).copy()
+            expected[rows[:1]] = getattr(before, name)[rows[:1]]
+            assert (getattr(rest, name) == expected).all(), name
+        compared.append(len(rows) - 1)
+        return looked
 
     monkeypatch.setattr(Adopters, "choose", checked)
     simulated(world)

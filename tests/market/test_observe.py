@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sim.market import offering
-from sim.market.market import Market
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
 
+from .rows import Watched, bought
 from .worlds import between, changed, for_all_labs
 
 US, CN = BLOCS.index("US"), BLOCS.index("CN")
@@ -27,8 +27,9 @@ class Seen:
         self.open = self.uses & market.releases.is_open[use.release]
         self.chinese = self.uses & (market.labs.bloc[self.lab] == CN)
         self.weight = table.weight * self.uses
-        self.tokens = use.tokens * table.weight
-        self.spend = self.tokens * use.price
+        self.bought = bought(market, market.view, market.prices)
+        self.tokens = self.bought.tokens * table.weight
+        self.spend = self.bought.spend * table.weight
         self.own = self.uses & np.isin(use.channel, (SELF_HOST, ON_DEVICE))
         self.developer = table.group < 2
         self.bloc, self.kind, self.group = table.bloc, table.kind, table.group
@@ -60,7 +61,7 @@ def history(small_settings):
         {"demand.enterprise.review_hazard": 0.2},
         for_all_labs(small_settings, adoption_value=0.01),
     )
-    market, uses = Market(settings), []
+    market, uses = Watched(settings), []
     for _ in range(14):
         market.step()
         now = Seen(market)
@@ -230,7 +231,7 @@ def test_the_router_sees_developers_on_apis_and_hosts_by_billing_country(seen):
     assert found["chinese_open_token_share"] == pytest.approx(share(amount, seen.open & seen.chinese))
     coding = seen.kind == CLASSES.index("coding")
     assert found["workload_token_share:coding"] == pytest.approx(share(amount, coding))
-    money = amount * seen.market.usage.price
+    money = amount * seen.bought.price
     assert found["open_spend_share"] == pytest.approx(share(money, seen.open))
     weeks = 365.25 / 12 / 7
     assert found["total_tokens_per_week"] == pytest.approx(

@@ -61,7 +61,7 @@ def test_a_third_of_the_rows_stand_for_the_early_and_a_tenth_for_the_late(table)
 @pytest.mark.parametrize("sd", [0.0, 1.0, 2.0])
 def test_weights_undo_the_tilt_of_the_volumes(sd):
     """Mean and spread of log volume, and the mean volume itself, against their closed forms."""
-    z, weight = population._volume_quantiles(3, COUNT, sd)
+    z, weight = population.tilted(population.weyl(3, "volume", 0, COUNT), sd)
     assert weight.mean() == pytest.approx(1.0, abs=0.01)
     assert (weight * z).mean() == pytest.approx(0.0, abs=0.01)
     assert (weight * z**2).mean() == pytest.approx(1.0, abs=0.03)
@@ -298,7 +298,7 @@ def test_a_market_of_one_family_runs(small_settings, family):
 
 @pytest.mark.parametrize(("midpoint", "spread"), [(2020.0, 0.2), (2026.5, 0.2), (2050.0, 0.2), (2050.0, 10.0)])
 def test_a_diffusion_that_is_over_or_far_off_still_has_finite_weights(midpoint, spread):
-    months, weight = population.arrivals(1, 400, midpoint, spread)
+    months, weight = population.arrivals(population.weyl(1, "rows", 2, 400), midpoint, spread)
     assert np.isfinite(weight).all()
     assert (weight >= 0).all()
     assert weight.sum() > 0

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from sim.market import adopters, price_setting
+from sim.market import choosing, price_setting
 from sim.market.adopters import Adopters
+from sim.market.kernels import choice as compiled
 from sim.market.market import Market
 from sim.market.stages.equilibrium import NOT_CONVERGED
 from sim.months import parse_month
@@ -18,9 +19,11 @@ from .twin import Twin
 from .worlds import between, changed, event, for_all_labs
 
 CLOSE = 1e-9
+SINGLE = 3e-5  # surplus over pain/alpha: utilities of choices are single precision in the product
+SHARES = 1e-5  # of a node
 FLAT = 1e-6  # slope of profit in a lab's own list price, over the tokens sold at it
 TOLERANCE = 1e-7  # of the product's search for prices
-PANEL_ROWS = 100  # so that a small market has workloads that do not stand for the others when prices are set
+NODES = 64
 
 
 class Case(NamedTuple):
@@ -35,6 +38,7 @@ class Case(NamedTuple):
     lab_fields: dict[str, Any] = {}  # noqa: RUF012
     without_compute: tuple[str, ...] = ()
     own_people: bool = False  # the population is that of another seed
+    fields: dict[str, str] = {}  # noqa: RUF012
 
 
 BAN = {"origin": "CN", "adopters": "all", "group": "enterprises", "scope": "weights", "share": 0.6}
@@ -167,6 +171,21 @@ CASES = {
             event("2026-06", "lab_entry", lab="OpenAI", points_behind=-1.0, price=4.0, weights="closed"),
         ),
     ),
+    "noise of options": Case(
+        ("2026-01", "2026-03", "2026-05"),
+        ("release", "review", "self_host"),
+        seed=17,
+        parameters=AGAIN | {"demand.upgrade_hazard": 0.5},
+        fields={"noise": "options"},
+    ),
+    "nodes in place of people": Case(
+        ("2025-09", "2025-10", "2025-12", "2026-01", "2026-04"),
+        ("release", "self_host", "host", "switched off", "reached by a ban", "keeps an old release"),
+        seed=18,
+        events=(event("2026-04", "model_ban", **BAN | {"group": "all"}),),
+        parameters={"serving.api_share": 1e-9, "capability.deprecation": 1.0, "demand.upgrade_hazard": 0.3},
+        fields={"population": "mean-field"},
+    ),
     "compute and the frontier": Case(
         ("2026-03", "2026-04", "2026-06"),
         (),
@@ -189,22 +208,13 @@ CASES = {
 def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
     settings = small_scenario.draw(case.seed)
     settings = changed(
-        between(settings, case.start, "2026-12", workloads=250),
+        between(settings, case.start, "2026-12", workloads=250, nodes=NODES, **case.fields),
         case.parameters,
         for_all_labs(settings, **case.lab_fields) | {lab: {"compute_share": 0.0} for lab in case.without_compute},
         events=case.events,
         population_seed=99 if case.own_people else settings.population_seed,
     )
-    monkeypatch.setattr(adopters, "PANEL_ROWS", PANEL_ROWS)
-    looked: dict[int, bool] = {}
-    who_looks = Adopters._who_looks
-
-    def keeping_who(self, *args):
-        rows, at_home = who_looks(self, *args)
-        looked.update(zip(rows.tolist(), at_home.tolist(), strict=True))
-        return rows, at_home
-
-    monkeypatch.setattr(Adopters, "_who_looks", keeping_who)
+    looked = noting_who_looks(monkeypatch)
     solved: list[Any] = []
     solve = price_setting.solve_prices
 
@@ -219,7 +229,7 @@ def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
     for month in map(parse_month, case.months):
         while market.month < month:
             market.step()
-        before, plain = Twin(market, PANEL_ROWS), Twin(market, PANEL_ROWS)
+        before, plain = Twin(market), Twin(market)
         looked.clear()
         solved.clear()
         market.step()
@@ -233,8 +243,31 @@ def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
     assert {*case.reaches, *(() if market.handover is None else ("prices",))} <= reached
 
 
+def noting_who_looks(monkeypatch):
+    """Return a table of who looks again, and whether only at its vendor's offers, that fills as families choose."""
+    looked: dict[int, bool] = {}
+    choose = Adopters.choose
+
+    def noting(self, people, usage, view, threads=1):
+        first, last = self.rows.start, self.rows.stop
+        looks, (standing, rules) = (
+            np.zeros(last - first, np.uint8),
+            (f(view, self) for f in (choosing.standing, choosing.rules)),
+        )
+        offered = choosing.offered(view, self.number)
+        compiled.who_looks(
+            first, last, people, usage.release, usage.channel, view.reach, offered, standing, rules, looks
+        )
+        looked.update({first + int(row): bool(looks[row] == 2) for row in np.flatnonzero(looks)})
+        return choose(self, people, usage, view, threads)
+
+    monkeypatch.setattr(Adopters, "choose", noting)
+    return looked
+
+
 def check_tables(market, plain, looked):
     """Assert that the product and the plain month agree in every table."""
+    close = CLOSE if market.draws else 10 * SHARES  # what follows from shares of nodes is as close as they are
     for name in ("leakage", "allowed", "cloud_open", "world_compute", "frontier", "closed_leak", "publish_limit"):
         same(name, getattr(plain.policy, name), getattr(market.policy, name))
     for name in plain.stock:
@@ -242,26 +275,57 @@ def check_tables(market, plain, looked):
         same(f"serving {name}", plain.serving[name], getattr(market.compute.serving, name))
     assert plain.looked == looked
     for name in ("labs", "releases", "lines"):
-        columns(name, getattr(plain, name), getattr(market, name))
-    columns("usage", plain.users, market.usage)
-    for name in ("slope", "revenue", "awareness", "buzz", "affinity", "ecosystem", "downloads"):
+        columns(name, getattr(plain, name), getattr(market, name), close)
+    check_nodes(market.nodes, plain)
+    if market.draws:
+        check_people(market, plain)
+    for name in ("slope", "revenue", "awareness", "buzz", "affinity"):
         same(name, getattr(plain, name), getattr(market, name))
+    for name in ("ecosystem", "downloads"):
+        same(name, getattr(plain, name), getattr(market, name), close)
     for name, table in plain.books.items():
-        same(f"accounts {name}", table, getattr(market.accounts, name))
+        same(f"accounts {name}", table, getattr(market.accounts, name), close)
     for name, value in plain.seen().items():
-        same(name, value, market.record.market[name][plain.month - plain.start])
+        seen = market.record.market[name][plain.month - plain.start]
+        same(name, value, seen, max(1e-6, close) if name == "consumer_surplus" else close)
     if plain.handover is not None:
         for name, value in vars(plain.handover).items():
-            same(f"hand-over {name}", value, getattr(market.handover, name))
+            same(f"hand-over {name}", value, getattr(market.handover, name), close)
 
 
-def columns(table_name, rows, table):
+def check_people(market, plain):
+    """Assert that everybody chose the same; the value of the choices is as exact as single precision lets it be."""
+    for name in ("release", "channel", "present"):
+        same(f"usage {name}", [getattr(w, name) for w in plain.users], getattr(market.usage, name))
+    scale = np.array([w.pain_now / w.price_sensitivity for w in plain.users])
+    gap = np.abs(np.array([w.surplus for w in plain.users]) - market.usage.surplus)
+    assert (gap / scale).max() <= SINGLE
+
+
+def check_nodes(nodes, plain):
+    """Assert that nodes have the same shares of the same states, and stand at the same one but on an edge."""
+    assert plain.states == [*zip(nodes.release.tolist(), nodes.channel.tolist(), strict=True)]
+    found = np.array([node.shares for node in plain.nodes]).T
+    assert np.abs(found - nodes.mass[:, : len(plain.nodes)]).max() <= SHARES
+    same("present", [node.present for node in plain.nodes], nodes.present)
+    scale = np.array([node.pain_now / node.price_sensitivity for node in plain.nodes])
+    gap = np.abs(np.array([node.surplus for node in plain.nodes]) - nodes.surplus)
+    assert (gap / scale).max() <= SINGLE
+    reached = np.cumsum(found, axis=0)
+    edge = (nodes.present > 0.0) & (np.abs(reached - nodes.quantile * nodes.present).min(axis=0) <= SHARES)
+    assert edge.sum() <= 2
+    for mine, theirs in zip(("release", "channel"), nodes.stands, strict=True):
+        here = np.array([getattr(node, mine) for node in plain.nodes])
+        assert (here == theirs)[~edge].all(), mine
+
+
+def columns(table_name, rows, table, close=CLOSE):
     for name, column in vars(table).items():
         if name != "names":
-            same(f"{table_name} {name}", [getattr(row, name) for row in rows], column)
+            same(f"{table_name} {name}", [getattr(row, name) for row in rows], column, close)
 
 
-def same(what, mine, theirs):
+def same(what, mine, theirs, close=CLOSE):
     mine, theirs = np.array(mine), np.array(theirs)
     if theirs.dtype.kind != "f":
         np.testing.assert_array_equal(mine, theirs, err_msg=what)
@@ -269,7 +333,8 @@ def same(what, mine, theirs):
     size = np.abs(theirs[np.isfinite(theirs)]).max(
         initial=0.0
     )  # what is left of a difference counts against the largest
-    np.testing.assert_allclose(mine, theirs, rtol=CLOSE, atol=1e-12 * size, err_msg=what)
+    atol = (1e-12 if close == CLOSE else close) * size
+    np.testing.assert_allclose(mine, theirs, rtol=close, atol=atol, err_msg=what)
 
 
 def check_prices(plain):
@@ -284,20 +349,31 @@ def check_prices(plain):
 
 def kinds(before, plain):
     """Return what has happened in the month, in words."""
-    happened = {("lab_api", "host", "self_host", "on_device")[w.channel] for w in plain.users if w.release >= 0}
+    happened = {("lab_api", "host", "self_host", "on_device")[channel] for _, _, _, channel in plain.uses()}
     for i, at_home in plain.looked.items():
         old, new = before.users[i], plain.users[i]
         happened.add("arrival" if new.arrival == plain.month else "at home" if at_home else "review")
         if old.release >= 0:
             r = plain.releases[old.release]
             happened |= {"switched off"} if not plain.runs(r, old.channel) else set()
-            happened |= {"reached by a ban"} if plain.barred(i, r, old.channel) else set()
+            happened |= {"reached by a ban"} if plain.barred(new, r, old.channel) else set()
             stays = (old.release, old.channel) == (new.release, new.channel) and not plain.on_offer(r, old.channel)
             happened |= {"keeps an old release"} if stays else set()
+    for old, new in zip(before.nodes, plain.nodes, strict=True) if not plain.users else ():
+        left = dict(zip(plain.states, new.shares, strict=True))
+        for (release, channel), share in zip(before.states, old.shares, strict=True):
+            if release >= 0 and share > 0.0:
+                r = plain.releases[release]
+                happened |= {"switched off"} if not plain.runs(r, channel) else set()
+                happened |= {"reached by a ban"} if plain.barred(new, r, channel) else set()
+                stays = left.get((release, channel), 0.0) > 0.0 and not plain.on_offer(r, channel)
+                happened |= (
+                    {"keeps an old release"} if stays else {"at home"} if not plain.on_offer(r, channel) else set()
+                )
     count = len(before.releases)
     happened |= {"release"} if len(plain.releases) > count else set()
     happened |= {"enters"} if plain.entries else set()
-    happened |= {"overflow"} if any(w.spilled > 0 for w in plain.users) else set()
+    happened |= {"overflow"} if any(one.spilled > 0 for one in plain.flows) else set()
     happened |= {"unmet"} if plain.unmet > 0 else set()
     happened |= {"hosts enter"} if any(line.hosts > 2 for line in plain.lines) else set()
     happened |= {"answers"} if any(lab.follows for lab in plain.labs) else set()

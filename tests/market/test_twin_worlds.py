@@ -117,9 +117,15 @@ def test_the_past_is_shared_up_to_the_hand_over(settings):
         market.step()
     twin = market.twin
     assert twin.month == market.month
-    for name in ("release", "channel", "price", "tokens"):
-        assert np.array_equal(getattr(twin.usage, name), getattr(market.usage, name))
-        assert not np.shares_memory(getattr(twin.usage, name), getattr(market.usage, name))
+    for table, names in (
+        ("usage", ("release", "channel", "surplus")),
+        ("nodes", ("release", "channel", "mass", "present", "surplus")),
+        ("ledger", ("workloads", "tokens", "spend", "present", "surplus")),
+    ):
+        for name in names:
+            here, there = (getattr(getattr(one, table), name) for one in (market, twin))
+            assert np.array_equal(here, there), name
+            assert not np.shares_memory(here, there), name
     for name in ("awareness", "buzz", "affinity", "ecosystem", "downloads"):
         assert np.array_equal(getattr(twin, name), getattr(market, name))
     assert np.array_equal(twin.releases.posted, market.releases.posted)
@@ -163,7 +169,7 @@ def test_prices_of_a_twin_follow_from_its_own_prices(settings):
     assert market.record.market["pricing_pressure"][-1] > 0.05
 
 
-@pytest.mark.parametrize("world", worlds.WORLDS)
+@pytest.mark.parametrize("world", WORLDS)
 def test_a_lab_that_comes_back_asks_the_price_of_its_event_in_every_world(settings, world):
     back = (
         event("2026-02", "lab_exit", lab="OpenAI"),

@@ -3,8 +3,8 @@
 Written from the equations of docs/model.md. It shares with the product the drawn settings, the tables of state before
 the month, the evidence that is replayed and the random numbers of `sim.rng`, and no other code. The equilibrium of
 prices alone is not solved here: what the product found is held against the profits of this market
-(`slopes_of_profit`); what is then posted is computed. Stages 1 to 4 stand in `twin_supply.py`, 5 and 7 to 11 in
-`twin_demand.py`.
+(`slopes_of_profit`); what is then posted is computed. Stages 1 to 4 stand in `twin_supply.py`, 8 in `twin_choice.py`,
+5, 7 and 9 to 11 in `twin_demand.py`.
 """
 
 from __future__ import annotations
@@ -69,36 +69,32 @@ class Twin(Demand):
             r.posted += part * (target - r.posted)
 
     def price_panel(self, valued: bool = True) -> list[Row]:
-        """Return what every n-th workload would make of every offer, by line: all but the bill of list prices."""
-        lam, step, found = self.p["demand.nest_dissimilarity"], max(1, len(self.users) // self.panel_rows), []
-        for family in range(2):
-            members = [w for w in range(len(self.users)) if (self.users[w].group >= 2) == family]
-            own = [w for w in members[::step] if self.users[w].arrival <= self.month]
-            here = math.fsum(self.users[w].weight for w in members if self.users[w].arrival <= self.month)
-            scale = here / math.fsum(self.users[w].weight for w in own) if own else 0.0
-            for w in own:
-                user, need, lines = self.users[w], self.needs[w], {}
-                usable = self.usable(w, at_home=False)
-                for r, channel in usable:
-                    fixed = self.liking(w, r, channel) - self.moving(w, r, channel)
-                    fixed -= lam * math.log(sum(other.line == r.line for other, _ in usable))
-                    charged = (1 - self.discount(r.lab)) * r.mix[user.kind] if channel == API else 0.0
-                    base = 0.0 if channel == API else self.price(r, channel, user.kind, need)
-                    value = self.labs[r.lab].adoption_value if valued else 0.0
-                    member = Row(
-                        r=r,
-                        fixed=fixed,
-                        charged=charged,
-                        base=base,
-                        cost=r.mix[user.kind] * r.cost * (channel == API),
-                        value=value,
-                    )
-                    lines.setdefault(r.line, []).append(member)
-                rest = [self.keeping(w), self.without(w)]
-                weight = user.weight * scale
-                found.append(
-                    Row(user=user, need=need, pain=self.pains[w], weight=weight, lines=lines, rest=rest, lam=lam)
+        """Return what every taste node would make of every offer, by line: all but the bill of list prices."""
+        lam, found = self.p["demand.nest_dissimilarity"], []
+        for node in self.nodes:
+            if node.present == 0.0:
+                continue
+            lines: dict[int, list[Row]] = {}
+            usable = self.looked_at(node, self.allowed(node), at_home=False)
+            for r, channel in usable:
+                fixed = self.liking(node, r, channel) - self.moving(node, r, channel)
+                fixed -= lam * math.log(sum(other.line == r.line for other, _ in usable))
+                charged = (1 - self.discount(r.lab)) * r.mix[node.kind] if channel == API else 0.0
+                base = 0.0 if channel == API else self.price(r, channel, node.kind, node.need_now)
+                value = self.labs[r.lab].adoption_value if valued else 0.0
+                member = Row(
+                    r=r,
+                    fixed=fixed,
+                    charged=charged,
+                    base=base,
+                    cost=r.mix[node.kind] * r.cost * (channel == API),
+                    value=value,
                 )
+                lines.setdefault(r.line, []).append(member)
+            rest, weight = [self.keeping(node), self.without(node)], node.weight * node.present
+            found.append(
+                Row(user=node, need=node.need_now, pain=node.pain_now, weight=weight, lines=lines, rest=rest, lam=lam)
+            )
         return found
 
     @staticmethod

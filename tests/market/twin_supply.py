@@ -55,13 +55,14 @@ def upper_gamma(a: float, x: float) -> float:
 class Supply:
     """The market before a month, and stages 1 to 4."""
 
-    def __init__(self, market: Any, panel_rows: int):
+    def __init__(self, market: Any):
         settings = market.settings
         self.p, self.events = market.parameters, settings.events
         self.start, self.until, self.month = settings.start, settings.history_until, market.month
-        self.seed, self.population_seed, self.panel_rows = market.seed, market.population_seed, panel_rows
+        self.seed, self.population_seed = market.seed, market.population_seed
+        self.option_noise = settings.noise == "options"
         self.labs, self.lines, self.releases = rows(market.labs), rows(market.lines), rows(market.releases)
-        self.users = rows(market.workloads, market.usage)
+        self.people(market)
         self.policy = Row(**vars(market.policy))
         for name in ("bans", "trust", "promotions", "subsidy", "research_grant", "publish_limit", "domestic_growth"):
             setattr(self.policy, name, list(getattr(self.policy, name)))
@@ -79,6 +80,20 @@ class Supply:
         first = self.month == self.start
         self.api_tokens = [] if first else market.accounts.tokens[:, API].tolist()
         self.labs_earned = 0.0 if first else market.accounts.spend_labs
+
+    def people(self, market: Any) -> None:
+        """Note workloads and taste nodes, the latter with their shares of every state."""
+        self.users = rows(market.workloads, market.usage) if market.draws else []
+        self.nodes, of = rows(market.nodes.table), market.nodes
+        self.states = [*zip(of.release.tolist(), of.channel.tolist(), strict=True)]
+        for n, node in enumerate(self.nodes):
+            node.shares, node.point = of.mass[:, n].tolist(), float(of.quantile[n])
+            node.present, node.surplus = float(of.present[n]), float(of.surplus[n])
+            node.release, node.channel = (int(column[n]) for column in of.stands)
+        for w in self.users:
+            w.is_node, w.seed = False, self.population_seed
+        for node in self.nodes:
+            node.is_node, node.seed = True, self.seed
 
     @property
     def replaying(self) -> bool:
@@ -401,6 +416,7 @@ class Supply:
             if ended.current != NONE:
                 self.releases[ended.current].superseded = self.month
             ended.current = NONE
+        r.index_at_release = self.cost_index(r.month)
         self.releases.append(r)
         line.current, line.last_month = len(self.releases) - 1, self.month
         if r.is_open:

@@ -1,4 +1,4 @@
-"""Choices of a month (eqs. 48-59, 62), compiled; the NumPy twin is `sim.market.stages.choice` on rows of `Choosers`.
+"""Choices of a month, compiled (docs/model.md, section 4.5); the NumPy twin is `sim.market.stages.choice`.
 
 Work goes on in blocks of `LANES` rows of one class: a number of each row stands in a lane, and every loop over lanes is
 vector code. Utilities are single precision, in units of log2: exponentials are powers of two.
@@ -30,17 +30,23 @@ CN = names.index("CN")
 
 M1, M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 GOLDEN, U1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(1)
-U12, U27, U30, U31 = np.uint64(12), np.uint64(27), np.uint64(30), np.uint64(31)
+U12, U27, U30, U31, U41 = np.uint64(12), np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(41)
+HALF, PER_23 = np.float32(0.5), np.float32(2.0**-23)  # 23 bits and a half fit into single precision
+
+
+@kernel
+def bits(key, row):
+    """Return `sim.rng.bits` of one row."""
+    z = np.uint64(key) + (np.uint64(row) + U1) * GOLDEN
+    z = (z ^ (z >> U30)) * M1
+    z = (z ^ (z >> U27)) * M2
+    return z ^ (z >> U31)
 
 
 @kernel
 def uniform(key, row):
     """Return `sim.rng.uniform` of one row, to the bit."""
-    z = np.uint64(key) + (np.uint64(row) + U1) * GOLDEN
-    z = (z ^ (z >> U30)) * M1
-    z = (z ^ (z >> U27)) * M2
-    z = z ^ (z >> U31)
-    return (np.float64(z >> U12) + 0.5) * 2.0**-52
+    return (np.float64(bits(key, row) >> U12) + 0.5) * 2.0**-52
 
 
 class People(NamedTuple):
@@ -83,6 +89,8 @@ class Offered(NamedTuple):
     exposure: Any
     is_open: Any  # 1.0 or 0.0
     column: Any  # (releases, channels) where each is offered, NONE where it is not
+    line_key: Any  # (lines,) of the noise of options
+    key: Any
 
 
 class Standing(NamedTuple):
@@ -107,6 +115,9 @@ class Rules(NamedTuple):
     review_key: Any
     upgrade_key: Any
     choice_key: Any
+    option_noise: Any  # whether every option has noise of its own, not every row one number
+    stay_key: Any
+    without_key: Any
     review: Any  # hazard, with the bump of the month's leap
     lab_bloc: Any  # (labs,)
     sells: Any  # (labs,) has an offer
@@ -116,7 +127,7 @@ class Rules(NamedTuple):
     channel_control: Any  # (channels,)
     channel_exposure: Any  # (channels,)
     ban_level: Any  # (channels,)
-    sold: Any  # (blocs,) by the user's: a bit for each bloc of labs and channel, see `bits`
+    sold: Any  # (blocs,) by the user's: a bit for each bloc of labs and channel, see `flags`
     allowed: Any  # (blocs, reach of a ban on the bloc's models) such bits
     off_device: Any  # such bits
     need: Any  # (classes,) this month's need over that of the table
@@ -134,7 +145,7 @@ class Rules(NamedTuple):
     device_limit: Any
 
 
-def bits(may: NDArray[np.bool_]) -> NDArray[np.int32]:
+def flags(may: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Return a bit for each bloc of labs and channel, (...,), of an array of shape (..., blocs, channels)."""
     places = np.arange(BLOCS * CHANNELS).reshape(BLOCS, CHANNELS)
     return (may.astype(np.int32) << places).sum(axis=(-2, -1)).astype(np.int32)
@@ -142,7 +153,7 @@ def bits(may: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 @kernel
 def who_looks(first, last, people, now_release, now_channel, reach, offered, standing, rules, looks):
-    """Write 0, 1 (looks at all vendors) or 2 (at its own vendor's offers alone) for each row (eq. 48, 49)."""
+    """Write 0, 1 (looks at all vendors) or 2 (at its own vendor's offers alone) for each row (eqs. 48, 49)."""
     for i in range(first, last):
         place = i - first
         looks[place] = 0
@@ -298,7 +309,8 @@ def choose(
     for start in range(first, last, CHUNK):
         stop = min(last, start + CHUNK)
         who_looks(start, stop, people, now_release, now_channel, reach, offered, standing, rules, scratch.looks)
-        scratch.filled[:] = 0
+        for kind in range(KINDS):
+            scratch.filled[kind] = 0
         for i in range(start, stop):
             if scratch.looks[i - start]:
                 kind = people.kind[i]
@@ -312,21 +324,116 @@ def choose(
                 count = min(LANES, scratch.filled[kind] - begin)
                 for place in range(begin + LANES, min(begin + 2 * LANES, scratch.filled[kind])):
                     prefetch(people.traits, scratch.rows[kind, place])
-                block(
-                    scratch.rows[kind, begin : begin + count],
-                    kind,
-                    start,
-                    people,
-                    now_release,
-                    now_channel,
-                    surplus,
-                    used,
-                    reach,
-                    offered,
-                    standing,
-                    rules,
-                    scratch,
+                rows = scratch.rows[kind, begin:]
+                lane, known, may, cost, utility = (
+                    scratch.lane,
+                    scratch.known,
+                    scratch.may,
+                    scratch.cost,
+                    scratch.utility,
                 )
+                highest, keep, outside = scratch.four[0], scratch.four[1], scratch.four[2]
+                nest, chance = scratch.nest, scratch.chance
+                gather(rows, count, kind, people, reach, rules, lane, scratch.taste, scratch.origin, known, may)
+                sw, up, ad = (
+                    np.float32(rules.switching_cost),
+                    np.float32(rules.upgrade_cost),
+                    np.float32(rules.adoption_cost),
+                )
+                part = np.float32(ONE - rules.multi_home_discount)
+                for k in range(count):
+                    i = rows[k]
+                    r = now_release[i]
+                    if r == NONE:
+                        for lab in range(labs):
+                            cost[lab, k] = ad
+                        continue
+                    house, own = people.organisation[i], standing.lab[r]
+                    for lab in range(labs):
+                        cost[lab, k] = sw * part if used[house, lab] else sw
+                    cost[own, k] = up
+                    known[own, k] = 1
+                    if scratch.looks[i - start] == 2:
+                        for lab in range(labs):
+                            known[lab, k] = 1 if lab == own else 0
+                for k in range(count, LANES):
+                    for lab in range(labs):
+                        cost[lab, k] = ZERO
+                for lab in range(labs):
+                    for k in range(LANES):
+                        cost[lab, k] *= LOG2_E
+                utilities(
+                    kind,
+                    offered,
+                    rules,
+                    lane,
+                    scratch.taste,
+                    scratch.origin,
+                    known,
+                    may,
+                    cost,
+                    utility,
+                    highest,
+                    scratch.four[3],
+                )
+                for k in range(LANES):
+                    outside[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
+                for k in range(count):
+                    i = rows[k]
+                    r, c = now_release[i], now_channel[i]
+                    keep[k] = IMPOSSIBLE
+                    if r != NONE:
+                        j = offered.column[r, c]
+                        if j != NONE:
+                            if utility[j, k] > IMPOSSIBLE:
+                                utility[j, k] += cost[standing.lab[r], k]
+                                highest[k] = max(highest[k], utility[j, k])
+                        elif standing.runs[r, c] and reach[i, rules.lab_bloc[standing.lab[r]]] < rules.ban_level[c]:
+                            keep[k] = kept(i, k, kind, r, c, people, standing, rules, lane, scratch.origin)
+                    if r != NONE and scratch.looks[i - start] == 2 and max(highest[k], keep[k]) > IMPOSSIBLE:
+                        outside[k] = IMPOSSIBLE
+                    highest[k] = max(highest[k], max(keep[k], outside[k]))
+                weigh(offered, rules, may, utility, highest, nest, chance)
+                for k in range(LANES):
+                    keep[k], outside[k] = exp2(keep[k] - highest[k]), exp2(outside[k] - highest[k])
+                whole, target, place = scratch.four[3], scratch.four[4], scratch.place
+                if rules.option_noise:
+                    for k in range(count):
+                        scratch.won[k] = race(rows[k], k, offered, rules, utility, chance, keep[k], outside[k])
+                for k in range(LANES):
+                    whole[k] = ZERO
+                for n in range(len(offered.line)):
+                    row = chance[n]
+                    for k in range(LANES):
+                        whole[k] += row[k]
+                        row[k] = whole[k]
+                for k in range(LANES):
+                    whole[k] += keep[k] + outside[k]
+                for k in range(LANES):
+                    i = rows[k] if k < count else rows[0]
+                    target[k] = np.float32(uniform(rules.choice_key, i)) * whole[k]
+                    place[k] = 0
+                for n in range(len(offered.line)):
+                    row = chance[n]
+                    for k in range(LANES):
+                        place[k] += row[k] < target[k]
+                for k in range(LANES):
+                    whole[k] = (
+                        highest[k]
+                        + log2(whole[k])
+                        + lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
+                    )
+                for k in range(count):
+                    i = rows[k]
+                    surplus[i] = np.float64(LOG_2 * whole[k]) / (np.float64(lane[0, k]) * np.float64(lane[2, k]))
+                    if rules.option_noise:
+                        j = scratch.won[k]
+                    else:
+                        j = pick(place[k], target[k], k, offered, utility, nest, chance, keep[k])
+                    if j == WITHOUT:
+                        now_release[i], now_channel[i] = NONE, 0
+                    elif j >= 0:
+                        now_release[i], now_channel[i] = offered.release[j], offered.channel[j]
 
 
 class Scratch(NamedTuple):
@@ -346,6 +453,7 @@ class Scratch(NamedTuple):
     chance: Any  # (lines, LANES)
     four: Any  # (5, LANES)
     place: Any  # (LANES,)
+    won: Any  # (LANES,)
 
 
 def scratch(labs: int, all_lines: int, lines: int, offers: int) -> Scratch:
@@ -366,90 +474,8 @@ def scratch(labs: int, all_lines: int, lines: int, offers: int) -> Scratch:
         chance=np.empty((lines, LANES), f),
         four=np.empty((5, LANES), f),
         place=np.empty(LANES, i),
+        won=np.empty(LANES, i),
     )
-
-
-@kernel
-def block(rows, kind, start, people, now_release, now_channel, surplus, used, reach, offered, standing, rules, scratch):
-    """Let up to `LANES` rows of one class choose."""
-    lane, known, may, cost, utility = scratch.lane, scratch.known, scratch.may, scratch.cost, scratch.utility
-    highest, keep, outside = scratch.four[0], scratch.four[1], scratch.four[2]
-    nest, chance = scratch.nest, scratch.chance
-    count, labs = len(rows), len(rules.lab_bloc)
-    gather(rows, count, kind, people, reach, rules, lane, scratch.taste, scratch.origin, known, may)
-    sw, up, ad = np.float32(rules.switching_cost), np.float32(rules.upgrade_cost), np.float32(rules.adoption_cost)
-    part = np.float32(ONE - rules.multi_home_discount)
-    for k in range(count):
-        i = rows[k]
-        r = now_release[i]
-        if r == NONE:
-            for lab in range(labs):
-                cost[lab, k] = ad
-            continue
-        house, own = people.organisation[i], standing.lab[r]
-        for lab in range(labs):
-            cost[lab, k] = sw * part if used[house, lab] else sw
-        cost[own, k] = up
-        known[own, k] = 1
-        if scratch.looks[i - start] == 2:
-            for lab in range(labs):
-                known[lab, k] = 1 if lab == own else 0
-    for k in range(count, LANES):
-        cost[:, k] = ZERO
-    for lab in range(labs):
-        for k in range(LANES):
-            cost[lab, k] *= LOG2_E
-    utilities(
-        kind, offered, rules, lane, scratch.taste, scratch.origin, known, may, cost, utility, highest, scratch.four[3]
-    )
-    for k in range(LANES):
-        outside[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
-    for k in range(count):
-        i = rows[k]
-        r, c = now_release[i], now_channel[i]
-        keep[k] = IMPOSSIBLE
-        if r != NONE:
-            j = offered.column[r, c]
-            if j != NONE:
-                if utility[j, k] > IMPOSSIBLE:
-                    utility[j, k] += cost[standing.lab[r], k]
-                    highest[k] = max(highest[k], utility[j, k])
-            elif standing.runs[r, c] and reach[i, rules.lab_bloc[standing.lab[r]]] < rules.ban_level[c]:
-                keep[k] = kept(i, k, kind, r, c, people, standing, rules, lane, scratch.origin)
-        if r != NONE and scratch.looks[i - start] == 2 and max(highest[k], keep[k]) > IMPOSSIBLE:
-            outside[k] = IMPOSSIBLE
-        highest[k] = max(highest[k], max(keep[k], outside[k]))
-    weigh(offered, rules, may, utility, highest, nest, chance)
-    for k in range(LANES):
-        keep[k], outside[k] = exp2(keep[k] - highest[k]), exp2(outside[k] - highest[k])
-    whole, target, place = scratch.four[3], scratch.four[4], scratch.place
-    for k in range(LANES):
-        whole[k] = ZERO
-    for n in range(len(offered.line)):
-        row = chance[n]
-        for k in range(LANES):
-            whole[k] += row[k]
-            row[k] = whole[k]
-    for k in range(LANES):
-        whole[k] += keep[k] + outside[k]
-    for k in range(LANES):
-        i = rows[k] if k < count else rows[0]
-        target[k] = np.float32(uniform(rules.choice_key, i)) * whole[k]
-        place[k] = 0
-    for n in range(len(offered.line)):
-        row = chance[n]
-        for k in range(LANES):
-            place[k] += row[k] < target[k]
-    for k in range(LANES):
-        whole[k] = highest[k] + log2(whole[k]) + lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
-    for k in range(count):
-        i = rows[k]
-        surplus[i] = np.float64(LOG_2 * whole[k]) / (np.float64(lane[0, k]) * np.float64(lane[2, k]))
-        j = pick(place[k], target[k], k, offered, utility, nest, chance, keep[k])
-        if j == WITHOUT:
-            now_release[i], now_channel[i] = NONE, 0
-        elif j >= 0:
-            now_release[i], now_channel[i] = offered.release[j], offered.channel[j]
 
 
 @kernel
@@ -495,3 +521,40 @@ def pick(place, target, k, offered, utility, nest, reached, stays):
             if inside <= total:
                 break
     return last
+
+
+@kernel
+def waiting(key, row, weight):
+    """Return the time until an option's clock strikes, exponential with its weight as the rate."""
+    u = (np.float32(bits(key, row) >> U41) + HALF) * PER_23
+    return -log2(u) / weight
+
+
+@kernel
+def race(i, k, offered, rules, utility, chance, stays, without):
+    """Return the option whose clock strikes first: a choice with noise of its own for each option (eq. 62).
+
+    First among lines, staying and doing without, then inside the line. Gumbel noise is minus the logarithm of such a
+    clock; an option that gets better keeps its noise, so that worlds differ only where it tips the balance.
+    """
+    best, line = np.float32(np.inf), -1
+    for n in range(len(offered.line)):
+        if chance[n, k] > ZERO:
+            time = waiting(offered.line_key[n], i, chance[n, k])
+            if time < best:
+                best, line = time, n
+    option = WITHOUT
+    if stays > ZERO:
+        time = waiting(rules.stay_key, i, stays)
+        if time < best:
+            best, line, option = time, -1, STAY
+    if without > ZERO and waiting(rules.without_key, i, without) < best:
+        return WITHOUT
+    if line >= 0:
+        best = np.float32(np.inf)
+        for j in range(offered.first[line], offered.first[line + 1]):
+            if utility[j, k] > ZERO:
+                time = waiting(offered.key[j], i, utility[j, k])
+                if time < best:
+                    best, option = time, j
+    return option

@@ -68,9 +68,13 @@ if CACHED:
 intrinsic: Any = numba.extending.intrinsic
 
 
+KERNELS: list[Any] = []  # all that have been imported
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function over arrays; it lets other threads run meanwhile."""
-    return numba.njit(function, cache=CACHED, nogil=True, error_model="numpy")
+    KERNELS.append(numba.njit(function, cache=CACHED, nogil=True, error_model="numpy"))
+    return KERNELS[-1]
 
 
 def part(function: Callable[..., Any]) -> Any:

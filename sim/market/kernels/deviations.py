@@ -1,4 +1,4 @@
-"""What one lab would earn at other list prices of its own (eq. 68), for the price term `bill`.
+"""What one lab would earn at other list prices of its own, for the price term `bill`.
 
 Twin: `stages/deviations.py`. A trial changes some prices of one lab; nests in which it changes none keep their weights.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.market.kernels.compiled import fma, kernel, part
-from sim.market.kernels.fold import ROWS, power
+from sim.market.kernels.fold import ROWS, copy, fill, power
 from sim.market.kernels.prices import exponentials
 from sim.market.kernels.sums import dot
 
@@ -16,8 +16,8 @@ from sim.market.kernels.sums import dot
 @part
 def _others(folded, block, layout, lab, weight, raw, every, earned):
     """Write what nests without list prices of a lab weigh and earn it, per unit of all weights, for a block."""
-    every[:] = folded.rest[block]
-    earned[:] = folded.rest_earned[block, lab]
+    copy(folded.rest[block], every)
+    copy(folded.rest_earned[block, lab], earned)
     for n in range(len(layout.first) - 1):
         if not layout.sells[n, lab]:
             for r in range(ROWS):
@@ -32,11 +32,11 @@ def _others(folded, block, layout, lab, weight, raw, every, earned):
 def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member, slope):
     """Write a nest's sum of exponentials at other prices, and what it earns a lab for each unit of scale."""
     amount = folded.amount[block]
-    total[:] = folded.held[block, nest]
-    raw[:] = 0.0
+    copy(folded.held[block, nest], total)
+    fill(raw, 0.0)
     for c in range(len(layout.cell_nest)):
         if layout.cell_nest[c] == nest and layout.cell_lab[c] == lab:
-            raw[:] = folded.held_earned[block, c]
+            copy(folded.held_earned[block, c], raw)
     for j in range(layout.first[nest], layout.first[nest + 1]):
         loading = folded.loading[block, j]
         exponentials(folded, block, j, layout.steep[nest], price[j], member, slope)
@@ -62,7 +62,7 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
     others, of_others = np.empty(ROWS), np.empty(ROWS)  # weights and earnings without the nests of the lab
     every, kept = np.empty(ROWS), np.empty(ROWS)  # with them
     total, value, member, slope, ones = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS), np.empty(ROWS), np.ones(ROWS)
-    earned[:] = 0.0
+    fill(earned, 0.0)
     for block in range(len(folded.rest)):
         for n in range(nests):
             for r in range(ROWS):
@@ -76,8 +76,8 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
             if lab != before:
                 _others(folded, block, layout, lab, weight, raw, others, of_others)
                 before = lab
-            every[:] = others
-            kept[:] = of_others
+            copy(others, every)
+            copy(of_others, kept)
             for n in range(nests):
                 if layout.sells[n, lab]:
                     changed = False

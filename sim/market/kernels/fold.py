@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.arithmetic import exp, log, log1p
+from sim.market.kernels.arithmetic import exp, log
 from sim.market.kernels.compiled import kernel, part
 from sim.market.tables import Bools, Floats, Ints
 
@@ -33,6 +33,7 @@ class Layout(NamedTuple):
     held_nest: Ints  # (others,) nest, counted on from those with priced offers for the others
     held_cell: Ints  # (others,) cell, -1 in a nest without priced offers
     held_lab: Ints  # (others,)
+    nests: int  # those without list prices counted too
 
 
 class Folded(NamedTuple):
@@ -49,6 +50,36 @@ class Folded(NamedTuple):
     rest_earned: Floats  # (blocks, labs, ROWS) the same of nests without list prices
 
 
+def empty(rows: int, layout: Layout, labs: int) -> Folded:
+    """Return a panel to be folded into; rows that fill up the last block choose nothing and weigh nothing."""
+    blocks, priced, nests = -(-rows // ROWS), len(layout.priced), len(layout.first) - 1
+    return Folded(
+        utility=np.full((blocks, priced, ROWS), -np.inf),
+        loading=np.zeros((blocks, priced, ROWS)),
+        sensitivity=np.ones((blocks, ROWS)),
+        amount=np.zeros((blocks, ROWS)),
+        per_money=np.zeros((blocks, ROWS)),
+        held=np.zeros((blocks, nests, ROWS)),
+        rest=np.ones((blocks, ROWS)),
+        held_earned=np.zeros((blocks, len(layout.cell_nest), ROWS)),
+        rest_earned=np.zeros((blocks, labs, ROWS)),
+    )
+
+
+@part
+def fill(row, value):
+    """Set every entry."""
+    for r in range(len(row)):
+        row[r] = value
+
+
+@part
+def copy(row, other):
+    """Write a row into another."""
+    for r in range(len(row)):
+        other[r] = row[r]
+
+
 @part
 def power(x, exponent):
     """Return x^exponent for x of 0 or more; of `TINY` where x is smaller."""
@@ -57,36 +88,75 @@ def power(x, exponent):
 
 @part
 def _rows(folded, block, first, rows, weight, alpha, need, pain):
-    """Write what belongs to rows; those that fill up the last block weigh nothing."""
-    folded.sensitivity[block] = 1.0
-    folded.amount[block] = 0.0
-    folded.per_money[block] = 0.0
+    """Write what belongs to rows."""
+    sensitivity, amount, per_money = folded.sensitivity[block], folded.amount[block], folded.per_money[block]
     for r in range(rows):
-        folded.sensitivity[block, r] = alpha[first + r]
-        folded.amount[block, r] = weight[first + r] * need[first + r]
-        folded.per_money[block, r] = need[first + r] / pain[first + r]
+        sensitivity[r] = alpha[first + r]
+        amount[r] = weight[first + r] * need[first + r]
+        per_money[r] = need[first + r] / pain[first + r]
 
 
 @part
-def _held_values(folded, block, first, rows, held, fixed, base, lam, value):
-    """Write the utilities over lambda of offers without a list price."""
+def _held_values(folded, block, first, rows, held, fixed, base, lam, value, best):
+    """Write the utilities over lambda of offers without a list price; `best` becomes the highest of all."""
     per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
     for j in range(len(held)):
         column, one = held[j], value[j]
         for r in range(rows):
             one[r] = base[first + r, column] * per_money[r]
         for r in range(rows):
-            one[r] = sensitivity[r] * log1p(one[r])
+            one[r] = sensitivity[r] * log(1.0 + one[r])
         for r in range(rows):
             one[r] = (fixed[first + r, column] - one[r]) * (1.0 / lam)
+        for r in range(rows):
+            best[r] = max(best[r], one[r])
+
+
+@part
+def _held_weights(folded, block, rows, layout, lam, value, best, total):
+    """Turn those utilities into weights inside their nest and add these up."""
+    held, rest, nests = folded.held[block], folded.rest[block], folded.held.shape[1]
+    for group in range(len(total)):
+        fill(total[group], 0.0)
+    for j in range(len(layout.held)):
+        one, nest = value[j], total[layout.held_nest[j]]
+        for r in range(rows):
+            one[r] = exp(one[r] - best[r])
+        for r in range(rows):
+            nest[r] += one[r]
+    for group in range(nests):
+        copy(total[group], held[group])
+    for group in range(nests, len(total)):
+        nest = total[group]
+        for r in range(rows):
+            scale = power(nest[r], lam - 1.0)
+            rest[r] += nest[r] * scale
+            nest[r] = scale
+
+
+@part
+def _held_earnings(folded, block, first, rows, layout, base, adoption, value, total):
+    """Add up what held offers earn, were their weight a probability."""
+    amount, per_money, nests = folded.amount[block], folded.per_money[block], folded.held.shape[1]
+    for j in range(len(layout.held)):
+        column, worth, one, group = layout.held[j], adoption[layout.held[j]], value[j], layout.held_nest[j]
+        if worth != 0.0:
+            for r in range(rows):
+                one[r] *= amount[r] * worth / (1.0 + base[first + r, column] * per_money[r])
+            if group < nests:
+                earned = folded.held_earned[block, layout.held_cell[j]]
+            else:
+                earned, scale = folded.rest_earned[block, layout.held_lab[j]], total[group]
+                for r in range(rows):
+                    one[r] *= scale[r]
+            for r in range(rows):
+                earned[r] += one[r]
 
 
 @part
 def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best):
     """Write what list prices work on; return the highest utility over the best of the others."""
     highest = -np.inf
-    folded.utility[block] = -np.inf
-    folded.loading[block] = 0.0
     for j in range(len(layout.priced)):
         column, steep = layout.priced[j], layout.steep[layout.nest[j]]
         utility, load = folded.utility[block, j], folded.loading[block, j]
@@ -101,49 +171,18 @@ def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best
 @kernel
 def fold(weight, fixed, keep, outside, alpha, need, pain, loading, base, adoption, layout, lam, folded):
     """Write a panel into `folded`; return the highest utility of an offer with a list price over the best other."""
-    nests, groups, others = folded.held.shape[1], folded.held.shape[1] + 1, len(layout.held)
-    for n in layout.held_nest:
-        groups = max(groups, n + 1)
-    value, total, best = np.zeros((others, ROWS)), np.zeros((groups, ROWS)), np.zeros(ROWS)
+    value, total, best = np.empty((len(layout.held), ROWS)), np.empty((layout.nests, ROWS)), np.empty(ROWS)
     highest = -np.inf
     for block in range(len(folded.rest)):
         first = block * ROWS
-        rows = min(ROWS, len(weight) - first)
+        rows, rest = min(ROWS, len(weight) - first), folded.rest[block]
         _rows(folded, block, first, rows, weight, alpha, need, pain)
-        _held_values(folded, block, first, rows, layout.held, fixed, base, lam, value)
         for r in range(rows):
             best[r] = max(keep[first + r], outside[first + r]) * (1.0 / lam)
-        for j in range(others):
-            for r in range(rows):
-                best[r] = max(best[r], value[j, r])
-        total[:] = 0.0
-        for j in range(others):
-            for r in range(rows):
-                value[j, r] = exp(value[j, r] - best[r])
-            for r in range(rows):
-                total[layout.held_nest[j], r] += value[j, r]
-        folded.held[block] = total[:nests]
-        rest = folded.rest[block]
-        rest[:] = 1.0
+        _held_values(folded, block, first, rows, layout.held, fixed, base, lam, value, best)
         for r in range(rows):
             rest[r] = exp(keep[first + r] - lam * best[r]) + exp(outside[first + r] - lam * best[r])
-        for group in range(nests, groups):
-            for r in range(rows):
-                scale = power(total[group, r], lam - 1.0)
-                rest[r] += total[group, r] * scale
-                total[group, r] = scale
-        folded.held_earned[block] = 0.0
-        folded.rest_earned[block] = 0.0
-        for j in range(others):
-            column = layout.held[j]
-            if adoption[column] != 0.0:
-                inside = layout.held_nest[j] < nests
-                earned = folded.held_earned[block, layout.held_cell[j]]
-                if not inside:
-                    earned = folded.rest_earned[block, layout.held_lab[j]]
-                for r in range(rows):
-                    tokens = folded.amount[block, r] / (1.0 + base[first + r, column] * folded.per_money[block, r])
-                    scale = 1.0 if inside else total[layout.held_nest[j], r]
-                    earned[r] += value[j, r] * scale * tokens * adoption[column]
+        _held_weights(folded, block, rows, layout, lam, value, best, total)
+        _held_earnings(folded, block, first, rows, layout, base, adoption, value, total)
         highest = max(highest, _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best))
     return highest

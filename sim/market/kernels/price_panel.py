@@ -9,7 +9,7 @@ import numpy as np
 from sim.market.kernels import prices as kernels
 from sim.market.kernels import sums
 from sim.market.kernels.deviations import earnings_tried
-from sim.market.kernels.fold import ROWS, Folded, Layout, fold
+from sim.market.kernels.fold import Folded, Layout, empty, fold
 from sim.market.kernels.prices import Work
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck, trials
@@ -45,7 +45,7 @@ class CompiledConditions:
             return None
         labs, lab = np.unique(owner, return_inverse=True)
         layout = lay_out(priced, panel.nest, lab, panel.dissimilarity)
-        folded = _empty(len(panel.weight), layout, len(labs))
+        folded = empty(len(panel.weight), layout, len(labs))
         rows = (panel.weight, panel.fixed, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
         arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, panel.loading, panel.base_price)]
         value = np.ascontiguousarray(adoption_value, np.float64)
@@ -56,7 +56,7 @@ class CompiledConditions:
         return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen)
 
     def at(self, prices: Floats) -> MarkupConditions:
-        """Return the conditions (eq. 67)."""
+        """Return the conditions."""
         self._evaluate(prices)
         found = np.empty((4, len(self.columns)))
         kernels.conditions(self.folded, self.dissimilarity, self.work, found)
@@ -82,13 +82,13 @@ class CompiledConditions:
 
     def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
         """Return the solution of a small system; ZeroDivisionError if it is singular."""
-        found = np.empty((len(matrix), 1))
-        if not sums.solve(matrix, side[:, None], found):
+        found = np.empty(len(matrix))
+        if not sums.solve(np.column_stack([matrix, side]), found):
             raise ZeroDivisionError("the matrix is singular")
-        return found[:, 0]
+        return found
 
     def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
-        """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
+        """Return the largest relative gain of each lab from leaving alone, shape (labs,)."""
         price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
         panel = (self.folded, self.layout, self.dissimilarity, price)
         earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
@@ -122,12 +122,19 @@ def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layou
     whole = np.bincount(place[sold]) == 1
     sells = np.zeros((len(nests), lab.max() + 1), bool)
     sells[place[order], lab[order]] = True
-    columns_of = (order, place[order], cell[order], lab[order], cells // len(lab), cells % len(lab), first, sells)
-    return Layout(*columns_of, np.where(whole, 1.0, 1.0 / dissimilarity), held, place[held], cell[held], lab[held])
-
-
-def _empty(rows: int, layout: Layout, labs: int) -> Folded:
-    """Return a folded panel to be written."""
-    blocks, nests = -(-rows // ROWS), len(layout.first) - 1
-    sizes = (len(layout.priced),) * 2 + (0,) * 3 + (nests, 0, len(layout.cell_nest), labs)
-    return Folded(*(np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in sizes))
+    return Layout(
+        priced=order,
+        nest=place[order],
+        cell=cell[order],
+        lab=lab[order],
+        cell_nest=cells // len(lab),
+        cell_lab=cells % len(lab),
+        first=first,
+        sells=sells,
+        steep=np.where(whole, 1.0, 1.0 / dissimilarity),
+        held=held,
+        held_nest=place[held],
+        held_cell=cell[held],
+        held_lab=lab[held],
+        nests=int(place.max()) + 1,
+    )

@@ -1,6 +1,6 @@
 """Demand at list prices, its first-order conditions and their derivatives, for the price term `bill`.
 
-The readable twins are `stages/demand_panel.py: evaluate` (eq. 64), `stages/markups.py: conditions` (eq. 67) and
+The readable twins are `stages/demand_panel.py: evaluate`, `stages/markups.py: conditions` and
 `stages/newton.py: gradient_derivatives`. Inner loops run along the rows of a block; they are short and read few arrays,
 or they would not become vector code. Sums over rows have one order (`sums.dot`), blocks are added in turn.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.market.kernels.arithmetic import exp, log
 from sim.market.kernels.compiled import fma, kernel, part
-from sim.market.kernels.fold import ROWS, TINY, Layout, power
+from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, power
 from sim.market.kernels.sums import dot
 from sim.market.tables import Floats
 
@@ -66,18 +66,18 @@ def exponentials(folded, block, j, steep, price, member, slope):
 
 @part
 def _choices(folded, block, layout, lam, price, work):
-    """Write what rows choose and buy, given list prices (eq. 64)."""
+    """Write what rows choose and buy, given list prices."""
     amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
-    every[:] = folded.rest[block]
+    copy(folded.rest[block], every)
     for n in range(len(layout.first) - 1):
         total, scale, steep = work.total[block, n], work.scale[block, n], layout.steep[n]
-        total[:] = folded.held[block, n]
+        copy(folded.held[block, n], total)
         for j in range(layout.first[n], layout.first[n + 1]):
             member = work.one[j]
             exponentials(folded, block, j, steep, price[j], member, work.other[j])
             for r in range(ROWS):
                 total[r] += member[r]
-        scale[:] = 1.0
+        fill(scale, 1.0)
         if steep != 1.0:
             for r in range(ROWS):
                 scale[r] = power(total[r], lam - 1.0)
@@ -106,7 +106,7 @@ def _choices(folded, block, layout, lam, price, work):
 
 @part
 def _earned(folded, block, layout, lam, margin, adoption, work):
-    """Write what the choices of rows earn each lab (eq. 66), and what of it comes back to the lab of an offer."""
+    """Write what the choices of rows earn each lab, and what of it comes back to the lab of an offer."""
     every, extra = work.every[block], 1.0 / lam - 1.0
     for number in range(work.lab.shape[1]):
         lab, rest = work.lab[block, number], folded.rest_earned[block, number]
@@ -142,8 +142,9 @@ def evaluate(folded, layout, lam, price, margin, adoption, work):
 
 @kernel
 def conditions(folded, lam, work, found):
-    """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced) (eq. 67)."""
-    found[:] = 0.0
+    """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced)."""
+    for entry in range(4):
+        fill(found[entry], 0.0)
     steep, loaded = work.one[0], work.other[0]
     for block in range(len(folded.rest)):
         sensitivity = folded.sensitivity[block]
@@ -163,10 +164,10 @@ def conditions(folded, lam, work, found):
 
 @kernel
 def earnings(work, earned):
-    """Write what each lab earns [USD/month], shape (labs,) (eq. 66)."""
-    earned[:] = 0.0
+    """Write what each lab earns [USD/month], shape (labs,)."""
+    fill(earned, 0.0)
     ones = work.one[0]
-    ones[:] = 1.0
+    fill(ones, 1.0)
     for block in range(len(work.lab)):
         for lab in range(len(earned)):
             earned[lab] += dot(work.lab[block, lab], ones)
@@ -223,7 +224,8 @@ def derivatives(folded, layout, lam, margin, adoption, move, work, matrix):
 
     Those of Lambda times `move`, shape (priced,), are taken off.
     """
-    matrix[:] = 0.0
+    for j in range(len(matrix)):
+        fill(matrix[j], 0.0)
     priced = range(len(layout.priced))
     extra = 1.0 / lam - 1.0
     for block in range(len(folded.rest)):

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 from numba.core import types
-from numba.extending import intrinsic
 
-from sim.market.kernels.compiled import fma, kernel
+from sim.market.kernels.compiled import fma, intrinsic, kernel
 
 ROUNDER = np.float32(12582912.0)  # 1.5 * 2**23: adding it rounds to an integer
 ROOT_HALF = 0x3F3504F3  # bits of sqrt(1/2)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from sim.market.kernels.compiled import intrinsic, kernel, part
+from sim.market.kernels.compiled import intrinsic, kernel
 
 LANES, CHAINS = 8, 4  # entries added side by side, and groups of them
 STEP = LANES * CHAINS  # the length of arrays to be added is a multiple of it
@@ -51,42 +50,31 @@ def dot(typingctx: Any, one: Any, other: Any) -> Any:
     return types.float64(one, other), generate
 
 
-@part
-def eliminate(system, size):
-    """Turn the left part of a system into the identity by row operations with pivots; False if it is singular."""
+@kernel
+def solve(system, solution):
+    """Write the solution of a small system, the right side its last column; False if the matrix is singular.
+
+    The twin is `stages/newton.py: solve_linear`, to the bit. The system is used up.
+    """
+    size = len(system)
     for column in range(size):
         pivot = column
         for row in range(column + 1, size):
             if abs(system[row, column]) > abs(system[pivot, column]):
                 pivot = row
-        if system[pivot, column] == 0.0:
+        divisor = system[pivot, column]
+        if divisor == 0.0:
             return False
-        for entry in range(system.shape[1]):
+        for entry in range(column, size + 1):
             kept = system[column, entry]
-            system[column, entry] = system[pivot, entry]
-            system[pivot, entry] = kept
-        divisor = system[column, column]
-        for entry in range(system.shape[1]):
-            system[column, entry] /= divisor
+            system[column, entry] = system[pivot, entry] / divisor
+            if pivot != column:
+                system[pivot, entry] = kept
         for row in range(size):
             factor = system[row, column]
             if row != column and factor != 0.0:
-                for entry in range(column, system.shape[1]):
+                for entry in range(column, size + 1):
                     system[row, entry] -= factor * system[column, entry]
-    return True
-
-
-@kernel
-def solve(matrix, sides, solution):
-    """Write the solution of a small system with several sides; False if the matrix is singular.
-
-    The twin is `stages/newton.py: solve_linear`, to the bit.
-    """
-    size = len(matrix)
-    system = np.empty((size, size + sides.shape[1]))
-    system[:, :size] = matrix
-    system[:, size:] = sides
-    if not eliminate(system, size):
-        return False
-    solution[:, :] = system[:, size:]
+    for row in range(size):
+        solution[row] = system[row, size]
     return True

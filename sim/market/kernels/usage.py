@@ -1,4 +1,4 @@
-"""What a population uses and buys, added up (eqs. 42, 60, 61); the NumPy twin is `sim.market.stages.usage` on rows.
+"""What a population uses and buys, added up (docs/model.md, section 4.8); NumPy twin: `sim.market.stages.usage`.
 
 Sums run over the rows in order, in parts of fixed size that are added in order: neither the number of threads nor their
 speed moves a bit.
@@ -13,7 +13,7 @@ NONE, SELF_HOST = -1, 2
 
 @kernel
 def tally(first, last, people, release, channel, surplus, month, need_growth, pain_growth, price, cluster, place, out):
-    """Add the rows' use to `out`, shape (3, cells, states + 1): workloads, tokens wanted, spend.
+    """Add the rows' use to `out`, shape (3, cells, states + 1): workloads, tokens wanted, spend (eq. 61).
 
     The last column of the first two holds, by cell, all workloads in the market and their surplus.
 

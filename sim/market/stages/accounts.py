@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Floats, Ints
+from sim.market.tables import HOST, LAB_API, ON_DEVICE, SELF_HOST, Floats, Ints
 
 TOLERANCE = 1e-9  # relative, for sums that must agree
 
@@ -15,9 +15,9 @@ TOLERANCE = 1e-9  # relative, for sums that must agree
 class Accounts:
     """A month's flows.
 
-    The three `by_offer` arrays have shape (releases, channels): workloads in the world, tokens bought, money spent.
-    `cost` is the marginal cost of serving the tokens of labs and hosts. The segment arrays have shape
-    (groups, blocs); `present` counts all workloads there, users or not.
+    The first four have shape (releases, channels): workloads in the world, tokens bought, money spent, and the marginal
+    cost of serving the tokens of labs and hosts. The segment arrays have shape (groups, blocs); `present` counts all
+    workloads there, users or not.
     """
 
     workloads: Floats
@@ -52,18 +52,6 @@ class Accounts:
 def totals(code: Ints, amount: Floats, count: int) -> Floats:
     """Return the sum of the amounts of each code 0..count-1, added in the order of the rows, shape (count,)."""
     return np.asarray(np.bincount(code, weights=amount, minlength=count), dtype=np.float64)
-
-
-def by_offer(release: Ints, channel: Ints, amount: Floats, releases: int, channels: int) -> Floats:
-    """Return amounts summed by release and channel, shape (releases, channels); rows without a model are left out."""
-    uses = release != NONE
-    code = release[uses] * channels + channel[uses]
-    return totals(code, amount[uses], releases * channels).reshape(releases, channels)
-
-
-def by_segment(group: Ints, bloc: Ints, amount: Floats, groups: int, blocs: int) -> Floats:
-    """Return amounts summed by adopter group and bloc, shape (groups, blocs)."""
-    return totals(group * blocs + bloc, amount, groups * blocs).reshape(groups, blocs)
 
 
 def violations(accounts: Accounts) -> list[str]:

@@ -276,6 +276,6 @@ def line_sums(values: NDArray, first_of_line: Ints) -> NDArray:
 
 
 def draw_option(probability: Floats, u: Floats) -> Ints:
-    """Return the option each uniform picks by inverse CDF, shape (rows,); never one of probability zero (eq. 59)."""
+    """Return the option each uniform picks by inverse CDF, shape (rows,); never one of probability zero (eq. 62)."""
     cumulative = np.cumsum(probability, axis=1)
     return np.count_nonzero(cumulative < (u * cumulative[:, -1])[:, None], axis=1)

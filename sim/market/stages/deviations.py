@@ -226,7 +226,7 @@ def _joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -
 
 
 def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: DeviationCheck) -> tuple[Ints, Floats]:
-    """Return what is tried where all list prices lie side by side, lab after lab.
+    """Return what is tried where all list prices lie side by side, lab after lab (eq. 68).
 
     Parameters
     ----------

@@ -21,7 +21,6 @@ NASH, LOCAL_ONLY, MULTIPLE, NOT_CONVERGED = "nash", "local_only", "multiple", "n
 SAME = 1e-7  # two solutions closer than this, relative to their highest price, are one
 GAIN = 1e-9  # a deviation counts if it gains more than this share of a lab's profit
 START_SPREAD = 1.5  # log standard deviation of further starting prices
-LARGEST_STEP = 1.0  # up, as a multiple of the price or its cost; down half of that, except to a price of zero
 LARGEST_CUT = 8.0  # a step cuts a price at most to this-th where the price term has no value at zero
 
 
@@ -148,7 +147,8 @@ def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: 
     """Return the fixed point reached from one start by Newton steps on the way to the prices asked for.
 
     Where a lab's profit is convex in a price, a Newton step would lead to the worst price; there the price goes the way
-    that it is asked to, twice as far each time, until it has left the valley.
+    that it is asked to, twice as far each time, until it has left the valley. A step at most doubles a price or its
+    cost, or halves it unless zero is asked for; less where the one before went too far.
     """
     by_column = np.argsort(terms.columns)
     columns = np.flatnonzero(free)
@@ -156,17 +156,18 @@ def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: 
     prices = start.astype(np.float64)
     now = problem.at(prices)
     best, best_now, iterations = prices, now, 0
-    stretch = np.ones(len(problem.columns))
+    stretch, reach = np.ones(len(problem.columns)), np.ones(len(problem.columns))
     while best_now.size > solver.tolerance and iterations < solver.most_iterations:
         iterations += 1
         own, cost = prices[problem.columns], np.abs(terms.cost[problem.columns])
         step, convex = problem.step(prices, now, stretch)
         stretch = np.where(convex, 2.0 * stretch, 1.0)
-        largest = np.where(now.bound, np.inf, LARGEST_STEP * np.maximum(own, cost))
+        largest = np.where(now.bound, np.inf, reach * np.maximum(own, cost))
         least = own / LARGEST_CUT if needs_price else 0.0
         prices = prices.copy()
         prices[problem.columns] = np.maximum(own + np.clip(step, -0.5 * largest, largest), least)
-        now = problem.at(prices)
+        before, now = now, problem.at(prices)
+        reach = np.where(before.move * now.move < 0.0, 0.5 * reach, np.minimum(1.0, 2.0 * reach))
         if now.size < best_now.size:
             best, best_now = prices, now
     return Equilibrium(

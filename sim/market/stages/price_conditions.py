@@ -1,7 +1,7 @@
-"""Stage 6: the first-order conditions of a market as a function of its list prices, in compiled or plain form.
+"""Stage 6: the first-order conditions of a market as a function of its list prices, compiled or plain.
 
-The one place that decides which: kernels for the model's own price term, NumPy for the others and for utilities so far
-apart that those of a row have no common scale.
+The one place that decides which (docs/model.md, section 4.6): kernels for the model's own price term, NumPy for the
+others and for utilities so far apart that those of a row have no common scale.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PlainConditions:
         return cls(ready.order[ready.priced], cost, adoption_value, owner, ready)
 
     def at(self, prices: Floats) -> markups.MarkupConditions:
-        """Return the conditions (eq. 67)."""
+        """Return the conditions."""
         return markups.conditions(self.ready, prices, self.cost, self.adoption_value)
 
     def derivatives(self, prices: Floats, move: Floats | None = None) -> Floats:
@@ -41,7 +41,7 @@ class PlainConditions:
         return newton.gradient_derivatives(self.ready, prices, self.cost, self.adoption_value, move)
 
     def gains(self, prices: Floats, free: Bools, check: DeviationCheck) -> Floats:
-        """Return the largest relative gain of each lab from leaving alone, shape (labs,) (eq. 68)."""
+        """Return the largest relative gain of each lab from leaving alone, shape (labs,)."""
         value = self.adoption_value
         return deviation_gains(self.ready.panel, self.owner, prices, self.cost, value, free=free, check=check)
 
@@ -54,7 +54,7 @@ PriceConditions = PlainConditions | CompiledConditions
 
 
 def price_conditions(panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> PriceConditions:
-    """Return the conditions of a panel; arrays as for `markups`, shapes (offers,)."""
+    """Return the conditions of a panel; arrays as for `markups`, shapes (offers,) (eq. 67)."""
     compiled = None
     if panel.term == BILL:
         compiled = CompiledConditions.of(panel, owner, cost, adoption_value)

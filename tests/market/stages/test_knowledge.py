@@ -100,7 +100,6 @@ def test_the_first_open_release_and_those_below_the_record_are_no_novelty():
     assert knowledge.novelty(2, 2, **releases((1, 0, 130, 1), (2, 0, 120, 1))).tolist() == [0.0, 0.0]
 
 
-@binds("stages/knowledge.py", "novelty", "np.delete(by_lab, leader).max(initial=0.0)")
 def test_with_one_lab_there_are_no_others():
     assert knowledge.novelty(2, 1, **releases((1, 0, 130, 1), (2, 0, 140, 1))).tolist() == [0.0]
     assert knowledge.novelty(2, 2, **releases((1, 0, 130, 1), (2, 0, 140, 1), (2, 1, 133, 1))).tolist() == [3.0, 10.0]

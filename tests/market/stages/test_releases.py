@@ -44,7 +44,7 @@ def test_an_interval_under_way_is_drawn_given_that_it_has_lasted_so_long():
     assert stats.kstest(drawn, lambda t: 1 - law.sf(t) / law.sf(elapsed)).pvalue > 1e-3
 
 
-@binds("stages/releases.py", "draw_interval", "max(float(gammaincc(shape, elapsed * shape / mean)), SMALLEST_TAIL)")
+@binds("stages/releases.py", "draw_intervals", "np.maximum(gammaincc(shape, elapsed * shape / mean), SMALLEST_TAIL)")
 @pytest.mark.parametrize(("mean", "shape", "elapsed"), [(2.0, 10.0, 15.0), (0.5, 50.0, 60.0), (1.0, 50.0, 14.0)])
 def test_a_line_long_overdue_releases_soon(mean, shape, elapsed):
     drawn = intervals(mean, shape, elapsed, count=200)
@@ -53,13 +53,13 @@ def test_a_line_long_overdue_releases_soon(mean, shape, elapsed):
 
 
 @binds(
-    "stages/releases.py", "draw_interval", "max(elapsed, float(gammainccinv(shape, left * (1.0 - u)) * mean / shape))"
+    "stages/releases.py",
+    "draw_intervals",
+    "np.maximum(elapsed, gammainccinv(shape, left * (1.0 - u)) * mean / shape)",
 )
 def test_an_interval_is_never_shorter_than_what_has_passed_of_it():
     """So long after the mean the inverse of the tail that is left falls short of it."""
-    overdue, fresh = (
-        releases.draw_interval(1, "A/x", 1, mean=0.5, shape=50.0, elapsed=passed) for passed in (30.0, 0.01)
-    )
+    overdue, fresh = (intervals(0.5, 50.0, elapsed=passed, count=1)[0] for passed in (30.0, 0.01))
     assert overdue == 30.0
     assert 0.1 < fresh < 2.0
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sim.market.stages import accounts, usage
-from sim.market.tables import NONE
 
 from ..guards import binds
 
@@ -66,22 +65,9 @@ def test_the_derivative_of_the_bill_is_tokens_over_pain():
     assert (up - down) / (2 * step) == pytest.approx(usage.tokens_bought(price, volume, pain) / pain, rel=1e-7)
 
 
-RELEASE = np.array([1, 0, NONE, 1])
-CHANNEL = np.array([0, 2, 0, 1])
-AMOUNT = np.array([5.0, 7.0, 99.0, 11.0])
-
-
-def test_amounts_are_summed_by_release_and_channel_without_those_who_use_nothing():
-    found = accounts.by_offer(RELEASE, CHANNEL, AMOUNT, 3, 4)
-    assert found.tolist() == [[0, 0, 7, 0], [5, 11, 0, 0], [0, 0, 0, 0]]
-
-
-def test_amounts_are_summed_by_group_and_bloc():
-    found = accounts.by_segment(np.array([0, 4, 0]), np.array([3, 1, 3]), np.array([1.0, 2.0, 4.0]), 5, 4)
-    assert found.shape == (5, 4)
-    assert found[0, 3] == 5.0
-    assert found[4, 1] == 2.0
-    assert found.sum() == 7.0
+def test_amounts_are_added_by_code_and_nothing_is_nought():
+    found = accounts.totals(np.array([2, 0, 2]), np.array([5.0, 7.0, 11.0]), 4)
+    assert found.tolist() == [7.0, 0.0, 16.0, 0.0]
 
 
 def books(**changes):

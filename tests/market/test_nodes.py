@@ -1,0 +1,175 @@
+"""Taste nodes: their points fill the cube evenly, and together they are the population."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import qmc
+
+from sim import rng
+from sim.market import nodes, population
+from sim.months import parse_month
+from sim.scenario.schema import BLOCS, CLASSES, DEVELOPER_GROUPS, GROUPS
+
+from .guards import binds
+
+LABS, LINES = ("A", "B"), ("A/x", "A/y", "B/x")
+COUNT = 512
+
+
+def drawn(settings, count=COUNT, seed=5, labs=LABS, lines=LINES, **parameters):
+    return nodes.draw_nodes(seed, count, dict(settings.parameters) | parameters, labs, lines)
+
+
+def digits(points):
+    """Return points as whole numbers of their last binary place."""
+    return np.floor(points * 2.0**nodes.BITS).astype(np.uint64)
+
+
+# Points --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 64, 100])
+def test_points_are_those_of_sobol_in_another_order(count):
+    """SciPy takes them in the order of the Gray code."""
+    dimensions = len(nodes.POLYNOMIALS)
+    assert dimensions == len(nodes.FIRST_NUMBERS) == len(nodes.DIMENSIONS)
+    right = qmc.Sobol(dimensions, scramble=False, bits=nodes.BITS).random(128)
+    order = np.arange(128)
+    order ^= order >> 1
+    for dimension in range(dimensions):
+        found = nodes.sobol(dimension, count, 0)
+        assert found.shape == (count,)
+        assert ((found > 0.0) & (found < 1.0)).all()
+        here = np.empty(128, np.uint64)
+        here[order] = digits(right[:, dimension])
+        assert np.array_equal(digits(found), here[:count])
+
+
+def test_a_digital_shift_turns_the_same_bits_of_all_points_over():
+    shift = 0x9ABCDEF0
+    plain, shifted = nodes.sobol(3, 64, 0), nodes.sobol(3, 64, shift)
+    assert np.array_equal(digits(plain) ^ np.uint64(shift), digits(shifted))
+    assert np.array_equal(np.sort(np.floor(64 * shifted)), np.arange(64.0))  # still one in each cell
+
+
+@pytest.mark.parametrize("count", [1, 7, 64, 1000])
+def test_a_latin_hypercube_has_one_point_in_the_middle_of_each_cell(count):
+    one, other = (nodes.spread(rng.stream_key(1, name), np.arange(count)) for name in ("one", "other"))
+    middles = (np.arange(count) + 0.5) / count
+    for points in (one, other):
+        assert np.array_equal(np.sort(points), middles)
+    assert count < 7 or not np.array_equal(one, other)
+    if count == 1000:
+        assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
+        assert abs(np.corrcoef(one[1:], one[:-1])[0, 1]) < 0.1
+
+
+# Who they are --------------------------------------------------------------------------------------------------------
+
+
+def test_nodes_are_sorted_by_class_inside_their_family(small_settings):
+    table, state = drawn(small_settings)
+    developers = population.developer_rows(COUNT, small_settings.parameters)
+    assert (table.group[:developers] < len(DEVELOPER_GROUPS)).all()
+    assert (table.group[developers:] >= len(DEVELOPER_GROUPS)).all()
+    for rows in (slice(0, developers), slice(developers, COUNT)):
+        assert (np.diff(table.kind[rows]) >= 0).all()
+        assert len(np.unique(table.organisation[rows])) == len(table.kind[rows])
+        assert np.array_equal(np.sort(table.attention[rows, 0]), _middles(len(table.kind[rows])))
+    assert len(np.unique(table.organisation)) == COUNT
+    assert ((state > 0.0) & (state < 1.0)).all()
+
+
+def _middles(count):
+    return ((np.arange(count) + 0.5) / count).astype(np.float32)
+
+
+@pytest.mark.parametrize("newcomers", [False, True])
+def test_both_ages_stand_for_all_workloads_of_2025_and_have_the_mix_of_the_population(small_settings, newcomers):
+    p = small_settings.parameters
+    table, _ = drawn(small_settings, 4096)
+    rows = (table.arrival > population.REFERENCE_YEAR_END) == newcomers
+    weight = table.weight[rows]
+    assert weight.sum() == pytest.approx(p["demand.workloads_2025"])
+    for names, column, path in ((GROUPS, table.group, "demand.mix"), (BLOCS, table.bloc, "demand.bloc")):
+        wanted = np.array([p[f"{path}.{name}"] for name in names])
+        found = np.array([weight[column[rows] == number].sum() for number in range(len(names))])
+        assert found / found.sum() == pytest.approx(wanted / wanted.sum(), abs=0.03)
+    developer = table.group[rows] < len(DEVELOPER_GROUPS)
+    wanted = np.array([p[f"demand.developer.class_mix.{name}"] for name in CLASSES])
+    found = np.array([weight[developer & (table.kind[rows] == number)].sum() for number in range(len(CLASSES))])
+    assert found / found.sum() == pytest.approx(wanted / wanted.sum(), abs=0.03)
+    for taste, sd in (
+        (table.taste_open, "open"),
+        (table.taste_line[:, 1], "line"),
+        (table.taste_origin[:, 2], "origin"),
+    ):
+        mean = np.average(taste[rows], weights=weight)
+        spread = np.sqrt(np.average((taste[rows] - mean) ** 2, weights=weight))
+        assert mean == pytest.approx(0.0, abs=0.08 * p[f"demand.taste_sd.{sd}"])
+        assert spread == pytest.approx(p[f"demand.taste_sd.{sd}"], rel=0.08)
+
+
+def test_the_mean_need_of_nodes_is_that_of_many_workloads(small_settings):
+    """Heavy tails: volumes are tilted, so that few nodes carry them."""
+    people = population.draw_workloads(3, 60_000, small_settings.parameters, LABS, LINES)
+    early = people.arrival <= population.REFERENCE_YEAR_END
+    wanted = np.average(people.need[early], weights=people.weight[early])
+    found = []
+    for seed in range(8):
+        table, _ = drawn(small_settings, 1024, seed)
+        rows = table.arrival <= population.REFERENCE_YEAR_END
+        found.append(np.average(table.need[rows], weights=table.weight[rows]))
+    assert np.mean(found) == pytest.approx(wanted, rel=0.08)
+    assert np.std(found) < 0.15 * wanted
+
+
+def test_another_line_or_lab_changes_nobodys_taste_for_the_rest(small_settings):
+    few, _ = drawn(small_settings)
+    many, _ = drawn(small_settings, labs=("Z", *LABS), lines=("Z/x", *LINES))
+    assert np.array_equal(few.taste_line, many.taste_line[:, 1:])
+    assert np.array_equal(few.attention, many.attention[:, 1:])
+    for name in ("need", "value", "taste_open", "weight", "kind", "banned"):
+        assert np.array_equal(getattr(few, name), getattr(many, name)), name
+
+
+def test_a_family_that_the_mix_leaves_out_has_no_nodes(small_settings):
+    nobody = dict.fromkeys(("demand.mix.indie", "demand.mix.startup"), 0.0)
+    table, state = drawn(small_settings, 64, **nobody)
+    assert len(table) == len(state) == 64
+    assert (table.group >= len(DEVELOPER_GROUPS)).all()
+
+
+# When they come ------------------------------------------------------------------------------------------------------
+
+
+@binds("nodes.py", "arrived", "max(0.0, now - reference)")
+@binds("nodes.py", "arrived", "min(now, reference)")
+@pytest.mark.parametrize("month", ["2022-01", "2024-06", "2025-12", "2026-01", "2030-06", "2040-12", "2045-01"])
+def test_as_many_are_there_as_of_the_workloads(small_settings, month):
+    """The curve of diffusion, exactly, as the weights of workloads that have arrived follow it with their noise."""
+    p, at = small_settings.parameters, parse_month(month)
+    table, _ = drawn(small_settings, 256)
+    part = nodes.arrived(table, at, p)
+    newcomer = table.arrival > population.REFERENCE_YEAR_END
+    assert len(np.unique(part[newcomer])) == len(np.unique(part[~newcomer])) == 1
+    assert (part[newcomer] > 0.0).all() == (at > population.REFERENCE_YEAR_END)
+    assert (part[~newcomer] == 1.0).all() == (at >= population.REFERENCE_YEAR_END)
+    midpoint, spread = p["demand.arrival_midpoint"], p["demand.arrival_spread"]
+    curve = population.reached(at, midpoint, spread) / population.reached(parse_month("2025-12"), midpoint, spread)
+    here = (table.weight * part).sum() / p["demand.workloads_2025"]
+    assert here == pytest.approx(float(curve))
+    months, weight = population.arrivals(population.weyl(1, "rows", 2, 50_000), midpoint, spread)
+    first = population.reached(population.FIRST_ARRIVAL, midpoint, spread)
+    if at > population.FIRST_ARRIVAL:
+        assert weight[months <= at].sum() == pytest.approx(float(curve), rel=0.02)
+    else:
+        assert part[~newcomer][0] < float(first) / float(population.reached(parse_month("2025-12"), midpoint, spread))
+
+
+@binds("population.py", "reached", "np.minimum(month, LAST_ARRIVAL)")
+def test_nobody_comes_after_the_last_month_of_arrivals():
+    last = population.LAST_ARRIVAL
+    before, then, later = (float(population.reached(month, 2035.0, 2.0)) for month in (last - 1, last, last + 60))
+    assert before < then == later < 1.0

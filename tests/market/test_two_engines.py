@@ -1,0 +1,75 @@
+"""Two engines, one model: workloads that draw come to the shares of taste nodes as their number grows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from .worlds import outcomes
+
+HEADLINES = (
+    "open_workload_share",
+    "open_token_share",
+    "open_spend_share",
+    "chinese_open_workload_share",
+    "chinese_open_token_share",
+    "closed_price",
+    "hhi_tokens",
+    "total_tokens",
+    "total_spend",
+    "consumer_surplus",
+)
+SCENARIOS = ("baseline", "tight-controls", "no-open-weights")
+SIZES = (1000, 4000, 16000)
+SEEDS = 12
+NODES = 4096  # that set the prices of both engines and carry the population without noise
+FINE = 16384
+
+
+def settings_of(name: str):
+    from sim.scenario.load import load_scenario
+
+    return load_scenario(name, until="2026-12").draw(0)
+
+
+def last(settings) -> np.ndarray:
+    """Return the headlines of the last year, relative where they have units, shape (headlines,)."""
+    table = outcomes(settings)["market"]
+    return np.array([np.mean(np.asarray(table[name][-12:], float)) for name in HEADLINES])
+
+
+def test_shares_of_nodes_are_near_what_many_workloads_choose():
+    settings = replace(settings_of("baseline"), nodes=1024, end=settings_of("baseline").history_until)
+    nodes = last(replace(settings, population="mean-field"))
+    people = np.mean([last(replace(settings, workloads=8000, population_seed=seed)) for seed in range(4)], axis=0)
+    share = [HEADLINES.index(name) for name in HEADLINES if name.endswith("share")]
+    assert np.abs(nodes - people)[share].max() <= 0.03
+    assert np.abs(nodes / people - 1.0).max() <= 0.12
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_workloads_come_to_the_nodes_as_the_root_of_their_number(name, capsys):
+    settings = replace(settings_of(name), nodes=NODES)
+    limit = last(replace(settings, population="mean-field"))
+    quadrature = np.abs(limit / last(replace(settings, population="mean-field", nodes=FINE)) - 1.0)
+    spread, bias, error = [], [], []
+    for size in SIZES:
+        found = np.array(
+            [last(replace(settings, workloads=size, population_seed=100 * size + seed)) for seed in range(SEEDS)]
+        )
+        spread.append(found.std(axis=0, ddof=1) / limit)
+        bias.append(found.mean(axis=0) / limit - 1.0)
+        error.append(spread[-1] / np.sqrt(SEEDS))
+    slope = np.polyfit(np.log(SIZES), np.log(spread), 1)[0]
+    with capsys.disabled():
+        print(f"\n{name}: slope of log sd on log N {slope.mean():.3f}")
+        for k, column in enumerate(HEADLINES):
+            print(f"  {column:30} slope {slope[k]:6.3f}  bias at {SIZES[-1]} {bias[-1][k]:8.4f}")
+            print(f"  {'':30} Monte-Carlo error {error[-1][k]:.4f}  nodes {quadrature[k]:.4f}")
+    assert slope.mean() == pytest.approx(-0.5, abs=0.1)
+    # Both the draws and the nodes err; the nodes' error is judged by four times as many of them.
+    allowed = 3.0 * np.hypot(np.array(error[-1]), np.maximum(quadrature, np.median(quadrature)))
+    assert (np.abs(bias[-1]) <= allowed).all()
