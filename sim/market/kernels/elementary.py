@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from sim.market.kernels import arithmetic
 from sim.market.kernels.compiled import kernel, part
 
+LOG_10 = 2.302585092994046
+
 
 @part
 def _exp(x):
@@ -92,6 +94,11 @@ def exp(x: ArrayLike) -> Any:
 def log(x: ArrayLike) -> Any:
     """Return the natural logarithm, shape of `x`; -inf below 2^-1022, NaN below 0."""
     return _each(each_log, x)
+
+
+def log10(x: ArrayLike) -> Any:
+    """Return the logarithm to base ten, shape of `x`; as `log` at the ends of the range."""
+    return log(x) / LOG_10
 
 
 def log1p(x: ArrayLike) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.market.kernels.elementary import log10
 from sim.market.tables import Floats, Ints
 
 
@@ -24,7 +25,7 @@ def research_compute(shares: Floats, stock: Floats, research_share: float) -> Fl
 def trend(history: Floats, months: int) -> Floats:
     """Return the mean monthly growth of log10 research compute over the last `months` rows, shape (labs,) (eq. 18)."""
     window = history[-(months + 1) :]
-    return (np.log10(window[-1]) - np.log10(window[0])) / max(1, len(window) - 1)
+    return (log10(window[-1]) - log10(window[0])) / max(1, len(window) - 1)
 
 
 def next_data(data: Floats, seen: Floats, *, decay: float) -> Floats:
@@ -45,7 +46,7 @@ def data_gain(data: Floats, reference: Floats, *, effect: float, floor: float) -
 
     `effect` is for ten times the data; stocks far below `floor` [Mtok] are worth nothing yet.
     """
-    return effect * np.log10((data + floor) / (reference + floor))
+    return effect * log10((data + floor) / (reference + floor))
 
 
 def potential(
@@ -64,7 +65,7 @@ def potential(
     data, knowledge_gain : array, shape (labs,)
         What data and knowledge have added since the hand-over [points].
     """
-    return level + compute_effect * np.log10(compute_ratio) + data + knowledge_gain
+    return level + compute_effect * log10(compute_ratio) + data + knowledge_gain
 
 
 def difficulty_rise(ambition: Floats, frontier: float, reference: float) -> Floats:
