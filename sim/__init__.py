@@ -17,6 +17,9 @@ _HOMES = {
     "Scenario": "sim.scenario.scenario",
     "load_scenario": "sim.scenario.load",
     "run": "sim.experiment.run",
+    "sweep": "sim.experiment.session",
+    "SweepResults": "sim.experiment.sweep_results",
+    "load_sweep": "sim.experiment.sweep_results",
     "Results": "sim.results",
     "load_results": "sim.results",
     "save": "sim.results",
@@ -28,6 +31,8 @@ __all__ = [*_HOMES, "__version__"]
 if TYPE_CHECKING:
     from sim.errors import ScenarioError, SimError
     from sim.experiment.run import run
+    from sim.experiment.session import sweep
+    from sim.experiment.sweep_results import SweepResults, load_sweep
     from sim.market.adopters import Developers, Enterprises
     from sim.market.governments import Government
     from sim.market.labs import HostMarket, Lab

@@ -49,7 +49,7 @@ def combine(runs: Mapping[int, Tables] | Sequence[Tables]) -> Tables:
 
 
 def canonical(tables: Tables) -> Tables:
-    """Return `tables` with rows in key order, one NaN, no negative zero, fixed dtypes and read-only arrays.
+    """Return `tables`, all or some, with rows in key order, one NaN, no negative zero, fixed dtypes, read-only.
 
     Raises
     ------
@@ -58,6 +58,8 @@ def canonical(tables: Tables) -> Tables:
     """
     ordered: Tables = {}
     for name, table in TABLES.items():
+        if name not in tables:
+            continue
         columns = tables[name]
         keys = [_sortable(columns[key.name], key) for key in table.keys]
         order = np.lexsort(keys[::-1])
@@ -131,10 +133,10 @@ def _framed(text: str) -> bytes:
 def table_hashes(tables: Tables) -> dict[str, str]:
     """Return the content hash of each table; the order of rows does not count."""
     ordered = canonical(tables)
-    return {name: table_hash(name, ordered[name]) for name in TABLES}
+    return {name: table_hash(name, ordered[name]) for name in ordered}
 
 
 def content_hash(hashes: Mapping[str, str]) -> str:
-    """Return the one hash of all tables, from `table_hashes`."""
-    lines = "".join(f"{name} {hashes[name]}\n" for name in TABLES)
+    """Return the one hash of tables, from `table_hashes`."""
+    lines = "".join(f"{name} {hashes[name]}\n" for name in TABLES if name in hashes)
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -25,6 +25,7 @@ DISTRIBUTIONS = (
     "tqdm",
     "XlsxWriter",
 )
+COMPUTING = ("numpy", "scipy", "mesa", "numba")  # libraries that can change a bit of a result
 # The only variables read: they can change a result or its speed, and cannot hold a secret.
 VARIABLES = (
     "PYTHONHASHSEED",
@@ -66,6 +67,30 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
+def identity() -> dict[str, str]:
+    """Return what makes two processes compute the same bits on one machine: program, random numbers, libraries."""
+    from sim import rng
+
+    return {
+        "model_version": model_version(),
+        "code_hash": code_hash(),
+        "random_numbers": rng.SCHEME,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        **{name: _version(name) or "none" for name in COMPUTING},
+    }
+
+
+@cache
+def _version(distribution: str) -> str | None:
+    """Return the version of an installed distribution, None if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # an extra that is not installed
+        return None
+
+
 def git_state() -> dict[str, Any] | None:
     """Return commit, whether the package differs from it and the hash of that difference; None outside a checkout."""
     root = PACKAGE.parent
@@ -103,22 +128,10 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "numpy_dispatch": _dispatch_level(),
         "blas": _blas(),
-        "libraries": _libraries(),
+        "libraries": {name: _version(name) for name in DISTRIBUTIONS},
         "variables": {name: os.environ.get(name) for name in VARIABLES},
         "hash_randomization": bool(sys.flags.hash_randomization),
     }
-
-
-def _libraries() -> dict[str, str | None]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found: dict[str, str | None] = {}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # an extra that is not installed
-            found[name] = None
-    return found
 
 
 def _processor() -> str:

@@ -45,6 +45,14 @@ class FolderHeld(SimError):
     exit_code = 75
 
 
+class Interrupted(SimError):
+    """The user stopped the work; what is finished is kept, and the message says how to go on."""
+
+    def __init__(self, message: str, exit_code: int):
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
 class WorkerLost(SimError):
     """A worker process died and took its run with it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,14 @@ def safe_text(text: str | None) -> str:
 
 def table_csv(name: str, columns: Mapping[str, NDArray[Any]]) -> bytes:
     """Return a table as CSV: UTF-8, months as dates, missing values empty, numbers with all their digits."""
-    columns_of_cells = [_cells(columns[each.name], each) for each in TABLES[name].columns]
-    header = ",".join(column.name for column in TABLES[name].columns)
-    lines = [header, *map(",".join, zip(*columns_of_cells, strict=True)), ""]
-    return "\n".join(lines).encode()
+    return csv_lines(TABLES[name].columns, columns, header=True)
+
+
+def csv_lines(columns: Sequence[Column], values: Mapping[str, NDArray[Any]], *, header: bool) -> bytes:
+    """Return rows as lines of CSV, below a line of names if `header` is set."""
+    cells = [_cells(values[column.name], column) for column in columns]
+    names = [",".join(_quoted(column.name) for column in columns)] if header else []
+    return "\n".join([*names, *map(",".join, zip(*cells, strict=True)), ""]).encode()
 
 
 def _quoted(text: str) -> str:

@@ -48,19 +48,30 @@ def to_parquet(name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping
     metadata : mapping of str to str
         Schema metadata, such as the scenario hash and the version.
     """
+    return file_bytes(arrow_table(name, columns, metadata))
+
+
+def arrow_table(name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> pa.Table:
+    """Return a table, as from `sim.content.canonical`, in Arrow's form with units in the metadata."""
+    import pyarrow as pa
+
+    arrays = [_to_arrow(columns[column.name], column) for column in TABLES[name].columns]
+    return pa.Table.from_arrays(arrays, schema=schema(name, metadata))
+
+
+def file_bytes(table: pa.Table) -> bytes:
+    """Return an Arrow table as the bytes of a Parquet file with page checksums."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrow = schema(name, metadata)
-    arrays = [_to_arrow(columns[column.name], column) for column in TABLES[name].columns]
     sink = pa.BufferOutputStream()
-    floats = [column.name for column in TABLES[name].columns if column.kind == FLOAT]
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     encodings: dict[str, Any] = {  # the signs, exponents and digits of floats apart compress twice as well
-        "use_dictionary": [column.name for column in TABLES[name].columns if column.kind != FLOAT],
+        "use_dictionary": [field.name for field in table.schema if field.name not in floats],
         "use_byte_stream_split": floats,
     }
     pq.write_table(
-        pa.Table.from_arrays(arrays, schema=arrow),
+        table,
         sink,
         row_group_size=ROW_GROUP,
         compression="zstd",
@@ -118,7 +129,7 @@ def from_parquet(name: str, content: bytes, where: str) -> dict[str, NDArray[Any
             pa.BufferReader(content), page_checksum_verification=True, read_dictionary=texts, metadata=file.metadata
         )
         table = reader.read()
-        return {column.name: _from_arrow(table[column.name], column, where) for column in TABLES[name].columns}
+        return {column.name: from_arrow(table[column.name], column, where) for column in TABLES[name].columns}
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ResultError(f"{where}: damaged: {first}") from error
@@ -142,8 +153,14 @@ def check_size(metadata: Any, file_bytes: int, where: str) -> None:
         raise ResultError(f"{where}: {file_bytes:,} bytes would unpack to {needed:,}: refused as a decompression bomb")
 
 
-def _from_arrow(values: pa.ChunkedArray, column: Column, where: str) -> NDArray[Any]:
-    """Return an Arrow column as the array kept in memory."""
+def from_arrow(values: pa.ChunkedArray, column: Column, where: str) -> NDArray[Any]:
+    """Return an Arrow column as the array kept in memory.
+
+    Raises
+    ------
+    ResultError
+        If values are missing that may not be, or a month is not the first of a month.
+    """
     import pyarrow as pa
 
     if values.null_count and not column.nullable:

@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sim.errors import FolderHeld, UsageError, WriteError
@@ -30,6 +30,21 @@ def write_error(path: Path, error: OSError, needed: int) -> WriteError:
         with contextlib.suppress(OSError):
             free = f", {shutil.disk_usage(_existing_parent(path)).free:,} bytes are free"
     return WriteError(f"{path}: cannot write: {reason}; {needed:,} bytes needed{free}")
+
+
+@contextlib.contextmanager
+def refusals(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn what the system refuses inside the block into the one-line error for `path`.
+
+    Raises
+    ------
+    WriteError
+        With the bytes needed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error, needed) from error
 
 
 def _existing_parent(path: Path) -> Path:
@@ -69,6 +84,24 @@ def hold(folder: str | os.PathLike[str]) -> Iterator[None]:
             os.close(handle)
 
 
+def is_held(folder: str | os.PathLike[str]) -> bool:
+    """Return whether another process holds a folder now; nothing is written."""
+    place = real(folder)
+    try:
+        import fcntl
+
+        handle = os.open(place.parent / f".{place.name}.lock", os.O_RDONLY)
+    except (ImportError, OSError):  # no locks here, or no lock file: nobody holds it
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _locked(place: Path, lock: Path) -> int | None:
     """Return an open, locked file; None, with a warning, where the system has no file locks."""
     try:
@@ -103,12 +136,17 @@ def _locked(place: Path, lock: Path) -> int | None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a new file completely and flush it to disk; an existing one is an error."""
+    _write_pieces(path, [content])
+
+
+def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o644)
     try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -125,8 +163,15 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file beside its place, flush it and rename it in; an existing file is replaced at once.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if need be.
+    content : bytes or iterable of bytes
+        Pieces are written as they come, so that a large file need not be in memory.
 
     Raises
     ------
@@ -136,13 +181,14 @@ def replace_file(path: Path, content: bytes) -> None:
     partial = path.parent / f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(partial, content)
+        _write_pieces(partial, [content] if isinstance(content, bytes) else content)
         os.replace(partial, path)
         flush_folder(path.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise write_error(path, error, len(content)) from error
+            needed = len(content) if isinstance(content, bytes) else 0
+            raise write_error(path, error, needed) from error
         raise
 
 

@@ -124,6 +124,35 @@ def rows(small: bool, largest: bool):
     yield f"{what}, no twin", f"{seconds:.0f} s, {memory:.0f} MB", "80 s, 1,000 MB"
     seconds, memory = ensemble_cost(runs, 2, workloads, shorter)
     yield what, f"{seconds:.0f} s, {memory:.0f} MB", ""
+    yield from sweep_rows(small)
+
+
+def sweep_rows(small: bool):
+    """Yield the lines about sweeps: made-up runs of known length, so that only what is beside the runs is measured."""
+
+    def measured(*arguments: object) -> list[float]:
+        command = [sys.executable, "-m", "tests.bench_sweeps", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return [float(word) for word in done.stdout.split()]
+
+    first, many, read = (200, 1_000, 500) if small else (1_000, 100_000, 10_000)
+    low, _ = measured("memory", first)
+    high, each = measured("memory", many)
+    yield (
+        f"coordinator of {first:,} cells, of {many:,}",
+        f"{low:.0f} MB, {high:.0f} MB, {each * 1e3:.2f} ms a cell",
+        "500 MB",
+    )
+    seconds, _, size = measured("reading", read)
+    yield f"one metric of {read:,} runs of 90 months", f"{seconds:.2f} s, {size / 1e3:.1f} kB a run", "2 s"
+    if small:
+        return
+    share, _ = measured("overhead")
+    yield "overhead of a 1-second cell on two processes", f"{share:.2%}", "2 %"
+    (ratio,) = measured("speed_up")
+    yield "two processes over one, runs of the model", f"{ratio:.2f} x", "1.8 x"
+    dask, local = measured("rate", 20_000)
+    yield "1-ms cells a second on two workers, Dask and local", f"{dask:,.0f}, {local:,.0f}", "2,000"
 
 
 def table(small: bool, largest: bool = False) -> list[str]:

@@ -20,12 +20,14 @@ LAYERS = [
     {"columns", "environment"},
     {"evidence", "storage", "record"},
     {"scenario"},
-    {"content", "identities", "manifest", "parquet", "summary", "result_folder", "export", "verify", "results"},
+    {
+        *("content", "identities", "manifest", "parquet", "summary", "precision"),
+        *("result_folder", "export", "verify", "results", "differences"),
+    },
     {"market"},
     {"theory"},
     {"experiment"},
     {"analysis"},
-    {"differences"},
     {"present"},
     {"cli", "__main__", "__init__"},
 ]

@@ -11,7 +11,7 @@ from tests.engines import as_mesa, as_numpy, moment
 
 def test_the_benchmark_measures_every_line_at_a_small_size(capsys):
     shown = bench.table(small=True)
-    assert len(shown) == 18
+    assert len(shown) == 20
     assert all(any(character.isdigit() for character in line[58:]) for line in shown[1:])
     assert capsys.readouterr().out.splitlines() == shown
 

@@ -41,16 +41,18 @@ def _print_json(document: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def verify(ctx: click.Context, folders: tuple[str, ...], as_json: bool) -> None:
-    """Check that result folders are as they were written and add up.
+    """Check that result folders and sweeps are as they were written and add up.
 
     Exit code 1 lists every damage, one line each.
     """
+    from sim.experiment.check import verify_sweep
+    from sim.experiment.folder import is_sweep
     from sim.verify import verify_folder
 
     code, reports = 0, []
     for folder in folders:
         try:
-            report = verify_folder(folder)
+            report = verify_sweep(folder) if is_sweep(Path(folder)) else verify_folder(folder)
         except ResultError as error:
             code = max(code, error.exit_code)
             reports.append({"folder": folder, "sound": False, "damage": [str(error)], "notes": []})
@@ -89,13 +91,23 @@ def _print_verification(report: dict[str, Any]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> None:
-    """Show two scenarios or two results side by side: inputs that differ, then outcomes.
+    """Show two scenarios, results or sweeps side by side: inputs that differ, then outcomes.
 
     Exit code 0 if the content is equal, 1 if it differs.
     """
-    kinds = ["result" if Path(each).is_dir() else "scenario" for each in (a, b)]
+    kinds = [_kind(each) for each in (a, b)]
     if kinds[0] != kinds[1]:
         raise UsageError(f"{a} is a {kinds[0]} and {b} a {kinds[1]}; give two of one kind")
+    if kinds[0] == "sweep":
+        from sim.experiment.sweep_differences import compare_sweeps
+        from sim.experiment.sweep_results import SweepResults
+
+        report = {"kind": "sweep", **compare_sweeps(SweepResults(a), SweepResults(b))}
+        if as_json:
+            _print_json({"a": a, "b": b, **report})
+        else:
+            _print_sweeps(report, a, b)
+        ctx.exit(0 if report["equal"] else 1)
     if kinds[0] == "result":
         from sim.differences import compare_results
         from sim.results import load_results
@@ -115,6 +127,35 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> None:
     else:
         _print_difference(report, a, b)
     ctx.exit(0 if report["equal"] else 1)
+
+
+def _kind(place: str) -> str:
+    """Return what a path holds, as far as its form tells."""
+    if not Path(place).is_dir():
+        return "scenario"
+    from sim.experiment.folder import is_sweep
+
+    return "sweep" if is_sweep(Path(place)) else "result"
+
+
+def _print_sweeps(report: dict[str, Any], a: str, b: str) -> None:
+    """Print what differs between two sweeps, and the verdict last."""
+    from sim.experiment.overview import worded_difference
+
+    click.echo(f"a: {a}\nb: {b}".translate({**_CONTROL, 10: "\n"}))
+    for title, lines in (("Inputs that differ", report["inputs"]), ("Program differences", report["program"])):
+        if lines:
+            click.echo(f"\n{title}")
+        for line in lines:
+            click.echo(f"  {line.translate(_CONTROL)}")
+    if report["outcomes"]:
+        click.echo("\nOutcomes: means over the cells, and their difference ± half of its 95 % interval over replicates")
+    for row in report["outcomes"]:
+        click.echo(f"  {worded_difference(row)}")
+    runs = report["runs"]
+    counts = f"{runs['both']:,} in both, {runs['same']:,} with the same content"
+    click.echo(f"\nRuns: {runs['a']:,} and {runs['b']:,}; {counts}.")
+    click.echo("The content is equal." if report["equal"] else "The content differs.")
 
 
 def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
@@ -160,7 +201,12 @@ def _outcome_line(row: dict[str, Any]) -> str:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; for xlsx also a file.  [default: DIR/export]")
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 def export(folder: str, kind: str, out: Path | None, force: bool) -> None:
-    """Copy the tables of a result as CSV files or one XLSX workbook."""
+    """Copy the tables of a result or sweep as CSV files or one XLSX workbook."""
+    from sim.experiment.folder import is_sweep
+
+    if is_sweep(Path(folder)):
+        _export_sweep(folder, kind, out, force)
+        return
     from sim.columns import TABLES
     from sim.export import table_csv
     from sim.results import add_files, load_results
@@ -169,14 +215,7 @@ def export(folder: str, kind: str, out: Path | None, force: bool) -> None:
     results = load_results(folder)
     name = f"{results.manifest['scenario']['name']}.xlsx"
     names = [name] if kind == "xlsx" else [f"{table}.csv" for table in TABLES]
-    place = Path(folder) / "export" if out is None else out
-    if kind == "xlsx" and place.suffix == ".xlsx":
-        place, names = place.parent, [place.name]
-    taken = [str(place / each) for each in names if (place / each).exists()]
-    if taken and not force:
-        raise UsageError(f"{taken[0]}: is there already; --force replaces it, --out chooses another place")
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"{place}: is not a folder")
+    place, names = _export_place(folder, out, names, kind, force)
     if kind == "xlsx":
         contents = [_workbook(results)]
     else:
@@ -188,6 +227,39 @@ def export(folder: str, kind: str, out: Path | None, force: bool) -> None:
             replace_file(place / each, content)
     for each in names:
         click.echo(str(place / each))
+
+
+def _export_place(folder: str, out: Path | None, names: list[str], kind: str, force: bool) -> tuple[Path, list[str]]:
+    """Return where copies go and under which names, having checked that they may."""
+    place = Path(folder) / "export" if out is None else out
+    if kind == "xlsx" and place.suffix == ".xlsx":
+        place, names = place.parent, [place.name]
+    taken = [str(place / each) for each in names if (place / each).exists()]
+    if taken and not force:
+        raise UsageError(f"{taken[0]}: is there already; --force replaces it, --out chooses another place")
+    if place.exists() and not place.is_dir():
+        raise UsageError(f"{place}: is not a folder")
+    return place, names
+
+
+def _export_sweep(folder: str, kind: str, out: Path | None, force: bool) -> None:
+    """Copy a sweep: large tables are written shard by shard."""
+    from sim.experiment.sweep_export import csv_files, workbook
+    from sim.experiment.sweep_results import SweepResults
+    from sim.storage import replace_file
+
+    results = SweepResults(folder)
+    if kind == "xlsx":
+        names = [f"{results.plan.name}.xlsx"]
+        place, names = _export_place(folder, out, names, kind, force)
+        replace_file(place / names[0], workbook(results))
+    else:
+        files = csv_files(results)
+        place, names = _export_place(folder, out, list(files), kind, force)
+        for name, pieces in files.items():
+            replace_file(place / name, pieces)
+    for name in names:
+        click.echo(str(place / name))
 
 
 def _workbook(results: Any) -> bytes:

@@ -17,6 +17,7 @@ from sim.errors import WorkerLost
 from sim.imports import import_market
 
 WINDOW = 2  # tasks in flight for each worker: enough to keep it busy, few enough to keep memory flat
+GRACE = 2.0  # seconds that a worker has to end
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -39,7 +40,7 @@ def _start_worker(parent: int) -> None:
 
 
 @contextmanager
-def local_pool(workers: int) -> Iterator[Executor]:
+def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of spawned worker processes, one BLAS thread each; on the way out none is left behind.
 
     Parameters
@@ -55,14 +56,38 @@ def local_pool(workers: int) -> Iterator[Executor]:
         yield pool
         pool.shutdown()
     except BaseException:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
+        end_processes(pool)
         raise
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold back Ctrl-C inside the block; a process started there never gets one, not even while it starts."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_processes(pool: ProcessPoolExecutor) -> list[int | None]:
+    """End the workers of a pool, by force where need be; return the exit codes they had before, None if alive."""
+    processes = list((pool._processes or {}).values())
+    codes = [process.exitcode for process in processes]
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(GRACE)
+        if process.exitcode is None:  # stopped, or deep in the system
+            process.kill()
+    return codes
 
 
 def completed(

@@ -247,7 +247,7 @@ def _chinese_share(market: Market) -> float:
     """Return Chinese models' share of workloads outside China last month: what others are seen to use."""
     count = market.ledger.segment_labs(market.releases.lab, len(market.labs.names))
     abroad = count.reshape(len(GROUPS), len(BLOCS), -1)[:, np.arange(len(BLOCS)) != CN].sum(axis=(0, 1))
-    total = float(abroad.sum())
+    total = float(accounts.in_order(abroad)[0])
     return float(abroad[market.labs.bloc == CN].sum()) / total if total > 0.0 else 0.0
 
 

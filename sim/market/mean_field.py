@@ -186,7 +186,7 @@ def used_elsewhere(ledger: Ledger, lab: Ints, labs: int, tail: float) -> Floats:
     """
     count = ledger.segment_labs(lab, labs)
     present = ledger.by_segment(ledger.present).ravel()
-    share = count / np.maximum(present, 1e-300)[:, None]
+    share = np.minimum(1.0, count / np.maximum(present, 1e-300)[:, None])  # sums in two orders: above it by rounding
     size = np.arange(1, LARGEST_ORGANISATION + 1)
     part = size * power(size, -tail)
     part /= part.sum()

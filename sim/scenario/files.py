@@ -108,7 +108,21 @@ def read_chain(argument: str | os.PathLike[str], problems: Problems) -> list[Sou
 
 
 def _read(path: str, label: str, problems: Problems, *, follow: bool) -> SourceFile:
-    data = read_bytes(path, label, follow=follow)
+    return _parsed(path, label, read_bytes(path, label, follow=follow), problems)
+
+
+def read_text_file(text: str, label: str, problems: Problems) -> SourceFile:
+    """Return a text that was never a file, or is no longer, as a file of that name; it must extend nothing.
+
+    Raises
+    ------
+    ScenarioError
+        If the text is not YAML.
+    """
+    return _parsed(label, label, text.encode(), problems)
+
+
+def _parsed(path: str, label: str, data: bytes, problems: Problems) -> SourceFile:
     root = parse(decode(data, label), label, problems)
     if not isinstance(root, Mapping):
         problems.add(root.where, "", f"the file is {kind(root)}; a scenario is a map that starts with name:")

@@ -11,7 +11,7 @@ from sim.errors import ScenarioError
 from sim.months import format_month, parse_month
 from sim.scenario.correlations import read_correlations
 from sim.scenario.events import REMOVED, Event, check_same_effect, read_event
-from sim.scenario.files import SourceFile, name_fault, read_chain
+from sim.scenario.files import SourceFile, name_fault, read_chain, read_text_file
 from sim.scenario.layer import Layer, added_labs, read_layer
 from sim.scenario.nodes import Mapping, Node, Scalar, node_of
 from sim.scenario.problems import Problems, Where, shown
@@ -50,8 +50,27 @@ def load_scenario(
         With every problem found, one line each: ``file:line: path: what is wrong, what is allowed``.
     """
     problems = Problems()
-    chain = read_chain(path_or_name, problems)
-    known = of or register()
+    scenario = _load(read_chain(path_or_name, problems), overrides, of or register(), problems)
+    return scenario.replace(**settings) if settings else scenario
+
+
+def scenario_from_text(text: str, label: str) -> Scenario:
+    """Return the scenario that a text holds: one that extends nothing, such as a resolved one.
+
+    Raises
+    ------
+    ScenarioError
+        As `load_scenario`.
+    """
+    problems = Problems()
+    file = read_text_file(text, label, problems)
+    if (node := file.root.get("extends")) is not None:
+        problems.add(node.where, "extends", "is not possible in a text that stands alone")
+        problems.check()
+    return _load([file], (), register(), problems)
+
+
+def _load(chain: list[SourceFile], overrides: Sequence[str], known: Register, problems: Problems) -> Scenario:
     names = known.with_labs(added_labs([file.root for file in reversed(chain)], known))
     layers = [read_layer(file.root, names, problems) for file in chain]
     merged = Layer(events={})
@@ -60,8 +79,7 @@ def load_scenario(
     merged.settings |= {key: layers[0].settings.get(key, "") for key in ("name", "title", "story")}
     for number, text in enumerate(overrides, 1):
         _merge(merged, _read_override(number, text, merged, names, problems), problems)
-    scenario = _assemble(merged, chain, names, defaults(known) | _of_labs(names, names.added), problems)
-    return scenario.replace(**settings) if settings else scenario
+    return _assemble(merged, chain, names, defaults(known) | _of_labs(names, names.added), problems)
 
 
 @cache
@@ -138,7 +156,7 @@ def _read_override(number: int, text: str, merged: Layer, names: Register, probl
     first, _, rest = path.partition(".")
     if path in names.parameters:
         root = _nested(where, ("parameters", path), node)
-    elif first == "labs" and (lab := _lab_of(rest, names)):
+    elif first == "labs" and (lab := lab_of(rest, names.labs)):
         root = _nested(where, ("labs", lab, rest[len(lab) + 1 :]), node)
     elif first == "events" and rest:
         return _event_override(where, rest, node, merged, problems)
@@ -155,9 +173,9 @@ def _read_override(number: int, text: str, merged: Layer, names: Register, probl
     return read_layer(root, names, problems)
 
 
-def _lab_of(rest: str, names: Register) -> str:
+def lab_of(rest: str, labs: Iterable[str]) -> str:
     """Return the lab of ``<Lab>.<field>``; names of labs may hold dots."""
-    found = [lab for lab in names.labs if rest.startswith(lab + ".")]
+    found = [lab for lab in labs if rest.startswith(lab + ".")]
     return max(found, key=len) if found else rest.rpartition(".")[0]
 
 

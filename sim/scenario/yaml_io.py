@@ -25,8 +25,8 @@ MAX_KEY = 200
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_bytes(path: str, label: str, *, follow: bool = True) -> bytes:
-    """Return the content of a regular file of at most 256 kB.
+def read_bytes(path: str, label: str, *, follow: bool = True, limit: int = MAX_BYTES, kind: str = "scenario") -> bytes:
+    """Return the content of a regular file of at most `limit` bytes, 256 kB for a scenario.
 
     Parameters
     ----------
@@ -34,6 +34,10 @@ def read_bytes(path: str, label: str, *, follow: bool = True) -> bytes:
         What to open, and the name for messages.
     follow : bool
         Whether the last component may be a symbolic link.
+    limit : int
+        Largest size [bytes].
+    kind : str
+        What the file is, for the message.
 
     Raises
     ------
@@ -55,11 +59,11 @@ def read_bytes(path: str, label: str, *, follow: bool = True) -> bytes:
     with os.fdopen(descriptor, "rb") as handle:
         _check_kind(os.fstat(handle.fileno()).st_mode, name)
         try:
-            data = handle.read(MAX_BYTES + 1)
+            data = handle.read(limit + 1)
         except OSError as error:
             raise ScenarioError(f"{name}: cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise ScenarioError(f"{name}: larger than {MAX_BYTES // 1024} kB, the limit for a scenario file")
+    if len(data) > limit:
+        raise ScenarioError(f"{name}: larger than {limit // 1024} kB, the limit for a {kind} file")
     return data
 
 

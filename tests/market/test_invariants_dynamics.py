@@ -198,17 +198,17 @@ def test_one_who_does_not_look_changes_nobody_elses_choice(world, monkeypatch):
     """[48] In every month and family the first row that would look is left out: all others choose as before."""
     choose, compared = Adopters.choose, []
 
-    def checked(group, people, usage, view):
+    def checked(group, people, usage, view, *rest):
         rows, _ = numpy_choice.who_looks(group.model, group, view)
-        rest, arrival = copy.deepcopy(usage), people.arrival.copy()
+        others, arrival = copy.deepcopy(usage), people.arrival.copy()
         arrival[rows[:1]] = view.month + 1
-        choose(group, people._replace(arrival=arrival), rest, view)
+        choose(group, people._replace(arrival=arrival), others, view, *rest)
         before = copy.deepcopy(usage)
-        looked = choose(group, people, usage, view)
+        looked = choose(group, people, usage, view, *rest)
         for name in ("release", "channel", "surplus"):
             expected = getattr(usage, name).copy()
             expected[rows[:1]] = getattr(before, name)[rows[:1]]
-            assert (getattr(rest, name) == expected).all(), name
+            assert (getattr(others, name) == expected).all(), name
         compared.append(len(rows) - 1)
         return looked
 

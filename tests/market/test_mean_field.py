@@ -160,13 +160,14 @@ def test_blocks_hold_every_node_once_in_runs_of_one_class():
 
 
 @binds("mean_field.py", "used_elsewhere", "np.maximum(present, 1e-300)")
+@binds("mean_field.py", "used_elsewhere", "np.minimum(1.0, count / np.maximum(present, 1e-300)[:, None])")
 def test_the_chance_of_another_workload_at_a_lab_is_that_of_organisations_of_all_sizes():
     """By hand: half of a segment uses the lab; of organisations of n workloads 1 - 0.5^(n - 1) use it for another."""
     cells = int(np.prod(CELLS))
     present, workloads = np.zeros(cells), np.zeros((cells, 2))
     present[:10] = 40.0  # the first group in the first two blocs
     workloads[:5, 0] = 20.0
-    workloads[5:10] = [[0.0, 40.0]] * 5
+    workloads[5:10] = [[0.0, np.nextafter(40.0, 50.0)]] * 5  # all, and more by rounding
     none = np.zeros_like(workloads)
     ledger = Ledger(np.array([0, 1]), np.zeros(2, int), workloads, none, none, none, present, np.zeros(cells))
     tail = 1.4

@@ -248,18 +248,12 @@ def noting_who_looks(monkeypatch):
     looked: dict[int, bool] = {}
     choose = Adopters.choose
 
-    def noting(self, people, usage, view, threads=1):
+    def noting(self, people, usage, view, *rest):
         first, last = self.rows.start, self.rows.stop
-        looks, (standing, rules) = (
-            np.zeros(last - first, np.uint8),
-            (f(view, self) for f in (choosing.standing, choosing.rules)),
-        )
-        offered = choosing.offered(view, self.number)
-        compiled.who_looks(
-            first, last, people, usage.release, usage.channel, view.reach, offered, standing, rules, looks
-        )
+        looks, seen = np.zeros(last - first, np.uint8), choosing.seen(view, self)
+        compiled.who_looks(first, last, people, usage.release, usage.channel, view.reach, *seen, looks)
         looked.update({first + int(row): bool(looks[row] == 2) for row in np.flatnonzero(looks)})
-        return choose(self, people, usage, view, threads)
+        return choose(self, people, usage, view, *rest)
 
     monkeypatch.setattr(Adopters, "choose", noting)
     return looked

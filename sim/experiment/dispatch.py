@@ -1,0 +1,176 @@
+"""The loop that computes runs on an engine and lets no run take others with it.
+
+Batches go out in a window, sized by how long runs took so far. When a worker dies, every run that was in flight is
+repeated alone, so that the death is put down to the run that causes it. What fails alone as well is recorded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sim.errors import SimError
+from sim.experiment.cells import Outcome, Task, Work, compute
+from sim.experiment.engines import POLL, Compute, Engine, Halted, patience
+from sim.experiment.executors import GRACE, WINDOW
+
+MOST_BATCH = 500
+TRIES_OF_DEATH = 3  # a death may be the machine's fault; a time limit or an error of the run itself is tried once more
+GIVE_UP = 20  # failures in a row without a single success: something is wrong with more than a run
+
+
+class Queue(Protocol):
+    """Where tasks come from."""
+
+    def take(self, count: int) -> list[Task]:
+        """Return up to `count` tasks that were not given out yet; an empty list if there are none now."""
+        ...
+
+    def keep(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in outcomes, failures among them; there may be more tasks after that."""
+        ...
+
+
+class NothingWorks(SimError):
+    """Run after run failed, and none succeeded."""
+
+    exit_code = 3
+
+
+@dataclass
+class Pace:
+    """How long runs take, for the size of batches."""
+
+    target: float
+    mean: float = math.nan
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Take the times of finished runs in."""
+        for outcome in outcomes:
+            latest = outcome.seconds
+            self.mean = latest if math.isnan(self.mean) else 0.7 * self.mean + 0.3 * latest
+
+    def batch(self) -> int:
+        """Return how many runs make a batch."""
+        if math.isnan(self.mean) or self.target == 0.0:
+            return 1
+        return min(MOST_BATCH, max(1, math.ceil(self.target / max(self.mean, 1e-6))))
+
+
+class Dispatcher:
+    """Computes everything a queue gives.
+
+    Parameters
+    ----------
+    engine : Engine
+        Started by the caller.
+    queue : Queue
+        Tasks out, outcomes in.
+    work : Work
+        What all runs share.
+    halted : callable
+        Whether the user wants to stop.
+    task : callable
+        What computes a batch; `sim.experiment.cells.compute`.
+    """
+
+    def __init__(self, engine: Engine, queue: Queue, work: Work, halted: Callable[[], bool], task: Compute = compute):
+        self.engine, self.queue, self.work, self.halted, self.task = engine, queue, work, halted, task
+        self.pace = Pace(engine.batch_seconds)
+        self.flying: dict[Future[list[Outcome]], list[Task]] = {}
+        self.succeeded, self.failures = False, 0
+        self.idle = 0.0  # seconds without a result
+
+    def run(self) -> bool:
+        """Compute until the queue is empty; return False if the user stopped it before.
+
+        Raises
+        ------
+        NothingWorks
+            If the first runs all fail.
+        """
+        try:
+            while not self.halted():
+                suspects = self._fill()
+                if not self.flying and not suspects:
+                    return True
+                suspects += self._wait()
+                for task in suspects:
+                    self._keep([self._alone(task, 0)])
+        except Halted:
+            pass
+        return False
+
+    def _wait(self) -> list[Task]:
+        """Wait for results for a moment and keep them; return the tasks whose worker died, or hangs."""
+        done, _ = wait(self.flying, timeout=POLL, return_when=FIRST_COMPLETED)
+        self.idle = 0.0 if done else self.idle + POLL
+        hangs = self.idle > patience(self.work, max(map(len, self.flying.values()), default=1))
+        suspects = self._collect(done)
+        if hangs or (suspects and self.engine.all_break):
+            suspects += self._collect_broken()
+        return suspects
+
+    def _fill(self) -> list[Task]:
+        """Hand out batches until the window is full; return those that a broken engine did not take."""
+        while len(self.flying) < WINDOW * self.engine.workers:
+            batch = self.queue.take(self.pace.batch())
+            if not batch:
+                break
+            try:
+                self.flying[self.engine.submit(self.task, self.work, batch)] = batch
+            except self.engine.lost:
+                return batch
+        return []
+
+    def _collect(self, done: Collection[Future[list[Outcome]]]) -> list[Task]:
+        """Keep what finished; return the tasks whose worker died."""
+        suspects: list[Task] = []
+        for future in [future for future in self.flying if future in done]:
+            batch = self.flying.pop(future)
+            try:
+                outcomes = future.result()
+            except self.engine.lost:
+                suspects += batch
+                continue
+            good = [outcome for outcome in outcomes if not outcome.reason]
+            self.pace.note(good)
+            self._keep(good)
+            tasks = {(task.cell, task.run): task for task in batch}
+            for bad in outcomes:
+                if bad.reason:
+                    self._keep([self._alone(tasks[bad.cell, bad.run], 1)])
+        return suspects
+
+    def _collect_broken(self) -> list[Task]:
+        """Start the engine anew; keep what finished before it broke and return the tasks of the rest."""
+        wait(self.flying, timeout=GRACE if self.engine.all_break else 0.0)
+        suspects = self._collect([future for future in self.flying if future.done()])
+        for future, batch in self.flying.items():
+            future.cancel()
+            suspects += batch
+        self.flying.clear()
+        self.idle = 0.0
+        self.engine.restart()
+        return suspects
+
+    def _alone(self, task: Task, attempts: int) -> Outcome:
+        """Return the outcome of a run computed alone, several times if need be."""
+        while True:
+            attempts += 1
+            outcome = replace(self.engine.alone(self.task, self.work, task, self.halted), attempts=attempts)
+            explained = outcome.trace or outcome.reason.startswith("time limit")
+            if not outcome.reason or explained or attempts >= TRIES_OF_DEATH:
+                return outcome
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        self.queue.keep(outcomes)
+        self.succeeded |= any(not outcome.reason for outcome in outcomes)
+        self.failures += sum(1 for outcome in outcomes if outcome.reason)
+        if not self.succeeded and self.failures >= GIVE_UP:
+            raise NothingWorks(f"the first {self.failures} runs all failed, the latest: {outcomes[-1].reason}")
