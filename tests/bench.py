@@ -14,7 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.engines.lines import SMALL_END, lines
+
 ROUNDS = 5
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 def python(code: str) -> tuple[float, float, str]:
@@ -96,8 +99,9 @@ def rejection(rounds: int) -> tuple[float, float]:
     return statistics.median(f[0] for f in found), max(f[1] for f in found)
 
 
-def rows(small: bool):
+def rows(small: bool, largest: bool):
     """Yield (what, measured, limit) for each line of the table."""
+    yield from lines(small, largest)
     rounds = 1 if small else ROUNDS
     ratio = start_up(max(rounds, 3))
     yield "sim --help over import click", f"{ratio:.2f} x", "3 x"
@@ -115,9 +119,10 @@ def rows(small: bool):
     )
     runs = 2 if small else 32
     what = f"sim run, {runs} runs, 2 processes, files and figures"
-    seconds, memory = ensemble_cost(runs, 2, workloads, ("--no-twin",))
+    shorter = ("--until", SMALL_END) if small else ()
+    seconds, memory = ensemble_cost(runs, 2, workloads, ("--no-twin", *shorter))
     yield f"{what}, no twin", f"{seconds:.0f} s, {memory:.0f} MB", "80 s, 1,000 MB"
-    seconds, memory = ensemble_cost(runs, 2, workloads)
+    seconds, memory = ensemble_cost(runs, 2, workloads, shorter)
     yield what, f"{seconds:.0f} s, {memory:.0f} MB", ""
     yield from sweep_rows(small)
 
@@ -150,18 +155,37 @@ def sweep_rows(small: bool):
     yield "1-ms cells a second on two workers, Dask and local", f"{dask:,.0f}, {local:,.0f}", "2,000"
 
 
-def table(small: bool) -> list[tuple[str, str, str]]:
-    """Measure, print and return the table."""
+def table(small: bool, largest: bool = False) -> list[str]:
+    """Measure, print and return the lines of the table, the first of them about the machine."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f} at the start")
-    measured = []
-    for what, found, limit in rows(small):
-        measured.append((what, found, limit))
-        print(f"{what:58s} {found:28s} {'limit ' + limit if limit else ''}", flush=True)
-    return measured
+    shown = [f"Python {sys.version.split()[0]}, {processor()}, {os.cpu_count()} cores, load {load:.1f} at the start"]
+    print(shown[0], flush=True)
+    for what, found, limit in rows(small, largest):
+        shown.append(f"{what:58s} {found:44s} {'limit ' + limit if limit else ''}".rstrip())
+        print(shown[-1], flush=True)
+    return shown
+
+
+def processor() -> str:
+    """Return the name of the processor for which kernels are compiled."""
+    from llvmlite import binding
+
+    return binding.get_host_cpu_name()
+
+
+def write(shown: list[str]) -> None:
+    """Put a table in the place of the one in docs/performance.md."""
+    before, after = "<!-- bench -->\n```text\n", "\n```\n<!-- /bench -->"
+    head, rest = PAGE.read_text().split(before)
+    PAGE.write_text(head + before + "\n".join(shown) + after + rest.split(after)[1])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure what a run costs on this machine.")
     parser.add_argument("--small", action="store_true", help="a quick pass over every measurement")
-    table(parser.parse_args().small)
+    parser.add_argument("--largest", action="store_true", help="a run of ten million workloads too: minutes and memory")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    arguments = parser.parse_args()
+    measured = table(arguments.small, arguments.largest)
+    if arguments.write:
+        write(measured)

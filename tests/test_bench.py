@@ -1,10 +1,50 @@
-"""The benchmark runs at a small size; its figures are not judged here."""
+"""The benchmark runs at a small size and compares what gives the same outcomes; its figures are not judged here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
 
 from tests import bench
+from tests.engines import as_mesa, as_numpy, moment
 
 
 def test_the_benchmark_measures_every_line_at_a_small_size(capsys):
-    measured = bench.table(small=True)
-    assert len(measured) == 8
-    assert all(any(character.isdigit() for character in found) for _, found, _ in measured)
-    assert len(capsys.readouterr().out.splitlines()) == 9
+    shown = bench.table(small=True)
+    assert len(shown) == 20
+    assert all(any(character.isdigit() for character in line[58:]) for line in shown[1:])
+    assert capsys.readouterr().out.splitlines() == shown
+
+
+@pytest.fixture(scope="module", params=["2025-03", moment.MONTH])
+def now(request):
+    """A small market at its choices, in the history and after it."""
+    return moment.moment(4000, request.param, nodes=128)
+
+
+OTHER_WAYS = {
+    "Mesa agents in plain Python": lambda now: by_agents(now, as_mesa.PlainWorkload),
+    "Mesa agents with small arrays": lambda now: by_agents(now, as_mesa.ArrayWorkload),
+    "textbook NumPy": lambda now: as_numpy.by_the_book(now, moment.before(now)),
+    "NumPy in chunks": lambda now: as_numpy.in_chunks(now, moment.before(now), 256),
+    "two threads": lambda now: moment.choose(now, moment.before(now), threads=2),
+}
+
+
+def by_agents(now, kind):
+    """Return the outcome of a month of agents."""
+    agents = as_mesa.Choices(now, kind)
+    agents.step()
+    return agents.outcome()
+
+
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_every_way_to_choose_comes_to_the_same(now, way):
+    ours, theirs = moment.choose(now, moment.before(now)), OTHER_WAYS[way](now)
+    moved = ours.usage.release != now.market.usage.release
+    assert moved.sum() > 100
+    same = (ours.usage.release == theirs.usage.release) & (ours.usage.channel == theirs.usage.channel)
+    assert (~same).sum() <= 1  # a draw may fall within rounding of an edge
+    assert ours.usage.surplus[same] == pytest.approx(theirs.usage.surplus[same], rel=1e-4, abs=1e-3)
+    assert ours.looked == pytest.approx(theirs.looked, rel=1e-12)
+    assert np.count_nonzero(ours.looked) > 3

@@ -1,0 +1,136 @@
+"""The limit of the machine: operations counted in the kernel of choices, times what the machine was measured to do.
+
+Counted are the arithmetic operations that each lane needs in `sim/market/kernels/choice.py`: additions, products,
+comparisons, selections; a product and the sum that follows count once. Moving data counts nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sim.market.kernels.choice import bits
+from sim.market.kernels.compiled import fma, part
+from sim.market.kernels.single import exp2, log2
+
+from .moment import Moment
+
+ROWS, LANES = 8, 256  # numbers that stay in the first-level cache
+CHAIN = 16  # operations in a row on each number
+SINGLE = np.float32
+
+
+class Operations(NamedTuple):
+    """How many of each a lane needs."""
+
+    simple: int
+    exp2: int = 0
+    log2: int = 0
+    division: int = 0
+    hash: int = 0
+
+
+# bill 5, worth and moving 5, whether it may be chosen 3, highest 1; distance from it 2, sum 1, members of the line 3
+OFFER = Operations(simple=20, exp2=1, log2=1)
+# success 3, tastes 4
+RELEASE = Operations(simple=7, exp2=1, division=1)
+# mean 1, weight 3, running sum 1, comparison with the point 2
+LINE = Operations(simple=7, exp2=1, log2=1, division=1)
+# known and costs of moving 4 a lab
+LAB = Operations(simple=4)
+# traits 12, four blocs 8, staff, outside and keep 12, whole and point 4, surplus 6, place in the line 12
+LOOKING = Operations(simple=54, exp2=3, log2=4, division=4, hash=1)
+# whether a row looks at all: two draws at most, one for most; comparisons
+ROW = Operations(simple=8, hash=1)
+
+
+class Speeds(NamedTuple):
+    """Nanoseconds of one operation on one number, on one core."""
+
+    simple: float
+    exp2: float
+    log2: float
+    division: float
+    hash: float
+
+
+@part
+def _simple(x):
+    for _ in range(CHAIN):
+        x = fma(x, SINGLE(0.5), SINGLE(0.25))
+    return x
+
+
+@part
+def _exp2(x):
+    return exp2(x)
+
+
+@part
+def _log2(x):
+    return log2(x)
+
+
+@part
+def _division(x):
+    return SINGLE(1.0) / x
+
+
+@part
+def _hash(x):
+    return bits(np.uint64(12345), x)
+
+
+def _loop(function: Any) -> Any:
+    """Return a compiled loop of a function over numbers in the first-level cache."""
+
+    def repeat(times, numbers, found):
+        for turn in range(times):
+            row = turn % ROWS
+            for place in range(LANES):
+                found[row, place] = function(numbers[row, place])
+
+    return part(repeat)
+
+
+def _nanoseconds(function: Any, numbers: Any, found: Any, each: int = 1) -> Callable[[], float]:
+    loop, times = _loop(function), 4000
+    loop(1, numbers, found)
+
+    def measure() -> float:
+        begin = time.process_time()
+        loop(times, numbers, found)
+        return (time.process_time() - begin) * 1e9 / (times * LANES * each)
+
+    return measure
+
+
+def speeds(rounds: int) -> Speeds:
+    """Measure what this machine does; the best of some rounds, since nothing makes it faster than it is."""
+    singles = np.linspace(0.5, 3.0, ROWS * LANES, dtype=SINGLE).reshape(ROWS, LANES)
+    whole = np.arange(ROWS * LANES, dtype=np.uint64).reshape(ROWS, LANES)
+    measures = Speeds(
+        _nanoseconds(_simple, singles, np.empty_like(singles), CHAIN),
+        _nanoseconds(_exp2, singles, np.empty_like(singles)),
+        _nanoseconds(_log2, singles, np.empty_like(singles)),
+        _nanoseconds(_division, singles, np.empty_like(singles)),
+        _nanoseconds(_hash, whole, np.empty_like(whole)),
+    )
+    return Speeds(*(min(measure() for _ in range(rounds)) for measure in measures))
+
+
+def nanoseconds(now: Moment, looking: int, speed: Speeds) -> float:
+    """Return the least time that one core needs for the choices of a month [ns], `looking` rows of them looking."""
+    offers = now.view.offers
+    counts = (
+        (OFFER, looking * len(offers)),
+        (RELEASE, looking * len(np.unique(offers.release))),
+        (LINE, looking * len(offers.first_of_line)),
+        (LAB, looking * len(now.view.lab_bloc)),
+        (LOOKING, looking),
+        (ROW, len(now.market.workloads)),
+    )
+    return float(sum(times * np.dot(operations, speed) for operations, times in counts))

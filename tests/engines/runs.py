@@ -1,0 +1,44 @@
+"""Whole runs, measured in a process of their own: see `lines.py`. Prints one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+from sim.experiment.run import run, simulate
+from sim.scenario.load import load_scenario
+
+LARGEST = 500_000  # workloads above which a run is measured once, and not after another one
+
+STARTING = 4  # runs of an ensemble in which processes still start
+
+
+def one(end: str, population: str, size: str, threads: str) -> dict[str, float]:
+    """Return seconds and peak memory [MB] of a baseline run in a process that has made one before."""
+    carried = "nodes" if population == "mean-field" else "workloads"
+    settings: dict[str, Any] = {carried: int(size), "population": population, "runs": 1, "until": end}
+    scenario = load_scenario("baseline", **settings)
+    simulate(load_scenario("baseline", **settings | {carried: min(int(size), 2000)}), None, 0)
+    spent = []
+    for _ in range(1 if int(size) > LARGEST else 3):
+        begin = time.perf_counter()
+        simulate(scenario, None, 0, int(threads))
+        spent.append(time.perf_counter() - begin)
+    return {"seconds": min(spent), "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def ensemble(end: str, nodes: str, runs: str) -> dict[str, float]:
+    """Return the mean-field runs that two processes finish in a second, once both have started."""
+    finished: list[float] = []
+    scenario = load_scenario(
+        "baseline", population="mean-field", nodes=int(nodes), runs=int(runs) + STARTING, until=end
+    )
+    run(scenario, twin=False, jobs=2, progress=lambda _: finished.append(time.perf_counter()))
+    return {"rate": int(runs) / (finished[-1] - finished[STARTING - 1])}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"one": one, "ensemble": ensemble}[sys.argv[1]](*sys.argv[2:])))
