@@ -103,6 +103,24 @@ def test_floats_of_the_model_are_not_added_with_the_built_in_sum(path):
             assert node.func.id != "sum", f"line {node.lineno}"
 
 
+# NumPy has several forms of these and takes the one for the processor; a library of matrix products has more.
+OTHER_BITS = re.compile(
+    r"exp2?|expm1|log|log2|log10|log1p|logaddexp2?|power|float_power|sin|cos|tan|arctan2?|sinh|cosh|tanh|cbrt"
+    r"|dot|vdot|inner|tensordot|matmul|linalg"
+)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.relative_to(SIM).parts[0] == "market"], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_the_model_takes_no_function_of_numpy_that_differs_between_processors(path):
+    """`sim/market/kernels/elementary.py` has those that the model needs."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np":
+            assert not OTHER_BITS.fullmatch(node.attr), f"line {node.lineno}: np.{node.attr}"
+        assert not isinstance(node, ast.MatMult), "a product of matrices"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_public_functions_and_classes_say_what_they_are(path):
     tree = ast.parse(path.read_text())

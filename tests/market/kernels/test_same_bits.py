@@ -1,4 +1,4 @@
-"""The same results to the bit: code for another processor, other forms in NumPy, other processes and hash seeds.
+"""The same results to the bit: code for another processor, other forms in NumPy, processes, hash seeds, threads.
 
 Each world runs in a process of its own. Code for a processor that was compiled once is kept in the cache.
 """
@@ -15,7 +15,12 @@ from typing import Any
 
 import pytest
 
-from .small_run import numpy_levels
+from sim.market import parts
+from sim.market.market import Market
+from sim.scenario.load import load_scenario
+from tests.market.worlds import differing
+
+from .small_run import HORIZON, SIZES, numpy_levels
 
 ROOT = Path(__file__).parents[3]
 # Processors whose code any machine with these features can run: 256 bits wide, and 512 where the compiler wants them.
@@ -39,16 +44,17 @@ def worlds() -> dict[str, tuple[int, dict[str, str]]]:
 
     here = binding.get_host_cpu_features()
     levels = numpy_levels()
-    found = {
+    others = {
+        name: (1, {"NUMBA_CPU_NAME": name, FEATURES: ""})
+        for name, features in PROCESSORS.items()
+        if all(here.get(feature, False) for feature in features)
+    }
+    return others | {
         "this machine": (1, {"PYTHONHASHSEED": "0"}),
         "two processes": (2, {"PYTHONHASHSEED": "1"}),
         "NumPy at its lowest": (1, without(levels) | {"OPENBLAS_CORETYPE": "Prescott"}),
         "NumPy at its second": (1, without(levels[1:])),
     }
-    for name, features in PROCESSORS.items():
-        if all(here.get(feature, False) for feature in features):
-            found[name] = (1, {"NUMBA_CPU_NAME": name, FEATURES: ""})
-    return found
 
 
 def printed(jobs: int, environment: dict[str, str]) -> dict[str, Any]:
@@ -85,3 +91,11 @@ def test_the_worlds_were_what_their_names_say(outcomes):
     for name in PROCESSORS.keys() & outcomes.keys():
         assert outcomes[name]["target"] == [name, ""]
     assert here["found"]["agents"] != here["found"]["mean-field"]
+
+
+def test_threads_change_no_bit(monkeypatch):
+    monkeypatch.setattr(parts, "PART", 500)  # so that a small population has many
+    settings = load_scenario("baseline", overrides=HORIZON, runs=1, **SIZES["agents"]).draw(0)
+    alone, two, three = (Market(settings, threads=threads).run().tables() for threads in (1, 2, 3))
+    assert differing(alone, two) == []
+    assert differing(alone, three) == []
