@@ -7,10 +7,12 @@ asked before the first run, and again with every batch, since workers may join l
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from sim import environment
@@ -26,6 +28,19 @@ _NANNY = {  # one thread of the numerical libraries a worker
     "OPENBLAS_NUM_THREADS": 1,
     "MKL_NUM_THREADS": 1,
 }
+
+
+@contextmanager
+def _not_for_workers() -> Iterator[None]:
+    """Let processes that any thread starts inside the block ignore Ctrl-C; Dask starts them from its own thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class ClusterLost(SimError):
@@ -127,7 +142,7 @@ class Dask:
             "distributed.worker.http.routes": [],
         }
         self._stack.enter_context(config.set(settings))
-        with interrupts_held():
+        with interrupts_held(), _not_for_workers():
             cluster = self._library.LocalCluster(
                 n_workers=self._own,
                 threads_per_worker=1,
