@@ -48,6 +48,20 @@ no_guard(
     "np.maximum(cost, 0.0)",
     "no list price is negative, so beside it a negative cost never counts",
 )
+for text in ("max(highest[k], keep[k])", "max(highest[k], max(keep[k], outside[k]))", "max(keep[k], outside[k])"):
+    no_guard("kernels/choice.py", "choose", text, "the best of what there is, a scale of its own for each row")
+no_guard("kernels/choice.py", "choose", "max(highest[k], utility[j, k])", "the best so far")
+no_guard("kernels/choice.py", "utilities", "max(highest[k], row[k])", "the best so far")
+no_guard("kernels/choice.py", "choose", "min(begin + 2 * LANES, scratch.filled[kind])", "what is fetched ahead, or not")
+no_guard("kernels/mass.py", "choose", "max(highest[k], alone[k])", "the best of what there is")
+no_guard("kernels/mass.py", "choose", "max(whole, row[first + k])", "the largest so far")
+for function, text in (
+    ("_held_values", "max(best[r], one[r])"),
+    ("_priced_values", "max(highest, utility[r])"),
+    ("fold", "max(highest, _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best))"),
+    ("fold", "max(keep[first + r], outside[first + r])"),
+):
+    no_guard("kernels/fold.py", function, text, "the best so far")
 no_guard("stages/releases.py", "", "seen.was_open or seen.follows", "either of two reasons to open")
 no_guard("observe.py", "_market_row", "market.price_month.status or None", "a word, missing where it is empty")
 no_guard(

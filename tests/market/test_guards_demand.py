@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim import rng
-from sim.market import demand, governments, offering, population
+from sim.market import demand, governments, observe, offering, population
 from sim.scenario.schema import BLOCS, GROUPS
 
 from .guards import binds
@@ -158,3 +158,17 @@ def test_shares_of_offers_are_zero_where_nobody_buys_and_add_up_elsewhere(world,
     offers = outcomes(world)["offers"]
     for month in np.unique(offers["month"]):
         assert offers[column][offers["month"] == month].sum() == pytest.approx(1.0)
+
+
+@binds("observe.py", "_segment_rows", "np.maximum(0.0, 1.0 - used / books.segment_present)")
+def test_where_all_use_a_model_the_share_without_is_zero_and_not_what_rounding_leaves(world):
+    market = simulated(world, 2)
+    books = market.accounts
+    here = books.segment_present > 0.0
+    more = np.nextafter(books.segment_present, np.inf)
+    market.accounts = replace(books, segment_workloads=np.where(here, more, 0.0))
+    found = observe._segment_rows(market)["outside_share"].reshape(here.shape)
+    assert (found[here] == 0.0).all()
+    market.accounts = books
+    found = observe._segment_rows(market)["outside_share"].reshape(here.shape)
+    assert (found[here] > 0.0).any()

@@ -102,6 +102,16 @@ def test_the_wedge_carries_list_prices_over_even_where_they_follow_at_once(small
     assert np.median(moved[sold]) < 0.2 * np.median(wedge[sold])
 
 
+def test_where_list_prices_of_the_history_lead_to_no_solution_others_are_tried(small_settings, monkeypatch):
+    settings = between(small_settings, "2025-11", "2026-03")
+    usual = at_the_hand_over(settings).releases
+    monkeypatch.setattr(price_setting, "EXACT", replace(price_setting.EXACT, most_iterations=1))
+    found = at_the_hand_over(settings).releases
+    assert found.wanted == pytest.approx(usual.wanted, rel=1e-4)
+    monkeypatch.setattr(price_setting, "ELSEWHERE", price_setting.EXACT)
+    assert at_the_hand_over(settings).releases.wanted != pytest.approx(usual.wanted, rel=1e-4)
+
+
 @pytest.mark.parametrize(("half_life", "left"), [(1.0, 0.5), (12.0, 0.5 ** (1 / 12))])
 def test_the_wedge_fades_by_its_half_life(small_settings, half_life, left):
     free = {"pricing.adjustment": 1.0, "pricing.wedge_half_life": half_life}

@@ -3,8 +3,8 @@
 Written from the equations of docs/model.md. It shares with the product the drawn settings, the tables of state before
 the month, the evidence that is replayed and the random numbers of `sim.rng`, and no other code. The equilibrium of
 prices alone is not solved here: what the product found is held against the profits of this market
-(`slopes_of_profit`); what is then posted is computed. Stages 1 to 4 stand in `twin_supply.py`, 8 in `twin_choice.py`,
-5, 7 and 9 to 11 in `twin_demand.py`.
+(`slopes_of_profit`); what is then posted is computed. Stages 1 to 4 stand in `twin_supply.py`, 8 in `twin_choice.py`
+and `twin_nodes.py`, 5, 7 and 9 to 11 in `twin_demand.py`.
 """
 
 from __future__ import annotations

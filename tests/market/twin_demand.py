@@ -8,11 +8,11 @@ from typing import Any
 
 from sim import rng
 
-from .twin_choice import Choice
+from .twin_nodes import Nodes
 from .twin_supply import API, CLASSES, DEVICE, FAMILIES, HOST, NONE, OWN, date
 
 
-class Demand(Choice):
+class Demand(Nodes):
     """Stages 5, 7 and 9 to 11."""
 
     # 5. serving cost and hosts

@@ -110,6 +110,16 @@ def test_a_step_moves_a_price_up_by_itself_or_its_cost_and_down_by_half_of_that(
         assert ((move > -0.5 + 1e-3) & (move < 1.0 - 1e-3)).any(), "some are asked to move by less"
 
 
+@binds("stages/equilibrium.py", "_solve_from", "np.minimum(1.0, 2.0 * reach)")
+def test_the_reach_of_a_step_never_grows_beyond_the_price_itself():
+    """A monopolist far below its price, which is about a hundred times its cost: each step may double the price."""
+    case = logit_case(np.full((1, 1), 0.0), np.full(1, 0.01), np.ones(1), np.ones(1))
+    case = replace(case, start=np.array([2.0]))
+    prices = [solve(case, replace(QUICK, most_iterations=steps)).prices[0] for steps in range(5)]
+    assert prices[:5] == pytest.approx([2.0, 4.0, 8.0, 16.0, 32.0])
+    assert solve(case).prices[0] > 100.0
+
+
 def test_a_search_that_steps_into_valleys_of_profit_leads_out():
     for seed in (39, 64, 71):
         assert solve(wild_case(seed)).residual <= 1e-13

@@ -10,6 +10,7 @@ import pytest
 from sim import rng
 from sim.market.kernels import arithmetic
 from sim.market.kernels.compiled import fma, kernel
+from tests.market.guards import binds
 
 from . import exact
 
@@ -70,6 +71,8 @@ def test_results_are_right_and_have_the_bits_of_exact_arithmetic(name, number):
     assert (found[~known] == 0.0).all()
 
 
+@binds("kernels/arithmetic.py", "exp", "x if x > LOWEST else LOWEST")
+@binds("kernels/arithmetic.py", "exp", "y if y < HIGHEST else HIGHEST")
 @pytest.mark.parametrize(
     ("name", "at", "right"),
     [

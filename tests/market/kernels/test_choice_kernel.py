@@ -15,6 +15,7 @@ from sim.market.kernels import single
 from sim.market.market import Market
 from sim.market.tables import NONE, SELF_HOST
 from sim.months import parse_month
+from tests.market.guards import binds
 from tests.market.worlds import event
 
 from . import numpy_choice
@@ -82,6 +83,8 @@ def test_the_months_compared_have_every_kind_of_look(moments):
     assert seen == {"at home", "newcomers", "own machines", "superseded"}
 
 
+@binds("kernels/choice.py", "choose", "min(LANES, scratch.filled[kind] - begin)")
+@binds("kernels/choice.py", "choose", "min(last, start + CHUNK)")
 def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     market, view = moments[2]
     group = market.adopters[1]
@@ -110,6 +113,30 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     assert np.array_equal(whole.channel, parts.channel)
     assert np.array_equal(whole.surplus, parts.surplus)
     assert np.array_equal(looked, np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
+
+
+@binds("kernels/choice.py", "kept", "max(burden, np.float32(standing.cluster[c, r]) * lane[2, k])")
+@pytest.mark.parametrize("factor", [0.0, 1e4])
+def test_who_stays_on_own_machines_pays_their_hours_or_the_smallest_cluster(moments, factor):
+    """Free clusters leave the hours to pay; where they are dear nobody who looks stays."""
+    market, view = copy.deepcopy(moments[3])
+    view = replace(
+        view, cluster=factor * view.cluster, offers=replace(view.offers, cluster=factor * view.offers.cluster)
+    )
+    stayed = looked = 0
+    for group in market.adopters:
+        group.review_hazard = 1.0
+        expected, usage = numpy_choice.choose(market, group, view), copy.deepcopy(market.usage)
+        group.choose(market.people, usage, view)
+        same = (usage.release == expected["release"]) & (usage.channel == expected["channel"])
+        assert (~same).sum() <= 1
+        rows = expected["rows"]
+        own = rows[(market.usage.channel[rows] == SELF_HOST) & (market.usage.release[rows] != NONE)]
+        old = own[~view.offered[market.usage.release[own], SELF_HOST]]
+        looked += len(old)
+        stayed += (usage.release[old] == market.usage.release[old]).sum()
+    assert looked > 3
+    assert (stayed == 0) == (factor > 0.0)
 
 
 def test_a_shorter_cost_of_moving_moves_more(moments):

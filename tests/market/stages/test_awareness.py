@@ -58,7 +58,7 @@ def test_a_leap_of_the_reference_size_is_noticed_by_63_percent():
     assert awareness.next_buzz(np.zeros(1), np.array([8.0]), decay=0.7, points=8.0)[0] == pytest.approx(1 - np.exp(-1))
 
 
-@binds("stages/awareness.py", "next_buzz", "np.maximum(decay * buzz, -np.expm1(-leap / points))")
+@binds("stages/awareness.py", "next_buzz", "np.maximum(decay * buzz, -expm1(-leap / points))")
 def test_buzz_falls_back_at_the_decay_and_is_not_added_up():
     buzz = np.array([0.6, 0.6, 0.6])
     found = awareness.next_buzz(buzz, np.array([0.0, 1.0, 50.0]), decay=0.5, points=8.0)

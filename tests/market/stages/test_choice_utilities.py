@@ -357,7 +357,6 @@ def test_channels_that_the_chooser_cannot_use_do_not_count_in_what_nesting_takes
     assert every[HOST] == pytest.approx(only_host[HOST] - 0.5 * log(4), abs=1e-14)
 
 
-@binds("stages/choice.py", "", "np.maximum(1, np.arange(len(CHANNELS) + 1))")
 def test_a_line_without_a_usable_channel_has_none_to_take_the_log_of():
     assert choice.LOG_CHANNELS.tolist() == [0.0, 0.0, *np.log([2.0, 3.0, 4.0])]
 

@@ -166,9 +166,7 @@ def test_regimes_come_with_the_hazard_and_keep_the_mean_and_the_spread():
     assert np.log(changed).std() == pytest.approx(0.3, rel=0.03)
 
 
-@binds(
-    "stages/knowledge.py", "next_slope", "min(FASTEST, mean * float(np.exp(sd * rng.normal(key, 1) - sd * sd / 2.0)))"
-)
+@binds("stages/knowledge.py", "next_slope", "min(FASTEST, mean * float(exp(sd * rng.normal(key, 1) - sd * sd / 2.0)))")
 def test_a_regime_is_never_faster_than_the_slope_may_be():
     from sim.scenario.register import register
 

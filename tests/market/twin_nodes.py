@@ -1,0 +1,82 @@
+"""Taste nodes in the plain month of `twin.py`: shares of each flow between states, each state on its own."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from types import SimpleNamespace as Row
+
+from .twin_choice import Choice
+from .twin_supply import NONE, date
+
+
+class Nodes(Choice):
+    """What part of a node there is, who of it looks, and where it is afterwards."""
+
+    def lookers(self, node: Row, share: float, fresh: float) -> list[tuple[bool, float]]:
+        """Return which parts of a share of a node look, as pairs of whether only at the vendor's offers, and part."""
+        hazard = self.review_hazard(node)
+        if node.release == NONE:
+            return [(False, (share - fresh) * hazard + fresh)]
+        r = self.releases[node.release]
+        if self.barred(node, r, node.channel):
+            return [(False, share)]
+        vendor = self.upgrade_hazard(r, node.channel) if self.runs(r, node.channel) else 1.0
+        return [(False, share * hazard), (self.sold_at_all(r.lab), share * (1 - hazard) * vendor)]
+
+    def arrived(self, node: Row) -> float:
+        """Return the part of a node that is in the market: newcomers after 2025, the others up to its end."""
+
+        def reached(month: int) -> float:
+            years = 1970 + (min(month, date(2040, 12)) + 1) / 12
+            return 1 / (1 + math.exp(-(years - self.p["demand.arrival_midpoint"]) / self.p["demand.arrival_spread"]))
+
+        now, then = reached(self.month), reached(date(2025, 12))
+        return max(0.0, now - then) / then if node.arrival > date(2025, 12) else min(now, then) / then
+
+    def choose_for_nodes(self) -> None:
+        """Move the shares of nodes: those who look flow from the state they are in to what they choose from there."""
+        self.follow_states()
+        for node in self.nodes:
+            before, node.present = node.present, self.arrived(node)
+            fresh = node.present - before
+            node.shares[0] += fresh
+            flows, looked, gained, menu = dict.fromkeys(self.states, 0.0), 0.0, 0.0, self.menu(node)
+            for state, share in zip(self.states, node.shares, strict=True):
+                node.release, node.channel = state
+                for at_home, part in self.lookers(node, share, fresh) if share > 0 else ():
+                    if part > 0:
+                        options, surplus = self.options(node, menu, at_home=at_home)
+                        total = math.fsum(odds for odds, _, _ in options)
+                        for odds, release, channel in options:
+                            if odds > 0:
+                                flows[release, channel] += part * odds / total
+                        flows[state] -= part
+                        looked += part
+                        gained += part * surplus
+            if not self.users:
+                self.evaluate(node, node.weight * looked)
+            node.surplus += gained - ((looked - fresh) / before if before > 0 else 0.0) * node.surplus
+            node.shares = [max(0.0, n + flows[state]) for state, n in zip(self.states, node.shares, strict=True)]
+            for number, (release, channel) in enumerate(self.states[1:], 1):
+                if not self.runs(self.releases[release], channel):
+                    node.shares[0] += node.shares[number]
+                    node.shares[number] = 0.0
+            self.stand(node)
+
+    def follow_states(self) -> None:
+        """Drop states that next to nobody uses, who then do without, and add those of new offers."""
+        least, offered = 1e-5 * math.fsum(node.present for node in self.nodes), {(r.number, c) for r, c in self.offers}
+        sums = [math.fsum(shares) for shares in zip(*(node.shares for node in self.nodes), strict=True)]
+        keeps = [n == 0 or sums[n] > least or state in offered for n, state in enumerate(self.states)]
+        new = sorted(offered - {state for state, stays in zip(self.states, keeps, strict=True) if stays})
+        for node in self.nodes:
+            lost = math.fsum(n for n, stays in zip(node.shares, keeps, strict=True) if not stays)
+            node.shares = [n for n, stays in zip(node.shares, keeps, strict=True) if stays] + [0.0] * len(new)
+            node.shares[0] += lost
+        self.states = [state for state, stays in zip(self.states, keeps, strict=True) if stays] + new
+
+    def stand(self, node: Row) -> None:
+        """Let one state stand for a node when prices are set: the one at the node's own point."""
+        sums = [*accumulate(node.shares)][:-1]
+        node.release, node.channel = self.states[sum(n < node.point * node.present for n in sums)]
