@@ -55,5 +55,5 @@ def test_views_of_any_order_keep_their_shape():
     x = np.arange(1.0, 25.0).reshape(2, 3, 4)
     view = x.transpose(2, 0, 1)[:, :, ::2]
     assert np.array_equal(elementary.log(view), elementary.log(x).transpose(2, 0, 1)[:, :, ::2])
-    assert elementary.power(view, np.array([[2.0], [3.0], [0.5]])).shape == view.shape
+    assert elementary.power(view, np.array([[2.0], [0.5]])).shape == view.shape
     assert elementary.exp(np.empty((0, 3))).shape == (0, 3)
