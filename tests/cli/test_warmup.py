@@ -40,7 +40,9 @@ def test_kernels_are_compiled_once_and_then_found(tmp_path):
     assert int(used) >= 6
     assert (compiled, found) == (used, "0")
     assert folder.startswith(str(tmp_path))
-    assert re.fullmatch(words, second).groups() == (used, "0", used, folder)
+    again, compiled, found, same = re.fullmatch(words, second).groups()
+    assert (compiled, found, same) == ("0", again, folder)
+    assert 6 <= int(again) <= int(used)  # pieces of other kernels are not asked for by themselves any more
 
 
 def test_processes_that_share_a_new_folder_do_not_disturb_each_other(tmp_path):

@@ -257,19 +257,19 @@ def test_an_interrupted_drawing_leaves_a_result_that_verifies(tmp_path, monkeypa
     from sim.verify import verify_folder
 
     save(made_up_results(runs=1), tmp_path / "out", figures={"a.png": b"old", "b.png": b"old"})
-    real, calls = storage.write_bytes, []
+    real, calls = storage._write_pieces, []
 
-    def interrupted(path, content):
+    def interrupted(path, pieces):
         calls.append(path)
         if len(calls) == 3:
-            real(path, content[:1])
+            real(path, [b"".join(pieces)[:1]])
             raise KeyboardInterrupt
-        real(path, content)
+        real(path, pieces)
 
-    monkeypatch.setattr(storage, "write_bytes", interrupted)
+    monkeypatch.setattr(storage, "_write_pieces", interrupted)
     with pytest.raises(KeyboardInterrupt):
         add_files(tmp_path / "out", {"figures/a.png": b"new", "figures/b.png": b"new"})
-    monkeypatch.setattr(storage, "write_bytes", real)
+    monkeypatch.setattr(storage, "_write_pieces", real)
     assert not verify_folder(tmp_path / "out").damage
     assert not list((tmp_path / "out").rglob(".*tmp*"))
     save(made_up_results(runs=2), tmp_path / "out", force=True)
