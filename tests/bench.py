@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from tests.engines.lines import SMALL_END, lines
 
 ROUNDS = 5
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+ENGINES, SWEEPS = (Path(__file__).parent.parent / "docs" / name for name in ("performance.md", "scale.md"))
 
 
 def python(code: str) -> tuple[float, float, str]:
@@ -124,7 +125,6 @@ def rows(small: bool, largest: bool):
     yield f"{what}, no twin", f"{seconds:.0f} s, {memory:.0f} MB", "80 s, 1,000 MB"
     seconds, memory = ensemble_cost(runs, 2, workloads, shorter)
     yield what, f"{seconds:.0f} s, {memory:.0f} MB", ""
-    yield from sweep_rows(small)
 
 
 def sweep_rows(small: bool):
@@ -155,14 +155,17 @@ def sweep_rows(small: bool):
     yield "1-ms cells a second on two workers, Dask and local", f"{dask:,.0f}, {local:,.0f}", "2,000"
 
 
-def table(small: bool, largest: bool = False) -> list[str]:
-    """Measure, print and return the lines of the table, the first of them about the machine."""
+def table(small: bool, largest: bool = False) -> dict[Path, list[str]]:
+    """Measure, print and return the lines of the table by the page that shows them, each with one about the machine."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    shown = [f"Python {sys.version.split()[0]}, {processor()}, {os.cpu_count()} cores, load {load:.1f} at the start"]
-    print(shown[0], flush=True)
-    for what, found, limit in rows(small, largest):
-        shown.append(f"{what:58s} {found:44s} {'limit ' + limit if limit else ''}".rstrip())
-        print(shown[-1], flush=True)
+    machine = f"Python {sys.version.split()[0]}, {processor()}, {os.cpu_count()} cores, load {load:.1f} at the start"
+    print(machine, flush=True)
+    shown: dict[Path, list[str]] = {}
+    for page, measured in {ENGINES: rows(small, largest), SWEEPS: sweep_rows(small)}.items():
+        shown[page] = [machine]
+        for what, found, limit in measured:
+            shown[page].append(f"{what:58s} {found:44s} {'limit ' + limit if limit else ''}".rstrip())
+            print(shown[page][-1], flush=True)
     return shown
 
 
@@ -173,19 +176,19 @@ def processor() -> str:
     return binding.get_host_cpu_name()
 
 
-def write(shown: list[str]) -> None:
-    """Put a table in the place of the one in docs/performance.md."""
-    before, after = "<!-- bench -->\n```text\n", "\n```\n<!-- /bench -->"
-    head, rest = PAGE.read_text().split(before)
-    PAGE.write_text(head + before + "\n".join(shown) + after + rest.split(after)[1])
+def write(shown: dict[Path, list[str]]) -> None:
+    """Put lines into the places that pages have for them."""
+    for page, measured in shown.items():
+        head, _, rest = re.split("(?<=<!-- bench -->\n)(.*)(?=\n<!-- /bench -->)", page.read_text(), flags=re.DOTALL)
+        page.write_text(head + "```text\n" + "\n".join(measured) + "\n```" + rest)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure what a run costs on this machine.")
     parser.add_argument("--small", action="store_true", help="a quick pass over every measurement")
     parser.add_argument("--largest", action="store_true", help="a run of ten million workloads too: minutes and memory")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the lines into docs/performance.md and docs/scale.md")
     arguments = parser.parse_args()
-    measured = table(arguments.small, arguments.largest)
+    everything = table(arguments.small, arguments.largest)
     if arguments.write:
-        write(measured)
+        write(everything)

@@ -11,9 +11,21 @@ from tests.engines import as_mesa, as_numpy, moment
 
 def test_the_benchmark_measures_every_line_at_a_small_size(capsys):
     shown = bench.table(small=True)
-    assert len(shown) == 20
-    assert all(any(character.isdigit() for character in line[58:]) for line in shown[1:])
-    assert capsys.readouterr().out.splitlines() == shown
+    (machine, *engines), (same, *sweeps) = shown[bench.ENGINES], shown[bench.SWEEPS]
+    assert (len(engines), len(sweeps), machine) == (17, 2, same)
+    assert all(any(character.isdigit() for character in line[58:]) for line in engines + sweeps)
+    assert capsys.readouterr().out.splitlines() == [machine, *engines, *sweeps]
+
+
+def test_lines_go_to_their_places_on_the_pages(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- bench -->\n```text\nold\n```\n<!-- /bench -->\nb\n")
+    for lines in (["one", "two"], ["three"]):
+        bench.write({page: lines})
+        assert page.read_text() == "a\n<!-- bench -->\n```text\n" + "\n".join(lines) + "\n```\n<!-- /bench -->\nb\n"
+    for real in (bench.ENGINES, bench.SWEEPS):
+        assert "\n<!-- bench -->\n" in real.read_text()
+        assert "\n<!-- /bench -->\n" in real.read_text()
 
 
 @pytest.fixture(scope="module", params=["2025-03", moment.MONTH])

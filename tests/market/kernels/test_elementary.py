@@ -14,6 +14,7 @@ CASES = {
     "exp": (elementary.exp, np.exp, SIGNED),
     "expm1": (elementary.expm1, np.expm1, SIGNED),
     "log": (elementary.log, np.log, POSITIVE),
+    "log10": (elementary.log10, np.log10, POSITIVE),
     "log1p": (elementary.log1p, np.log1p, np.append(POSITIVE, 0.0)),
 }
 
@@ -35,6 +36,7 @@ def test_they_are_within_a_few_units_of_the_last_place_of_numpys(name):
         ("exp", [-np.inf, -1e9, 1e9, np.inf, np.nan], [0.0, 0.0, np.inf, np.inf, np.nan]),
         ("expm1", [-np.inf, -1e9, 0.0, 1e9, np.inf, np.nan], [-1.0, -1.0, 0.0, np.inf, np.inf, np.nan]),
         ("log", [-1.0, 0.0, 1.0, np.inf, np.nan], [np.nan, -np.inf, 0.0, np.inf, np.nan]),
+        ("log10", [-1.0, 0.0, 1.0, np.inf], [np.nan, -np.inf, 0.0, np.inf]),
         ("log1p", [-0.1, 0.0, np.inf, np.nan], [np.nan, 0.0, np.inf, np.nan]),
     ],
 )
@@ -47,3 +49,11 @@ def test_powers_are_numpys_for_bases_of_zero_and_more():
     assert elementary.power(x, y) == pytest.approx(x**y, rel=3e-13)
     assert elementary.power([0.0, 0.0, 5.0, -1.0], [0.0, 2.0, 0.0, 0.0]).tolist() == [1.0, 0.0, 1.0, 1.0]
     assert np.isnan(elementary.power(-1.0, 2.0))
+
+
+def test_views_of_any_order_keep_their_shape():
+    x = np.arange(1.0, 25.0).reshape(2, 3, 4)
+    view = x.transpose(2, 0, 1)[:, :, ::2]
+    assert np.array_equal(elementary.log(view), elementary.log(x).transpose(2, 0, 1)[:, :, ::2])
+    assert elementary.power(view, np.array([[2.0], [0.5]])).shape == view.shape
+    assert elementary.exp(np.empty((0, 3))).shape == (0, 3)
