@@ -151,7 +151,7 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
     constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
     appeal = weight[:, None, None] * stock[:, None] * by_channel
-    appeal += constant[:, None, None] * state.is_open[:, None]
+    appeal += constant[:, None, None] * state.of_open_line[:, None]
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     lost = governments.trust_penalty(market.policy, market.month)

@@ -72,7 +72,13 @@ def attached(market: Market) -> supply.HandOver | None:
 
 def entering(market: Market) -> list[supply.Made]:
     """Return the releases with which labs enter this month (eq. 89)."""
-    return [supply.as_made(market, _first_release(market, lab, values)) for lab, values in _entries(market)]
+    return [_entered(market, lab, values) for lab, values in _entries(market)]
+
+
+def _entered(market: Market, lab: Lab, values: Mapping[str, Any]) -> supply.Made:
+    """Return a lab's first release; its line is liked as an open one (eq. 53) even where it may not publish."""
+    made = supply.as_made(market, _first_release(market, lab, values))
+    return replace(made, columns=made.columns | {"of_open_line": values["weights"] == "open"})
 
 
 def _entries(market: Market) -> list[tuple[Lab, Mapping[str, Any]]]:

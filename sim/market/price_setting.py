@@ -29,6 +29,7 @@ ROUGH = Solver(tolerance=3e-4, most_iterations=25, check=None)  # a thousandth o
 EXACT = Solver(tolerance=1e-5, most_iterations=60, check=None)  # so near, a lab could gain about 1e-10 of its profit
 ELSEWHERE = replace(EXACT, other_starts=8)  # where list prices of the history lead to no solution
 SEARCH = DeviationCheck(margins=8, joint_moves=2)
+DEAREST = 1e6  # USD/Mtok: a lab that would rather have users on weights that others serve wants no price at all
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
 
@@ -173,7 +174,7 @@ def _posted(market: Market, costs: offering.Costs, problem: PriceProblem, target
         searches, found = True, find(found.prices, solver=EXACT)
     solved = offers.release[free]
     wanted = table.wanted.copy()
-    wanted[solved] = found.prices[free]
+    wanted[solved] = np.minimum(found.prices[free], DEAREST)
     target = target.copy()
     target[solved] = wanted[solved] * exp(wedge_left(market) * table.wedge[solved])
     posted = pricing.next_posted(table.posted, target, fresh, adjustment)

@@ -123,6 +123,7 @@ def release_row(
         "month": release.month,
         "superseded": ReleaseTable.FAR,
         "is_open": release.open,
+        "of_open_line": release.open,
         "opens_at": ReleaseTable.FAR,
         "has_api": release.price_kind == "first_party" or not release.open,
         "on_device": release.on_device,

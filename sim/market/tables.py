@@ -72,6 +72,7 @@ class ReleaseTable:
     month: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     superseded: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # month, or a far future
     is_open: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+    of_open_line: Bools = field(default_factory=lambda: np.empty(0, np.bool_))  # published when its line was last seen
     opens_at: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # month of late weights, or a far future
     has_api: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
     on_device: Bools = field(default_factory=lambda: np.empty(0, np.bool_))

@@ -13,7 +13,8 @@ from sim.market.stages import choice, demand_panel
 from sim.market.stages.equilibrium import LOCAL_ONLY, MULTIPLE, NASH, NOT_CONVERGED
 from sim.market.tables import HOST, LAB_API, NONE
 
-from .worlds import between, changed, for_all_labs
+from .guards import binds
+from .worlds import between, changed, for_all_labs, simulated
 
 AT_ONCE = {"pricing.adjustment": 1.0}
 
@@ -315,3 +316,15 @@ def test_what_nobody_offers_any_more_keeps_its_last_price(world):
     gone = np.setdiff1d(np.arange(len(market.releases.names)), on_api(market))
     assert np.array_equal(found.posted[gone], market.releases.posted[gone])
     assert (market.lines.current[market.releases.line[gone]] != gone).any() or NONE in market.lines.current
+
+
+@binds("price_setting.py", "_posted", "np.minimum(found.prices[free], DEAREST)")
+def test_a_lab_that_wants_its_users_on_weights_that_others_serve_prices_its_api_out_and_no_further(small_settings):
+    """Its API earns a token's value at a cost; the same token on a host earns it for nothing."""
+    most = {}
+    for value in (0.0, 10.0):
+        settings = between(small_settings, "2025-07", "2026-03", workloads=250)
+        market = simulated(changed(settings, labs={"Alibaba": {"adoption_value": value}}))
+        most[value] = market.releases.wanted.max()
+        assert market.violations == []
+    assert most[0.0] < 1e3 < price_setting.DEAREST == most[10.0]

@@ -161,8 +161,21 @@ class Twin(Demand):
         trial.weigh({id(r): r.posted for r in trial.releases})
         own = [k for k, other in enumerate(trial.lines) if other.lab == line.lab]
         return math.fsum(
-            row.weight * math.fsum(row.sums[k][1] for k in own if k in row.sums) / row.total for row in trial.panel
+            row.weight
+            * math.fsum([trial.kept(row, line.lab), *(row.sums[k][1] for k in own if k in row.sums)])
+            / row.total
+            for row in trial.panel
         )
+
+    def kept(self, row: Row, lab: int) -> float:
+        """Return the weight of keeping a superseded release of a lab times what that earns the lab."""
+        user = row.user
+        if row.rest[0] == -math.inf or self.releases[user.release].lab != lab:
+            return 0.0
+        r = self.releases[user.release]
+        paid = self.price(r, user.channel, user.kind, user.need_now)
+        margin = self.labs[lab].adoption_value + (paid - r.mix[user.kind] * r.cost) * (user.channel == API)
+        return math.exp(row.rest[0] - row.top) * row.need / (1 + paid * row.need / row.pain) * margin
 
     # 12. observation
 

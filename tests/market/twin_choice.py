@@ -118,7 +118,9 @@ class Choice(Supply):
         if r.is_open:
             more = p["demand.ecosystem_own"] if channel >= OWN else 1.0
             total += self.own(w, "ecosystem_weight") * more * math.log1p(self.ecosystem[r.line])
-            total += w.taste_open + self.own(w, "open_constant")
+            total += w.taste_open
+        if r.of_open_line:
+            total += self.own(w, "open_constant")
         total -= self.lost["open" if r.is_open else "closed"]
         if channel == API:
             total -= p["demand.latency_cost"] * lab.load**4

@@ -461,6 +461,7 @@ class Supply:
             prices = (said.price * 4 / 7, said.price * 16 / 7)
             degree = "open_weights" if is_open else "closed"
             found.append(self.listed(self.lines.index(line), capability, prices, degree, True, size))
+            found[-1].of_open_line = said.weights == "open"
         return found
 
     def listed(self, n: int, capability: float, prices: tuple, degree: str, sold: bool, size: tuple) -> Row:
@@ -473,9 +474,10 @@ class Supply:
         price = (3 * prices[0] + prices[1]) / 4
         return Row(
             names="", line=n, lab=self.lines[n].lab, month=self.month, superseded=FAR, is_open=is_open, opens_at=FAR,
-            has_api=sold, on_device=False, capability=capability, inflation=lab.inflation, degree=DEGREES[degree],
-            input_price=prices[0], output_price=prices[1], posted=price, wanted=price, wedge=0.0, price_over_cost=over,
-            cost_at_release=price / over, full_load_cost=full, active_params=size[0], total_params=size[1], retires=(),
+            of_open_line=is_open, has_api=sold, on_device=False, capability=capability, inflation=lab.inflation,
+            degree=DEGREES[degree], input_price=prices[0], output_price=prices[1], posted=price, wanted=price,
+            wedge=0.0, price_over_cost=over, cost_at_release=price / over, full_load_cost=full, active_params=size[0],
+            total_params=size[1], retires=(),
         )  # fmt: skip
 
     def over_cost(self, line: Row, degree: float) -> float:
