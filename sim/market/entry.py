@@ -76,7 +76,7 @@ def entering(market: Market) -> list[supply.Made]:
 
 
 def _entered(market: Market, lab: Lab, values: Mapping[str, Any]) -> supply.Made:
-    """Return a lab's first release; its line is liked as an open one (eq. 53) even where it may not publish."""
+    """Return a lab's first release; its line is liked as an open one even where it may not publish."""
     made = supply.as_made(market, _first_release(market, lab, values))
     return replace(made, columns=made.columns | {"of_open_line": values["weights"] == "open"})
 

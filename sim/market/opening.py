@@ -66,7 +66,7 @@ def earnings(trial: Market, lab: int) -> tuple[float, float]:
 
 
 def _of_kept(trial: Market, view: MonthView, lab: int, keep: Floats, unit: Floats, value: float) -> float:
-    """Return what the lab earns where its superseded releases stay in use [USD/month] (eq. 33).
+    """Return what the lab earns where its superseded releases stay in use [USD/month].
 
     `keep` is the probability of it at each taste node of the panel, (rows,); `unit` what a class costs on the lab's
     API [USD/Mtok], (classes, releases).
