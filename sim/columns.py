@@ -79,8 +79,16 @@ _MARKET = (
     _share("self_host_token_share", "Tokens that users generate on machines they run or rent themselves."),
     _number("closed_price", USD_MTOK, "Tokens-weighted price paid for closed models."),
     _number("open_price", USD_MTOK, "Tokens-weighted price paid for open models, hosts and self-hosting included."),
-    _number("price_at_eci_126", USD_MTOK, "Lowest list or host price of an offer with capability 126 or more."),
-    _number("price_at_eci_140", USD_MTOK, "Lowest list or host price of an offer with capability 140 or more."),
+    _number(
+        "price_at_eci_126",
+        USD_MTOK,
+        "Lowest list or host price of a model with capability 126 or more, old open ones too.",
+    ),
+    _number(
+        "price_at_eci_140",
+        USD_MTOK,
+        "Lowest list or host price of a model with capability 140 or more, old open ones too.",
+    ),
     _number("closed_margin", "1", "Revenue-weighted Lerner margin of closed models on the labs' own API."),
     _number(
         "pricing_pressure",

@@ -125,8 +125,9 @@ def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
     for column in HEADLINES:
         for month in headline_months(start, int(months[0]), int(months[-1])):
             left, right = (_median(summary, column, month) for summary in summaries)
-            change = right - left if left is not None and right is not None else None
-            low, high = _paired_band(a, b, column, month)
+            low, change, high = _paired(a, b, column, month)
+            if change is None and left is not None and right is not None:
+                change = right - left  # no runs to pair: the difference of the medians
             entries.append(
                 {
                     "column": column,
@@ -142,10 +143,10 @@ def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
     return entries
 
 
-def _paired_band(a: Results, b: Results, column: str, month: int) -> tuple[float | None, float | None]:
-    """Return the 5 and 95 % points of b less a over runs that share their random numbers; None where none do."""
+def _paired(a: Results, b: Results, column: str, month: int) -> tuple[float | None, ...]:
+    """Return the 5, 50 and 95 % points of b less a over runs that share their random numbers; None where none do."""
     if a.manifest["seed"] != b.manifest["seed"]:
-        return None, None
+        return None, None, None
     found = []
     for results in (a, b):
         market = results.tables["market"]
@@ -154,9 +155,8 @@ def _paired_band(a: Results, b: Results, column: str, month: int) -> tuple[float
     gains = np.array([found[1][run] - found[0][run] for run in sorted(found[0].keys() & found[1].keys())])
     gains = gains[np.isfinite(gains)]
     if len(gains) < 2:
-        return None, None
-    low, high = np.quantile(gains, (0.05, 0.95))
-    return float(low), float(high)
+        return None, None, None
+    return tuple(float(point) for point in np.quantile(gains, (0.05, 0.5, 0.95)))
 
 
 def _median(summary: Mapping[str, Any], column: str, month: int) -> float | None:

@@ -169,8 +169,10 @@ def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
         for path, left, right in rows:
             click.echo(f"  {shown(path)}: {shown(left)} -> {shown(right)}")
     outcomes = report.get("outcomes", [])
+    if any(path == "code_hash" for path, _, _ in report.get("inputs", [])):
+        click.echo("\nTwo versions of the program: part of what differs may be its and not the scenarios'.")
     if outcomes:
-        click.echo("\nOutcomes: medians, their difference, and where 90 % of the differences of paired runs lie")
+        click.echo("\nOutcomes: medians, the median difference of paired runs, and where 90 % of the differences lie")
         click.echo(f"  {'':28} {'month':8} {'a':>9} {'b':>9} {'b - a':>9} {'90 % of runs':>20}")
         for row in outcomes:
             click.echo(_outcome_line(row))

@@ -11,7 +11,7 @@ from sim.market.adopters import CN, MonthView
 from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, in_order, ratio, totals
 from sim.market.stages.host_entry import host_elasticity, host_markup
-from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
 
 def record_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> None:
     """Write one month into the market's record."""
-    month, record, offers = market.month, market.record, view.offers
+    month, record = market.month, market.record
     state = market.releases
     race = observation.race(
         state.month,
@@ -43,8 +43,7 @@ def record_month(market: Market, view: MonthView, costs: offering.Costs, priced:
         now=month,
         tolerance=market.parameters["observation.tie_tolerance"],
     )
-    listed = offering.list_prices(offers.release, offers.channel, costs, priced)
-    record.write_market(month, **_market_row(market, race, view, listed))
+    record.write_market(month, **_market_row(market, race, view, _sold(market, view.offers, priced)))
     record.append("labs", month, **_lab_rows(market))
     record.append("offers", month, **_offer_rows(market, costs, priced))
     record.append("segments", month, **_segment_rows(market))
@@ -52,9 +51,19 @@ def record_month(market: Market, view: MonthView, costs: offering.Costs, priced:
         record.append("panels", month, panel=panel, series=np.array(list(series), object), value=[*series.values()])
 
 
-def _market_row(market: Market, race: observation.Race, view: MonthView, listed: Floats) -> dict[str, Any]:
+def _sold(market: Market, offers: OfferTable, priced: offering.Prices) -> tuple[Floats, Floats]:
+    """Return capability as tested [ECI points] and price [USD/Mtok] of what labs list and of all weights that are out.
+
+    Weights that are out stay out: a superseded open model still sets the price of what it can do.
+    """
+    listed, weights = offers.release[offers.channel == LAB_API], np.flatnonzero(market.releases.is_open)
+    capability = market.releases.capability[np.concatenate([listed, weights])]
+    return capability, np.concatenate([priced.api_list[listed], priced.host_list[weights]])
+
+
+def _market_row(market: Market, race: observation.Race, view: MonthView, sold: tuple[Floats, Floats]) -> dict[str, Any]:
     books, state, compute = market.accounts, market.releases, market.compute
-    is_open, offers = state.is_open, view.offers
+    is_open = state.is_open
     chinese_open = is_open & (market.labs.bloc[state.lab] == CN)
     tokens, spend, workloads = books.tokens, books.spend, books.workloads
     api = spend[~is_open, LAB_API].sum()
@@ -67,8 +76,8 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, listed:
         "self_host_token_share": ratio(tokens[:, [SELF_HOST, ON_DEVICE]].sum(), tokens.sum()),
         "closed_price": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
         "open_price": ratio(spend[is_open].sum(), tokens[is_open].sum()),
-        "price_at_eci_126": observation.lowest_price(offers.claimed, offers.channel, listed, 126.0),
-        "price_at_eci_140": observation.lowest_price(offers.claimed, offers.channel, listed, 140.0),
+        "price_at_eci_126": observation.lowest_price(*sold, 126.0),
+        "price_at_eci_140": observation.lowest_price(*sold, 140.0),
         "closed_margin": 1.0 - ratio(books.cost[~is_open, LAB_API].sum(), api),
         "hhi_tokens": herfindahl(_by_lab(market, tokens)),
         "hhi_spend": herfindahl(_by_lab(market, spend)),

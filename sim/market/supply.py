@@ -355,7 +355,7 @@ def decided_row(market: Market, lab: Lab, new: releases.NewRelease) -> dict[str,
     # A new release is larger or thinks longer than the one before: that takes back a part of the fall in cost.
     now = cost_index(market, market.month)
     fall = now / table.index_at_release[before]
-    spent = p["serving.saving_spent.open" if new.is_open else "serving.saving_spent.closed"]
+    spent = p["serving.saving_spent.open" if table.of_open_line[before] else "serving.saving_spent.closed"]
     ratio, growth = fall ** (1.0 - spent), fall ** (-spent / max(p["serving.size_exponent"], SMALLEST_EXPONENT))
     # Sizes of closed models are not known: one that opens is taken to be of the size of the reference model.
     known = not np.isnan(table.active_params[before])

@@ -531,7 +531,7 @@ SERVING = (
         0,
         1,
         {"triangular": [0.4, 0.65, 0.9]},
-        "list prices within a closed line fell by 24 % a year, cost of the same model by about 53 % (releases.csv)",
+        "list prices within a closed line fell by 24 % a year from first to last release, by 28 % with a level for each line, cost of the same model by about 53 % (releases.csv): 0.64, 0.56",
     ),
     _sourced(
         "serving.saving_spent.open",
@@ -539,8 +539,8 @@ SERVING = (
         "share",
         0,
         1,
-        {"triangular": [0.2, 0.42, 0.7]},
-        "list prices within an open line fell by 35 % a year, cost of the same model by about 53 % (releases.csv)",
+        {"triangular": [0.3, 0.6, 0.9]},
+        "list prices within an open line fell by 29 % a year from first to last release, by 21 % with a level for each line (error of the log 0.2), by 8 % where labs list them themselves, cost of the same model by about 53 % (releases.csv): 0.55, 0.69, 0.88",
     ),
     _assumed(
         "serving.gpu_price_growth",
@@ -653,8 +653,8 @@ SERVING = (
 )
 
 DEMAND = (
-    _sourced("demand.workloads_2025", "Workloads in the world at the end of 2025", "workloads", 1, 1e10, 1e7,
-             "about 50 trillion API tokens a day late in 2025 (OpenRouter and a16z); estimates differ eightfold"),
+    _assumed("demand.workloads_2025", "Workloads in the world at the end of 2025", "workloads", 1, 1e10, 1e7,
+             "nobody counts workloads: with it the median volumes below give about 72 trillion API tokens a day late in 2025, where OpenRouter and a16z speak of about 50 and estimates differ eightfold; shares and prices do not move with it"),
     _assumed("demand.arrival_midpoint", "Date by which half of all workloads have appeared", "year", 2020, 2050, 2026.5, "logistic diffusion"),
     _assumed("demand.arrival_spread", "Time scale of that diffusion", "years", 0.2, 10, 1.1, "volumes grew two- to fivefold a year to 2025"),
     _assumed("demand.mix.indie", "Independent developers' part of all workloads", "parts", 0, 1, 0.25, "no census exists"),
@@ -684,7 +684,7 @@ DEMAND = (
     _assumed("demand.difficulty_sd", "Spread of difficulty between workloads of a class", "ECI points", 0, 60, 8, "half a year of frontier progress"),
     _assumed("demand.success_width", "Points over which success rises from 27 to 73 %, halved", "ECI points", 0.1, 50, 4, "about the error of the index"),
     _assumed("demand.value", "Utility of work that always succeeds", "utils", 0, 100, {"triangular": [9, 12, 15]}, "sets the price of capability; to be calibrated"),
-    _assumed("demand.value_sd", "Spread of that utility between workloads", "utils", 0, 50, 1.5, "a fifth of the mean"),
+    _assumed("demand.value_sd", "Spread of that utility between workloads", "utils", 0, 50, 1.5, "an eighth of the mean"),
     _assumed("demand.developer.price_sensitivity", "Weight of the bill in developers' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.3, 1.7, 2.2]}, "with the pain below, prices that no lab wants to change are 2 to 4 times list prices of December 2025 at the costs that gross margins imply; much lower values make that ratio 15 and more (docs/model.md, 4.6)"),
     _assumed("demand.enterprise.price_sensitivity", "Weight of the bill in enterprises' utility (alpha)", "utils", 0.01, 20, {"triangular": [1.1, 1.5, 2.0]}, "as for developers; price is rarely named first in surveys"),
     _assumed("demand.price_sensitivity_sd", "Log spread of alpha between workloads", "1", 0, 3, 0.4, "moderate heterogeneity"),

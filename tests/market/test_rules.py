@@ -70,7 +70,7 @@ def test_a_new_release_takes_back_its_part_of_the_fall_in_cost_and_grows_by_as_m
     for row in decided(market):
         before = predecessor(market, row)
         fall = supply.cost_index(market, int(table.month[row])) / supply.cost_index(market, int(table.month[before]))
-        spent = p["serving.saving_spent.open" if table.is_open[row] else "serving.saving_spent.closed"]
+        spent = p["serving.saving_spent.open" if table.of_open_line[row] else "serving.saving_spent.closed"]
         assert fall < 1.0
         wanted = table.cost_at_release[before] * fall ** (1.0 - spent)
         assert table.cost_at_release[row] == pytest.approx(wanted)

@@ -519,7 +519,7 @@ class Supply:
     def successor(self, lab: Row, last: Row, capability: float, is_open: bool, opens_at: int) -> Row:
         p, will_open = self.p, is_open or opens_at < FAR
         fall = self.cost_index(self.month) / self.cost_index(last.month)
-        spent = p[f"serving.saving_spent.{'open' if is_open else 'closed'}"]
+        spent = p[f"serving.saving_spent.{'open' if last.of_open_line else 'closed'}"]
         growth = fall ** (-spent / max(p["serving.size_exponent"], 0.1))
         active, total = last.active_params * growth, last.total_params * growth
         if math.isnan(active) and will_open:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sim.market.stages.accounts import in_order, ratio
 from sim.market.stages.capability import months_behind
-from sim.market.tables import HOST, NONE, Bools, Floats, Ints
+from sim.market.tables import NONE, Bools, Floats, Ints
 from sim.scenario.schema import BLOCS, CLASSES
 
 YEAR, COHORT = 12, 5  # months looked back by the yearly rates and by cohort retention
@@ -193,7 +193,7 @@ def race(
     )
 
 
-def lowest_price(capability: Floats, channel: Ints, price: Floats, level: float) -> float:
-    """Return the lowest list or host price of an offer with capability `level` or more [USD/Mtok], NaN for none."""
-    able = (capability >= level) & (channel <= HOST)
+def lowest_price(capability: Floats, price: Floats, level: float) -> float:
+    """Return the lowest price of a model with capability `level` or more [USD/Mtok], NaN for none."""
+    able = capability >= level
     return float(price[able].min()) if able.any() else float("nan")

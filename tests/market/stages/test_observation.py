@@ -7,7 +7,7 @@ import pytest
 
 from sim.market.stages import observation
 from sim.market.stages.observation import COHORT, YEAR, Memory, Sample
-from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST
+from sim.market.tables import NONE
 from sim.scenario.schema import BLOCS, CLASSES
 
 LABS = ("OpenAI", "Anthropic", "Google", "Meta", "Mistral", "DeepSeek", "Alibaba")
@@ -170,10 +170,9 @@ def test_the_closed_side_of_the_race_is_what_can_still_be_bought():
     assert np.isnan(race(3.0, on_api=(False, False, True, False, True)).closed)
 
 
-def test_the_lowest_price_at_a_level_is_a_labs_or_a_hosts():
-    capability = np.array([126.0, 130.0, 125.9, 140.0])
-    channel = np.array([LAB_API, HOST, LAB_API, SELF_HOST])
-    price = np.array([4.0, 3.0, 0.1, 0.2])
-    assert observation.lowest_price(capability, channel, price, 126.0) == 3.0
-    assert observation.lowest_price(capability, channel, price, 125.9) == 0.1
-    assert np.isnan(observation.lowest_price(capability, channel, price, 131.0))
+def test_the_lowest_price_at_a_level_is_that_of_the_cheapest_model_that_reaches_it():
+    capability = np.array([126.0, 130.0, 125.9])
+    price = np.array([4.0, 3.0, 0.1])
+    assert observation.lowest_price(capability, price, 126.0) == 3.0
+    assert observation.lowest_price(capability, price, 125.9) == 0.1
+    assert np.isnan(observation.lowest_price(capability, price, 131.0))
