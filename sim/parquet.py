@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,11 +128,19 @@ def from_parquet(name: str, content: bytes, where: str) -> dict[str, NDArray[Any
         reader = pq.ParquetFile(
             pa.BufferReader(content), page_checksum_verification=True, read_dictionary=texts, metadata=file.metadata
         )
-        table = reader.read()
+        table = read_here(reader)
         return {column.name: from_arrow(table[column.name], column, where) for column in TABLES[name].columns}
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ResultError(f"{where}: damaged: {first}") from error
+
+
+def read_here(file: Any, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return columns of an open `pyarrow.parquet.ParquetFile`, all if left out, read by this thread alone.
+
+    A thread of Arrow may let go of the file's bytes after Python has ended, which aborts the program (seen with 26.0).
+    """
+    return file.read(columns, use_threads=False)
 
 
 def check_size(metadata: Any, file_bytes: int, where: str) -> None:

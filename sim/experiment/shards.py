@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.columns import TABLES, Column
 from sim.errors import ResultError
-from sim.parquet import arrow_table, check_size, file_bytes, from_arrow, schema
+from sim.parquet import arrow_table, check_size, file_bytes, from_arrow, read_here, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,7 +125,7 @@ def read_columns(name: str, content: bytes, where: str, wanted: Sequence[str] | 
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, read_dictionary=texts)
         check_size(file.metadata, len(content), where)
-        table = file.read([column.name for column in columns])
+        table = read_here(file, [column.name for column in columns])
         return {column.name: from_arrow(table[column.name], column, where) for column in columns}
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
