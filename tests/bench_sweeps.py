@@ -18,10 +18,11 @@ from pathlib import Path
 from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.engines import Engine, Inline, Local
 from sim.experiment.plan import Plan
+from sim.experiment.shards import pack
 from sim.experiment.sweep import run_sweep
 from sim.experiment.sweep_results import SweepResults
 
-from .experiment.made_up import plan_of, quick_one, sweep_text
+from .experiment.made_up import market, plan_of, quick_one, sweep_text
 
 _SAMPLE: list[Outcome] = []
 
@@ -152,34 +153,39 @@ def memory(cells: int) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, used / cells)
 
 
-def reading(runs: int) -> None:
-    """Print seconds to read one metric of so many runs of 90 months."""
-    from .experiment.made_up import market
+def _headline(work: Work, task: Task) -> Outcome:
+    tables = {"market": market(task.cell, task.run, months=90)}
+    return Outcome(task.cell, task.run, pack(tables), f"{task.cell}", "content", 1e-3)
 
-    tables = {"market": market(0, 0, months=90)}
+
+def of_full_length(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
+    """Return outcomes of 90 months, no two alike."""
+    return compute(work, tasks, _headline)
+
+
+def reading(runs: int) -> None:
+    """Print seconds to read one metric of so many runs of 90 months, and bytes of a run on disk."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        from sim.experiment.shards import pack
-
-        _SAMPLE.append(Outcome(0, 0, pack(tables), "key", "content", 1.0))
-        run_sweep(grid(place, runs), place / "o", Batched, task=at_once)
-        size = sum(path.stat().st_size for path in (place / "o").rglob("market.parquet"))
+        run_sweep(grid(place, runs), place / "o", Batched, task=of_full_length)
+        size = sum(path.stat().st_size for path in (place / "o").rglob("*.parquet"))
         began = time.perf_counter()
         found = SweepResults(place / "o").column("open_token_share")
-        print(time.perf_counter() - began, len(found), size / runs)
+        spent = time.perf_counter() - began
+    assert len(found) == 90 * runs
+    print(spent, size / runs)
 
 
-def rate(cells: int) -> None:
-    """Print runs of a millisecond a second on Dask with two workers, and on two local processes."""
+def rate(engine: str, cells: int) -> None:
+    """Print runs of a millisecond a second on two workers, and CPU seconds of the coordinator a run."""
     from sim.experiment.dask_engine import Dask
 
-    for engine in (lambda: Dask(2), lambda: Local(2)):
-        wall, _ = timed(cells, engine, a_millisecond, 2_000)
-        print(1.0 / wall, end=" ")
-    print()
+    made = {"dask": lambda: Dask(2), "local": lambda: Local(2)}[engine]
+    wall, used = timed(cells, made, a_millisecond, 2_000)
+    print(1.0 / wall, used)
 
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:]
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)  # workers import this file
-    globals()[name](*map(int, arguments))
+    globals()[name](*(int(word) if word.isdigit() else word for word in arguments))
