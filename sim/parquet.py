@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ MEMORY_LIMIT = 16 << 30  # [bytes] what a table may take in memory
 RATIO_LIMIT, RATIO_FREE = 200, 64 << 20  # memory per byte of file; smaller tables need not keep to it
 
 
-def schema(name: str, metadata: Mapping[str, str] | None = None) -> pa.Schema:
+@cache
+def schema(name: str) -> pa.Schema:
     """Return the Arrow schema of a table, unit and meaning of each column in its metadata."""
     import pyarrow as pa
 
@@ -33,7 +35,7 @@ def schema(name: str, metadata: Mapping[str, str] | None = None) -> pa.Schema:
         )
         for column in TABLES[name].columns
     ]
-    return pa.schema(fields, metadata=dict(metadata or {}))
+    return pa.schema(fields)
 
 
 def to_parquet(name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
@@ -48,15 +50,19 @@ def to_parquet(name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping
     metadata : mapping of str to str
         Schema metadata, such as the scenario hash and the version.
     """
-    return file_bytes(arrow_table(name, columns, metadata))
+    import pyarrow as pa
+
+    return file_bytes(
+        pa.Table.from_batches([arrow_batch(name, columns)], schema(name)).replace_schema_metadata(metadata)
+    )
 
 
-def arrow_table(name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> pa.Table:
+def arrow_batch(name: str, columns: Mapping[str, NDArray[Any]]) -> pa.RecordBatch:
     """Return a table, as from `sim.content.canonical`, in Arrow's form with units in the metadata."""
     import pyarrow as pa
 
     arrays = [_to_arrow(columns[column.name], column) for column in TABLES[name].columns]
-    return pa.Table.from_arrays(arrays, schema=schema(name, metadata))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema(name))
 
 
 def file_bytes(table: pa.Table) -> bytes:
@@ -128,11 +134,19 @@ def from_parquet(name: str, content: bytes, where: str) -> dict[str, NDArray[Any
         reader = pq.ParquetFile(
             pa.BufferReader(content), page_checksum_verification=True, read_dictionary=texts, metadata=file.metadata
         )
-        table = reader.read()
+        table = read_here(reader)
         return {column.name: from_arrow(table[column.name], column, where) for column in TABLES[name].columns}
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ResultError(f"{where}: damaged: {first}") from error
+
+
+def read_here(file: Any, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return columns of an open `pyarrow.parquet.ParquetFile`, all if left out, read by this thread alone.
+
+    A thread of Arrow may let go of the file's bytes after Python has ended, which aborts the program (seen with 26.0).
+    """
+    return file.read(columns, use_threads=False)
 
 
 def check_size(metadata: Any, file_bytes: int, where: str) -> None:

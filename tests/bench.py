@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.engines.lines import SMALL_END, lines
@@ -143,27 +144,34 @@ def sweep_rows(small: bool):
         f"{low:.0f} MB, {high:.0f} MB, {each * 1e3:.2f} ms a cell",
         "500 MB",
     )
-    seconds, _, size = measured("reading", read)
+    seconds, size = measured("reading", read)
     yield f"one metric of {read:,} runs of 90 months", f"{seconds:.2f} s, {size / 1e3:.1f} kB a run", "2 s"
     if small:
         return
     share, _ = measured("overhead")
     yield "overhead of a 1-second cell on two processes", f"{share:.2%}", "2 %"
-    (ratio,) = measured("speed_up")
-    yield "two processes over one, runs of the model", f"{ratio:.2f} x", "1.8 x"
-    dask, local = measured("rate", 20_000)
-    yield "1-ms cells a second on two workers, Dask and local", f"{dask:,.0f}, {local:,.0f}", "2,000"
+    ratio, bare = measured("speed_up")
+    yield (
+        "two processes over one, runs of the model",
+        f"{ratio:.2f} x ({bare:.2f} x side by side, without a sweep)",
+        "1.8 x",
+    )
+    for engine in ("dask", "local"):
+        rate, used = measured("rate", engine, 20_000)
+        what = f"1-ms cells a second on two workers, {engine}"
+        yield what, f"{rate:,.0f}, {used * 1e3:.2f} ms of the coordinator a cell", "2,000 without any overhead"
 
 
-def table(small: bool, largest: bool = False) -> dict[Path, list[str]]:
+def table(small: bool, largest: bool = False, pages: Sequence[Path] = (ENGINES, SWEEPS)) -> dict[Path, list[str]]:
     """Measure, print and return the lines of the table by the page that shows them, each with one about the machine."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     machine = f"Python {sys.version.split()[0]}, {processor()}, {os.cpu_count()} cores, load {load:.1f} at the start"
     print(machine, flush=True)
     shown: dict[Path, list[str]] = {}
-    for page, measured in {ENGINES: rows(small, largest), SWEEPS: sweep_rows(small)}.items():
+    measured = {ENGINES: rows(small, largest), SWEEPS: sweep_rows(small)}
+    for page in pages:
         shown[page] = [machine]
-        for what, found, limit in measured:
+        for what, found, limit in measured[page]:
             shown[page].append(f"{what:58s} {found:44s} {'limit ' + limit if limit else ''}".rstrip())
             print(shown[page][-1], flush=True)
     return shown
@@ -187,8 +195,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure what a run costs on this machine.")
     parser.add_argument("--small", action="store_true", help="a quick pass over every measurement")
     parser.add_argument("--largest", action="store_true", help="a run of ten million workloads too: minutes and memory")
+    parser.add_argument("--sweeps", action="store_true", help="only the lines about sweeps: a few minutes")
     parser.add_argument("--write", action="store_true", help="put the lines into docs/performance.md and docs/scale.md")
     arguments = parser.parse_args()
-    everything = table(arguments.small, arguments.largest)
+    everything = table(arguments.small, arguments.largest, [SWEEPS] if arguments.sweeps else [ENGINES, SWEEPS])
     if arguments.write:
         write(everything)

@@ -22,7 +22,7 @@ FAILED = 3
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: outputs/<sweep name>]")
 @click.option("--runs", type=int, help="Replicates of each cell.  [default: the file's]")
 @click.option("--seed", type=int, help="Seed of all runs.  [default: the file's]")
-@click.option("--population", help="agents.  [default: the scenario's]")
+@click.option("--population", help="agents or mean-field.  [default: the scenario's]")
 @click.option("--workloads", type=int, help="Simulated workloads in a run.  [default: the file's]")
 @click.option("--until", metavar="YYYY-MM", help="Last month.  [default: the file's]")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Replace a value of every scenario.")

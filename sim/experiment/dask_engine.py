@@ -18,7 +18,7 @@ from typing import Any
 from sim import environment
 from sim.errors import SimError, UsageError
 from sim.experiment.cells import Outcome, Task, Work, fingerprint
-from sim.experiment.engines import Compute, awaited
+from sim.experiment.engines import TIME_LIMIT, Compute, awaited
 from sim.experiment.executors import interrupts_held
 from sim.experiment.plan import program_changes
 
@@ -104,7 +104,7 @@ class Dask:
         except (*self.lost, TimeoutError):
             spent = time.monotonic() - started
             if work.seconds is not None and spent >= work.seconds:
-                return Outcome(one.cell, one.run, reason=f"time limit: longer than {work.seconds:.3g} s")
+                return Outcome(one.cell, one.run, reason=f"{TIME_LIMIT}: longer than {work.seconds:.3g} s")
             return Outcome(one.cell, one.run, reason="its Dask worker died (killed, or out of memory)")
 
     def restart(self) -> None:

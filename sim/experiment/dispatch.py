@@ -1,7 +1,8 @@
 """The loop that computes runs on an engine and lets no run take others with it.
 
 Batches go out in a window, sized by how long runs took so far. When a worker dies, every run that was in flight is
-repeated alone, so that the death is put down to the run that causes it. What fails alone as well is recorded.
+repeated alone, so that the death is put down to the run that causes it. What fails is tried again alone, at most
+three times, and then recorded; sooner if another try could tell nothing new.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Protocol
 
 from sim.errors import SimError
 from sim.experiment.cells import Outcome, Task, Work, compute
-from sim.experiment.engines import POLL, Compute, Engine, Halted, patience
+from sim.experiment.engines import POLL, TIME_LIMIT, Compute, Engine, Halted, patience
 from sim.experiment.executors import GRACE, WINDOW
 
 MOST_BATCH = 500
-TRIES_OF_DEATH = 3  # a death may be the machine's fault; a time limit or an error of the run itself is tried once more
+RETRIES = 3  # of a run that failed, each alone
 GIVE_UP = 20  # failures in a row without a single success: something is wrong with more than a run
 
 
@@ -99,7 +100,7 @@ class Dispatcher:
                     return True
                 suspects += self._wait()
                 for task in suspects:
-                    self._keep([self._alone(task, 0)])
+                    self._keep([self._alone(task)])
         except Halted:
             pass
         return False
@@ -142,7 +143,7 @@ class Dispatcher:
             tasks = {(task.cell, task.run): task for task in batch}
             for bad in outcomes:
                 if bad.reason:
-                    self._keep([self._alone(tasks[bad.cell, bad.run], 1)])
+                    self._keep([self._alone(tasks[bad.cell, bad.run], bad)])
         return suspects
 
     def _collect_broken(self) -> list[Task]:
@@ -157,14 +158,16 @@ class Dispatcher:
         self.engine.restart()
         return suspects
 
-    def _alone(self, task: Task, attempts: int) -> Outcome:
-        """Return the outcome of a run computed alone, several times if need be."""
+    def _alone(self, task: Task, before: Outcome | None = None) -> Outcome:
+        """Return the outcome of a run tried again alone, `before` being its own failure if it is known."""
+        tried = 0 if before is None else 1
+        attempts = tried
         while True:
             attempts += 1
-            outcome = replace(self.engine.alone(self.task, self.work, task, self.halted), attempts=attempts)
-            explained = outcome.trace or outcome.reason.startswith("time limit")
-            if not outcome.reason or explained or attempts >= TRIES_OF_DEATH:
-                return outcome
+            found = replace(self.engine.alone(self.task, self.work, task, self.halted), attempts=attempts)
+            if not found.reason or _settled(before, found) or attempts == tried + RETRIES:
+                return found
+            before = found
 
     def _keep(self, outcomes: Sequence[Outcome]) -> None:
         if not outcomes:
@@ -174,3 +177,12 @@ class Dispatcher:
         self.failures += sum(1 for outcome in outcomes if outcome.reason)
         if not self.succeeded and self.failures >= GIVE_UP:
             raise NothingWorks(f"the first {self.failures} runs all failed, the latest: {outcomes[-1].reason}")
+
+
+def _settled(before: Outcome | None, latest: Outcome) -> bool:
+    """Return whether another try can tell nothing new: too long even alone, or the same error in the same words.
+
+    A death is never settled, since it may be the machine's fault.
+    """
+    repeated = before is not None and latest.trace != "" and latest.reason == before.reason
+    return repeated or latest.reason.startswith(TIME_LIMIT)

@@ -15,6 +15,7 @@ from sim.experiment.cells import Outcome, Task, Work
 from sim.experiment.executors import GRACE, end_processes, interrupts_held, local_pool
 
 Compute = Callable[[Work, Sequence[Task]], list[Outcome]]
+TIME_LIMIT = "time limit"  # how the reason of a run that took too long begins
 POLL = 0.25  # seconds between looks at whether the user wants to stop
 
 
@@ -177,7 +178,7 @@ def patience(work: Work, runs: int) -> float:
 def death(code: int | None, seconds: float, work: Work) -> str:
     """Return in one line why a worker died, from its exit code (None: it had to be ended) and the time it had."""
     if work.seconds is not None and (code is None or (code == 1 and seconds >= work.seconds)):
-        return f"time limit: longer than {work.seconds:.3g} s"
+        return f"{TIME_LIMIT}: longer than {work.seconds:.3g} s"
     if code is not None and code < 0:
         hint = "; the usual cause is a lack of memory" if code == -9 else ""
         return f"its worker was killed by signal {-code}{hint}"

@@ -12,6 +12,7 @@ from sim.errors import UsageError
 from sim.experiment.plan import count_cells, stored_dates
 from sim.experiment.run import available_memory, bytes_a_process, estimated_hours
 from sim.experiment.sweep_file import SweepFile
+from sim.scenario.points import at_point
 from sim.scenario.scenario import Scenario
 
 # Measured (docs/scale.md): bytes of a run on disk, for each month stored and for the run itself.
@@ -65,13 +66,20 @@ def needs(sweep: SweepFile, workers: int) -> Needs:
 
 
 def _at_largest(scenario: Scenario, sweep: SweepFile) -> Scenario:
-    """Return the scenario at the most workloads of the design; other settings hardly change what a run costs."""
-    for factor in sweep.factors:
-        if factor.path == "ensemble.workloads":
-            place = sweep.factors.index(factor)
+    """Return the scenario at the settings of the design that cost most; other paths hardly change what a run costs."""
+    paths = [factor.path for factor in sweep.factors]
+    for path in ("population", "ensemble.noise", "ensemble.nodes", "ensemble.workloads"):  # what draws comes first
+        if path in paths:
+            place = paths.index(path)
+            factor = sweep.factors[place]
             values = factor.levels or [row[place] for row in sweep.rows] or [factor.value(1.0)]
-            return scenario.replace(workloads=int(max(map(float, values))))
+            words = dict.fromkeys(value for value in values if isinstance(value, str))
+            scenario = max((at_point(scenario, {path: value}) for value in words or [max(values)]), key=_hours)
     return scenario
+
+
+def _hours(scenario: Scenario) -> float:
+    return estimated_hours(scenario, 1, None)
 
 
 def check_fits(needed: Needs, folder: Path) -> None:

@@ -14,7 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """Return the record as it stands in the file."""
-        facts = {name: value for name, value in asdict(self).items() if name != "payload"}
+        facts = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "payload"}
         header = json.dumps(facts, allow_nan=False).encode()
         head = _HEAD.pack(MARK, len(header), len(self.payload))
         body = head + _CRC.pack(zlib.crc32(head)) + header + self.payload

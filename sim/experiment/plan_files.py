@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sim import manifest
 from sim.errors import ResultError
 from sim.experiment.plan import FORMAT, FORMAT_VERSION, Plan, design_hash
-from sim.parquet import file_bytes
+from sim.parquet import file_bytes, read_here
 
 PLAN, DESIGN = "plan.json", "design.parquet"
 
@@ -111,7 +111,7 @@ def _read_design(path: Path, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]
     if hashlib.sha256(data).hexdigest() != facts["design_file"]:
         raise ResultError(f"{path}: damaged: its content does not match the hash in {PLAN}")
     try:
-        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
+        table = read_here(pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True))
         columns = {}
         for factor in facts["factors"]:
             values = table[factor["path"]].slice(0, points)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.columns import TABLES, Column
 from sim.errors import ResultError
-from sim.parquet import arrow_table, check_size, file_bytes, from_arrow, schema
+from sim.parquet import arrow_batch, check_size, file_bytes, from_arrow, read_here, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CELL = Column("cell", "int32", "", "Number of the cell; `design.parquet` has its values.")
 RUNS = "runs"
 WORTH_PACKING = 1 << 16  # bytes of a table from which compression is worth its time
+_PIECE = struct.Struct("<BQQ")  # length of a table's name, size before compression or 0 without, size
 RUN_COLUMNS = (
     CELL,
     Column("run", "int32", "", "Replicate of the cell; replicate k of all cells shares its random numbers."),
@@ -40,27 +41,35 @@ def columns_of(name: str) -> tuple[Column, ...]:
 
 
 def pack(tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
-    """Return the canonical tables of one run as bytes."""
+    """Return the canonical tables of one run as bytes: name, size and content of each, large ones compressed.
+
+    The schema is not among them: both sides know it, and it would be most of a small run.
+    """
     import pyarrow as pa
 
-    sink = io.BytesIO()
+    pieces = []
     for name, columns in tables.items():
-        table = arrow_table(name, columns).replace_schema_metadata({"table": name})
-        options = pa.ipc.IpcWriteOptions(compression="zstd" if table.nbytes > WORTH_PACKING else None)
-        with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
-            writer.write_table(table)
-    return sink.getvalue()
+        content = arrow_batch(name, columns).serialize().to_pybytes()
+        unpacked = len(content) if len(content) > WORTH_PACKING else 0
+        if unpacked:
+            content = pa.compress(content, codec="zstd", asbytes=True)
+        pieces += [_PIECE.pack(len(name), unpacked, len(content)), name.encode(), content]
+    return b"".join(pieces)
 
 
-def unpack(payload: bytes) -> dict[str, pa.Table]:
+def unpack(payload: bytes) -> dict[str, pa.RecordBatch]:
     """Return the tables of a packed run; the bytes come from a record whose hash was checked."""
     import pyarrow as pa
 
-    source, tables = pa.BufferReader(payload), {}
-    options = pa.ipc.IpcReadOptions(use_threads=False)  # handing small columns to threads costs more than it saves
-    while source.tell() < len(payload):
-        table = pa.ipc.open_stream(source, options=options).read_all()
-        tables[table.schema.metadata[b"table"].decode()] = table
+    tables, at = {}, 0
+    while at < len(payload):
+        named, unpacked, size = _PIECE.unpack_from(payload, at)
+        start = at + _PIECE.size + named
+        name, at = payload[start - named : start].decode(), start + size
+        content = pa.py_buffer(payload).slice(start, size)
+        if unpacked:
+            content = pa.decompress(content, decompressed_size=unpacked, codec="zstd")
+        tables[name] = pa.ipc.read_record_batch(content, schema(name))
     return tables
 
 
@@ -69,17 +78,16 @@ def shard_files(records: Sequence[Record]) -> dict[str, bytes]:
     import pyarrow as pa
 
     ordered = sorted(records, key=lambda record: (record.cell, record.run))
-    parts: dict[str, list[pa.Table]] = {}
+    parts: dict[str, list[pa.RecordBatch]] = {}
     for record in ordered:
-        for name, table in unpack(record.payload).items():
-            cells = pa.array(np.full(table.num_rows, record.cell, dtype=np.int32))
-            field = pa.field("cell", pa.int32(), False, metadata={"unit": "", "meaning": CELL.meaning})
-            parts.setdefault(name, []).append(table.add_column(0, field, cells))
+        for name, batch in unpack(record.payload).items():
+            parts.setdefault(name, []).append(batch)
+    numbers = np.array([record.cell for record in ordered], dtype=np.int32)
+    field = pa.field(CELL.name, pa.int32(), False, metadata={"unit": CELL.unit, "meaning": CELL.meaning})
     files = {}
-    for name, tables in parts.items():
-        joined = pa.concat_tables(tables)
-        described = [joined.schema.field(0), *schema(name)]
-        files[f"{name}.parquet"] = file_bytes(joined.cast(pa.schema(described)))
+    for name, batches in parts.items():
+        cells = pa.array(np.repeat(numbers, [batch.num_rows for batch in batches]))
+        files[f"{name}.parquet"] = file_bytes(pa.Table.from_batches(batches).add_column(0, field, cells))
     files[f"{RUNS}.parquet"] = file_bytes(_runs_table(ordered))
     return files
 
@@ -125,7 +133,7 @@ def read_columns(name: str, content: bytes, where: str, wanted: Sequence[str] | 
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, read_dictionary=texts)
         check_size(file.metadata, len(content), where)
-        table = file.read([column.name for column in columns])
+        table = read_here(file, [column.name for column in columns])
         return {column.name: from_arrow(table[column.name], column, where) for column in columns}
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -77,6 +77,7 @@ class Store:
         self.repairs: list[str] = []  # what was found damaged and will be computed again
         self.tally = Tally(plan.cells, plan.runs, plan.stop is not None)
         self._fresh: list[Record] = []  # runs in the journal
+        self._fresh_bytes = 0  # of their payloads
         events = self._mended_log()
         self.ledger = Ledger.of(events)
         self.ledger.last = max(self.ledger.last, self._latest_journal() - 1)
@@ -114,8 +115,9 @@ class Store:
             self._journal.append(b"".join(record.to_bytes() for record in group))
             self._fresh += group
             self._mark(group)
-            size = sum(len(record.payload) for record in self._fresh)
-            if len(self._fresh) >= SHARD_MOST or (len(self._fresh) >= SHARD_LEAST and size >= SHARD_BYTES):
+            self._fresh_bytes += sum(len(record.payload) for record in group)
+            large = len(self._fresh) >= SHARD_LEAST and self._fresh_bytes >= SHARD_BYTES
+            if large or len(self._fresh) >= SHARD_MOST:
                 self._compact()
 
     def note(self, event: str, **facts: Any) -> None:
@@ -183,7 +185,7 @@ class Store:
         self._journal = Appender(journal_path(self.folder, number + 1))
         with storage.refusals(former):
             former.unlink()
-        self._fresh = []
+        self._fresh, self._fresh_bytes = [], 0
 
     def _mended_log(self) -> list[dict[str, Any]]:
         """Return the events of the log; a torn or damaged one is first written anew without what cannot be read."""
@@ -249,6 +251,7 @@ class Store:
             self.repairs += found.damage
         once = {(record.cell, record.run): record for record in found.records}
         self._fresh = list(once.values())
+        self._fresh_bytes = sum(len(record.payload) for record in self._fresh)
         self._mark(self._fresh)
         storage.replace_file(path, b"".join(record.to_bytes() for record in self._fresh))
         return Appender(path)

@@ -13,7 +13,7 @@ from sim.scenario.layer import LAST_END, START, read_month
 from sim.scenario.load import lab_of
 from sim.scenario.nodes import Node, Scalar
 from sim.scenario.problems import Problems, Where
-from sim.scenario.register import ENSEMBLE, Register
+from sim.scenario.register import ENSEMBLE, POPULATION, Register
 from sim.scenario.scenario import Scenario
 from sim.scenario.schema import Parameter
 from sim.scenario.values import Value, read_value
@@ -26,6 +26,7 @@ _MONTHS = {
     ),
     "horizon.end": Parameter("horizon.end", "Last month", "month", START, LAST_END, None, kind="setting"),
 }
+_SETTINGS = {"population": POPULATION} | {f"ensemble.{name}": ENSEMBLE[name] for name in ENSEMBLE if name != "runs"}
 _DATE = Parameter("date", "Month from which the event acts", "month", FIRST, LAST, None, kind="lever")
 
 
@@ -65,8 +66,8 @@ def spot(path: str, scenario: Scenario, of: Register, where: Where, problems: Pr
         return Spot(path, names.parameters[path])
     if path in _MONTHS:
         return Spot(path, _MONTHS[path], month=True)
-    if path in ("ensemble.workloads", "ensemble.seed"):
-        return Spot(path, ENSEMBLE[rest])
+    if path in _SETTINGS:
+        return Spot(path, _SETTINGS[path])
     if first == "labs":
         lab = lab_of(rest, names.labs)
         name = rest[len(lab) + 1 :]
@@ -74,7 +75,7 @@ def spot(path: str, scenario: Scenario, of: Register, where: Where, problems: Pr
             return Spot(path, names.lab_fields[name])
     elif first == "events":
         return _event_spot(path, rest, scenario, names, where, problems)
-    known = [*names.parameters, *_MONTHS, "ensemble.workloads", "ensemble.seed"]
+    known = [*names.parameters, *_MONTHS, *_SETTINGS]
     known += [f"labs.{lab}.{name}" for lab in names.labs for name in names.lab_fields]
     problems.add(where, path, "unknown path", word=path, names=known)
     return None
@@ -140,8 +141,10 @@ def at_point(scenario: Scenario, values: Map[str, float | str]) -> Scenario:
                 events[ident] = dataclasses.replace(events[ident], date=parse_month(str(value)))
             else:
                 events[ident] = dataclasses.replace(events[ident], fields={**events[ident].fields, key: Value(value)})
+        elif first == "horizon":
+            settings[rest] = parse_month(str(value))
         else:
-            settings[rest] = parse_month(str(value)) if first == "horizon" else int(float(value))
+            settings[rest or path] = int(float(value)) if _SETTINGS[path].integer else value
     pairs = tuple(c for c in scenario.correlations if c.first not in values and c.second not in values)
     found = dataclasses.replace(
         scenario,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
-from sim.experiment.cells import Outcome
+from sim.experiment.cells import Outcome, compute
 from sim.experiment.check import verify_sweep
 from sim.experiment.dispatch import NothingWorks, Pace
 from sim.experiment.engines import Given, Inline, Local
@@ -17,7 +18,7 @@ from sim.experiment.status import status
 from sim.experiment.sweep import run_sweep
 from sim.experiment.sweep_results import SweepResults
 
-from .made_up import EATS, HANGS, KILLS, RAISES, bad, plan_of, quick, raising, slow, sweep_text
+from .made_up import EATS, HANGS, KILLS, RAISES, bad, plan_of, quick, quick_one, raising, slow, sweep_text
 
 MEMORY = 2.5e9
 REASONS = {
@@ -50,6 +51,25 @@ def test_four_bad_cells_among_forty_are_recorded_with_their_reasons_and_the_othe
     mended = run_sweep(plan, tmp_path / "o", lambda: Local(2), retry_failed=True, task=quick)
     assert (mended.computed, mended.totals["failed"], mended.totals["done"]) == (4, 0, 40)
     assert SweepResults(tmp_path / "o").failed() == []
+
+
+def test_a_failure_is_retried_alone_three_times_unless_the_same_comes_back(tmp_path):
+    plan, tries, stubborn, unlucky, moody = plan_of(tmp_path, sweep_text(cells=8)), Counter(), 2, 4, 6
+
+    def one(work, task):
+        tries[task.cell] += 1
+        if task.cell == stubborn:
+            raise ValueError("no market clears")
+        if task.cell == moody or (task.cell == unlucky and tries[unlucky] < 3):
+            raise OSError(f"no luck at try {tries[task.cell]}")
+        return quick_one(work, task)
+
+    report = run_sweep(plan, tmp_path / "o", Inline, task=lambda work, tasks: compute(work, tasks, one))
+    found = [(entry["cell"], entry["attempts"], entry["reason"]) for entry in report.totals["failures"]]
+    assert found == [(stubborn, 2, "ValueError: no market clears"), (moody, 4, "OSError: no luck at try 4")]
+    assert {cell: tries[cell] for cell in (stubborn, unlucky, moody)} == {stubborn: 2, unlucky: 3, moody: 4}
+    runs = SweepResults(tmp_path / "o").runs
+    assert runs["attempts"].tolist() == [1, 1, 1, 3, 1, 1]
 
 
 def test_a_sweep_in_which_nothing_works_gives_up(tmp_path):

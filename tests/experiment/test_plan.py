@@ -6,8 +6,10 @@ import pytest
 
 from sim import storage
 from sim.errors import ResultError
+from sim.experiment.estimates import needs
 from sim.experiment.plan import changes, program_changes
 from sim.experiment.plan_files import plan_files, read_plan
+from sim.experiment.sweep_file import load_sweep_file
 
 from .made_up import plan_of, sweep_text
 
@@ -78,3 +80,17 @@ def test_another_program_is_named():
     assert program_changes(old, old) == []
     new = {**old, "code_hash": "b" * 64, "numba": "0.68"}
     assert program_changes(old, new) == ["code_hash: aaaaaaaaaaaa -> bbbbbbbbbbbb", "numba: none -> 0.68"]
+
+
+def test_needs_are_those_of_the_settings_that_cost_most(tmp_path):
+    """In whatever order the factors stand: workloads count only where they draw."""
+    factors = "  ensemble.workloads: [200, 2000000]\n  population: [mean-field, agents]\n  ensemble.nodes: [64, 4096]\n"
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"name: a\nscenario: baseline\ndesign: {{kind: grid}}\nfactors:\n{factors}until: 2023-12\n")
+    found = needs(load_sweep_file(path), workers=2)
+    one = "factors:\n  ensemble.nodes: [4096]\nworkloads: 2000000\nuntil: 2023-12\n"
+    path.write_text(f"name: a\nscenario: baseline\ndesign: {{kind: grid}}\n{one}")
+    largest = needs(load_sweep_file(path), workers=2)
+    assert (found.cells, largest.cells) == (8, 1)
+    assert found.run_seconds == largest.run_seconds
+    assert found.memory == pytest.approx(largest.memory, rel=1e-5)

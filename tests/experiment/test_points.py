@@ -20,6 +20,9 @@ SETTINGS = [
     ("events.h200-thaw.date", "2026-09"),
     ("horizon.end", "2029-06"),
     ("ensemble.workloads", 5000.0),
+    ("ensemble.nodes", 128.0),
+    ("ensemble.noise", "options"),
+    ("population", "mean-field"),
 ]
 
 

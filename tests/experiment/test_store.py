@@ -48,6 +48,23 @@ def test_a_finished_sweep_holds_what_was_computed(finished):
     assert verify_sweep(str(folder)).damage == ()
 
 
+READS = """
+import sys, psutil, pyarrow as pa
+from sim.experiment.sweep_results import load_sweep
+from sim.parquet import file_bytes
+file_bytes(pa.table({"a": [1.0]}))
+before = psutil.Process().num_threads()
+found = load_sweep(sys.argv[1]).column("open_token_share")
+print(len(found), psutil.Process().num_threads() - before)
+"""
+
+
+def test_reading_starts_no_thread_that_could_outlive_python(finished):
+    """One that lets go of a file's bytes while Python ends aborts the program, once in ten commands or so."""
+    done = subprocess.run([sys.executable, "-c", READS, finished[0]], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["120", "0"]
+
+
 def test_a_finished_sweep_is_used_again_and_nothing_is_written(finished):
     folder, plan = finished
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files_of(folder)}

@@ -199,6 +199,48 @@ def test_a_file_too_large_gives_exit_74_with_the_bytes_needed_and_leaves_nothing
     check_whole_and_resume(tmp_path / "o", planned, last_number(run.stdout))
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a megabyte, in memory; skipped where the system refuses to mount it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if not all(map(shutil.which, [mount[0], *as_root[:1]])):
+        if os.environ.get("CI") == "true":
+            pytest.fail("mount is not installed")
+        pytest.skip("mount is not installed")
+    done = subprocess.run([*as_root, *mount], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"mount was refused: {done.stderr.strip()}")
+    yield place
+    subprocess.run([*as_root, "umount", str(place)], check=True)
+
+
+def test_a_disk_that_is_full_gives_exit_74_and_a_clean_resume_once_there_is_room(small_disk, planned):
+    kept = []
+    for room in range(8, 256, 16):  # kB; from where the plan does not fit to where everything does
+        place, ballast = small_disk / "place", small_disk / "ballast"
+        place.mkdir()
+        ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - (room << 10)))
+        command = [*PROGRAM, str(place / "o"), str(planned[0]), "inline", "0"]
+        run = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=120, check=False)
+        kept.append(last_number(run.stdout))
+        ballast.unlink()
+        if run.returncode == 0:
+            assert kept[-1] == CELLS
+            break
+        assert (run.returncode, run.stderr) == (74, ""), run.stdout
+        message = r"\S*: cannot write: No space left on device; (\d[\d,]*) bytes needed, [\d,]+ bytes are free"
+        needed = re.fullmatch(re.escape(str(place / "o")) + message, run.stdout.splitlines()[-1])
+        assert needed, run.stdout
+        assert int(needed[1].replace(",", "")) > 0
+        check_whole_and_resume(place / "o", planned, kept[-1])
+        shutil.rmtree(place)
+    assert len(set(kept)) >= 4, "it was full at different stages"
+    assert (kept[0], kept[-1]) == (0, CELLS)
+
+
 def killed_group(tmp_path: Path, planned, after: float) -> int:
     """Start the sweep on two processes and kill the whole group after a while; return what was kept for sure."""
     with subprocess.Popen(
