@@ -481,6 +481,14 @@ def settle(first, count, states, offered, rules, room, part, newcomers, none, up
 
 
 @kernel
+def move(mass, kept, first, seats):
+    """Write the shares of the states kept, from place `first` on, into `seats`, which may be where they lie."""
+    for place in range(first, len(kept)):
+        for i in range(mass.shape[1]):
+            seats[place, i] = mass[kept[place], i]
+
+
+@kernel
 def tally(people, release, channel, mass, present, surplus, need_growth, pain_growth, price, cluster, out):
     """Add the nodes' use to `out`, shape (3, cells, states): workloads, tokens wanted, spend (eq. 61).
 
