@@ -6,6 +6,7 @@ One row at a time, offers side by side: each loop goes along the offers, or alon
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -13,10 +14,10 @@ import numpy as np
 
 from sim.market.kernels import arithmetic
 from sim.market.kernels.compiled import kernel
-from sim.market.stages.choice import LOG_CHANNELS, Choosers, ChoiceRules
+from sim.market.stages.choice import LOG_CHANNELS, ChoiceRules, Choosers
 from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, Floats, OfferTable
 
-Rows: Any = NamedTuple("Rows", [(field.name, Any) for field in fields(Choosers)])
+Rows: Any = namedtuple("Rows", [field.name for field in fields(Choosers)])
 
 
 class Columns(NamedTuple):
