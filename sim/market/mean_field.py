@@ -68,6 +68,7 @@ class MeanField:
         self.release = np.array([NONE])
         self.channel = np.array([LAB_API])
         self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
+        self._seats = np.empty((0, self.mass.shape[1]))  # memory for more states than there are
         self.surplus = np.zeros(len(table))
         self.stands = np.full(len(table), NONE), np.full(len(table), LAB_API)
 
@@ -129,7 +130,22 @@ class MeanField:
         release, channel = np.nonzero(view.offered & ~here)
         self.release = np.append(self.release[keeps], release)
         self.channel = np.append(self.channel[keeps], channel)
-        self.mass = np.concatenate([self.mass[keeps], np.zeros((len(release), self.mass.shape[1]))])
+        self.mass = self._reseated(np.flatnonzero(keeps), len(self.release))
+
+    def _reseated(self, kept: Ints, count: int) -> Floats:
+        """Return the shares of so many states, those kept first and no one in the others.
+
+        They stay in the memory that they have as long as it has room: new memory costs more than the move.
+        """
+        first = 0
+        if self.mass.base is self._seats and count <= len(self._seats):
+            first = int((kept == np.arange(len(kept))).sum())  # `kept` ascends: these stay where they are
+        elif count > len(self._seats):
+            self._seats = np.empty((2 * count, self.mass.shape[1]))
+        compiled.move(self.mass, kept, first, self._seats)
+        mass = self._seats[:count]
+        mass[len(kept) :] = 0.0
+        return mass
 
     def tally(self, view: MonthView, price: Floats, cluster: Floats) -> Ledger:
         """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.market import demand, governments, offering, supply
-from sim.market.adopters import Adopters, MonthView
+from sim.market.adopters import MonthView
+from sim.market.kernels import worth as kernels
 from sim.market.kernels.elementary import exp, log
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
@@ -89,31 +90,35 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
 
     `loading` is what a class pays over the list price, shape (classes, offers), zero for offers without one.
     """
-    parts = [_family_panel(market, group, offers, view, loading) for group in market.adopters]
-    columns = [np.concatenate(column) for column in zip(*(part for part in parts if part is not None), strict=True)]
-    return DemandPanel(*columns, nest=offers.line, dissimilarity=view.rules[0].dissimilarity)
-
-
-def _family_panel(
-    market: Market, group: Adopters, offers: OfferTable, view: MonthView, loading: Floats
-) -> tuple[Floats, ...] | None:
-    table = market.nodes.table
-    rows = group.nodes_present(market.nodes)
-    if len(rows) == 0:
-        return None
-    who = group.choosers(rows, np.zeros(len(rows), bool), table, demand.standing(market, view, rows), view)
-    rules = view.rules[group.number]
-    own_loading = loading[who.kind]
-    return (
-        table.weight[rows] * market.nodes.present[rows],
-        choice.offer_worth(who, offers, rules),
-        choice.keep_utilities(who, rules),
-        choice.outside_utilities(who),
-        who.price_sensitivity,
-        who.need,
-        who.pain,
-        own_loading,
-        np.where(own_loading > 0.0, 0.0, choice.offer_prices(who, offers)),
+    groups = [(group, group.nodes_present(market.nodes)) for group in market.adopters]
+    shape = int(np.sum([len(rows) for _, rows in groups])), len(offers)
+    worth, paid, base = np.empty(shape), np.empty(shape), np.empty(shape)
+    parts, first = [], 0
+    for group, rows in groups:
+        if len(rows) > 0:
+            part = slice(first, first + len(rows))
+            who = group.choosers(
+                rows, np.zeros(len(rows), bool), market.nodes.table, demand.standing(market, view, rows), view
+            )
+            rules = view.rules[group.number]
+            kernels.write(who, offers, rules, loading, worth[part], paid[part], base[part])
+            weight = market.nodes.table.weight[rows] * market.nodes.present[rows]
+            keep, outside = choice.keep_utilities(who, rules), choice.outside_utilities(who)
+            parts.append((weight, keep, outside, who.price_sensitivity, who.need, who.pain))
+            first = part.stop
+    weight, keep, outside, sensitivity, need, pain = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return DemandPanel(
+        weight=weight,
+        fixed=worth,
+        keep=keep,
+        outside=outside,
+        price_sensitivity=sensitivity,
+        need=need,
+        pain=pain,
+        loading=paid,
+        base_price=base,
+        nest=offers.line,
+        dissimilarity=view.rules[0].dissimilarity,
     )
 
 

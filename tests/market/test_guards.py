@@ -54,7 +54,7 @@ no_guard("kernels/choice.py", "choose", "max(highest[k], utility[j, k])", "the b
 no_guard("kernels/choice.py", "utilities", "max(highest[k], row[k])", "the best so far")
 no_guard("kernels/choice.py", "choose", "min(begin + 2 * LANES, scratch.filled[kind])", "what is fetched ahead, or not")
 no_guard("kernels/mass.py", "choose", "max(highest[k], alone[k])", "the best of what there is")
-no_guard("kernels/mass.py", "choose", "max(whole, row[first + k])", "the largest so far")
+no_guard("kernels/mass.py", "tally", "min(LINE, nodes - i)", "a line of the cache, or what is left of it")
 for function, text in (
     ("_held_values", "max(best[r], one[r])"),
     ("_priced_values", "max(highest, utility[r])"),

@@ -16,6 +16,7 @@ import numpy as np
 from sim.market.kernels.choice import (
     CHANNELS,
     CN,
+    KINDS,
     LANES,
     LEAST,
     LOG2_E,
@@ -31,6 +32,7 @@ from sim.market.kernels.choice import (
 from sim.market.kernels.compiled import kernel
 from sim.market.kernels.single import exp2, log2
 
+LINE = 8  # numbers in a line of the cache
 HIGHEST_POWER = np.float32(126.0)
 
 
@@ -62,6 +64,10 @@ class Room(NamedTuple):
     home: Any  # (labs, LANES) of its users at its own offers
     less: Any  # (lines, LANES) looks of users whose line counts for more
     more: Any  # (lines, LANES)
+    usable: Any  # (lines, LANES) channels of a line that a node may use, 1 if none
+    share: Any  # (states, LANES) double precision
+    active: Any  # (states,) those that the block uses or may move to
+    uses: Any  # (states,) which of these it uses
     flow: Any  # (states, LANES)
     level: Any  # (blocs, LANES) reach of bans
     sums: Any  # (14, LANES)
@@ -90,6 +96,10 @@ def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Roo
         home=np.empty((labs, LANES), f),
         less=np.empty((lines, LANES), f),
         more=np.empty((lines, LANES), f),
+        usable=np.empty((lines, LANES), f),
+        share=np.empty((states, LANES)),
+        active=np.empty(states, np.int64),
+        uses=np.empty(states, bool),
         flow=np.empty((states, LANES), f),
         level=np.empty((4, LANES), i),
         sums=np.empty((14, LANES), f),
@@ -119,51 +129,64 @@ def choose(
     evaluations : array, shape (labs,) or (0,)
         Workloads in the world that look at each lab are added; of no length, not counted.
     """
+    labs, lines = len(rules.lab_bloc), len(offered.line)
+    # Rows of what is read for each state are not taken apart: a view costs as much as the sums of a few lanes.
+    lane, taste, origin, known, weight, nest, chance = (
+        room.lane,
+        room.taste,
+        room.origin,
+        room.known,
+        room.weight,
+        room.nest,
+        room.chance,
+    )
+    held, flow, aware, own, looks, home, less, more, level, usable = (
+        room.share,
+        room.flow,
+        room.aware,
+        room.own,
+        room.looks,
+        room.home,
+        room.less,
+        room.more,
+        room.level,
+        room.usable,
+    )
+    highest, outside, share, every, none, looked, stays = (
+        room.sums[0],
+        room.sums[1],
+        room.sums[2],
+        room.sums[3],
+        room.sums[4],
+        room.sums[5],
+        room.sums[6],
+    )
+    gain, newcomers, full, at_home, below, part, alone = (
+        room.sums[7],
+        room.sums[8],
+        room.sums[9],
+        room.sums[10],
+        room.sums[11],
+        room.sums[12],
+        room.sums[13],
+    )
+    release, channel, column, rows = states.release, states.channel, states.column, room.rows
     for number in range(len(blocks)):
         first, count, kind = blocks[number, 0], blocks[number, 1], blocks[number, 2]
-        lane, origin, weight, nest, chance, sums = (
-            room.lane,
-            room.origin,
-            room.weight,
-            room.nest,
-            room.chance,
-            room.sums,
-        )
-        flow, home, looks, less, more = room.flow, room.home, room.looks, room.less, room.more
-        rows = room.rows
         for k in range(count):
             rows[k] = first + k
-        labs, lines = len(rules.lab_bloc), len(offered.line)
-        gather(rows, count, kind, people, reach, rules, lane, room.taste, origin, room.known, room.may)
-        highest, outside, share, every, none, looked, stays = (
-            sums[0],
-            sums[1],
-            sums[2],
-            sums[3],
-            sums[4],
-            sums[5],
-            sums[6],
-        )
-        gain, newcomers, full, at_home, below, part, alone = (
-            sums[7],
-            sums[8],
-            sums[9],
-            sums[10],
-            sums[11],
-            sums[12],
-            sums[13],
-        )
+        gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, room.may)
         utilities(
-            kind, offered, rules, lane, room.taste, origin, room.everybody, room.may, room.free, weight, highest, share
+            kind, offered, rules, lane, taste, origin, room.everybody, room.may, room.free, weight, highest, share
         )
         for k in range(LANES):
             alone[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
             highest[k] = max(highest[k], alone[k])
             outside[k] = exp2(alone[k] - highest[k])
         weigh(offered, rules, room.may, weight, highest, nest, chance)
-        for b in range(room.level.shape[0]):
+        for b in range(level.shape[0]):
             for k in range(LANES):
-                room.level[b, k] = reach[rows[k] if k < count else first, b]
+                level[b, k] = reach[rows[k] if k < count else first, b]
         lam = np.float32(rules.dissimilarity)
         upgrade = exp2(-LOG2_E * np.float32(rules.upgrade_cost))
         inside = exp2(-LOG2_E / lam * np.float32(rules.upgrade_cost))
@@ -174,31 +197,33 @@ def choose(
                 row = people.segment[first + k] if k < count else people.segment[first]
                 room.switch[lab, k] = exp2(-LOG2_E * cost * (ONE - discount * np.float32(used[row, lab])))
             for k in range(LANES):
-                room.own[lab, k] = looks[lab, k] = home[lab, k] = ZERO
+                own[lab, k] = looks[lab, k] = home[lab, k] = ZERO
         for n in range(lines):
             lab = offered.lab[n]
             for k in range(LANES):
-                room.own[lab, k] += chance[n, k]
+                own[lab, k] += chance[n, k]
             for k in range(LANES):
                 less[n, k] = more[n, k] = ZERO
+            count_usable(n, offered, room.may, usable)
         for k in range(LANES):
             every[k] = none[k] = looked[k] = stays[k] = gain[k] = newcomers[k] = ZERO
         for lab in range(labs):
             for k in range(LANES):
-                room.aware[lab, k] = room.own[lab, k] * np.float32(room.known[lab, k])
+                aware[lab, k] = own[lab, k] * np.float32(known[lab, k])
             for k in range(LANES):
-                newcomers[k] += room.aware[lab, k] * adoption
+                newcomers[k] += aware[lab, k] * adoption
             for k in range(LANES):
-                room.aware[lab, k] *= room.switch[lab, k]
+                aware[lab, k] *= room.switch[lab, k]
             for k in range(LANES):
-                room.own[lab, k] *= upgrade
+                own[lab, k] *= upgrade
             for k in range(LANES):
-                every[k] += room.aware[lab, k]
-        review = np.float32(rules.review)
+                every[k] += aware[lab, k]
+        review, width = np.float32(rules.review), np.float32(-LOG2_E / np.float32(rules.success_width))
+        active = enter(first, count, states, mass, room)
         # who uses no model
         for k in range(LANES):
             comes = np.float32(fresh[first + k]) if k < count else ZERO
-            full[k] = np.float32(mass[0, first + k]) * review + comes * (ONE - review)
+            full[k] = np.float32(held[0, k]) * review + comes * (ONE - review)
         for k in range(LANES):
             below[k] = newcomers[k] + outside[k]
             looked[k] += full[k]
@@ -211,8 +236,9 @@ def choose(
             every[k] += outside[k]
             part[k] = ZERO
         # `part` sums the looks of users at all vendors, each over the sum of the weights that the user sees
-        for s in range(1, len(states.release)):
-            r, c, j = states.release[s], states.channel[s], states.column[s]
+        for place in range(1, active):
+            s = room.active[place]
+            r, c, j = release[s], channel[s], column[s]
             lab = standing.lab[r]
             bloc = rules.lab_bloc[lab]
             off = not standing.runs[r, c]
@@ -222,107 +248,115 @@ def choose(
             elif j == NONE:
                 hazard = np.float32(standing.upgrade[r])
             sells = rules.sells[lab]
-            row, level, barring = mass[s], room.level[bloc], np.int32(rules.ban_level[c])
+            barring = np.int32(rules.ban_level[c])
             every_vendor = review if sells else review + (ONE - review) * hazard
             own_vendor = (ONE - review) * hazard if sells else ZERO
-            whole = 0.0
-            for k in range(LANES):
-                whole = max(whole, row[first + k])
-            if whole == 0.0:
+            if not room.uses[place]:
                 for k in range(LANES):
                     flow[s, k] = ZERO
                 continue
             for k in range(LANES):
-                full[k] = np.float32(row[first + k])
+                full[k] = np.float32(held[s, k])
             for k in range(LANES):
-                at_home[k] = ZERO if level[k] >= barring else full[k] * own_vendor
-                full[k] *= ONE if level[k] >= barring else every_vendor
-            own, aware = room.own[lab], room.aware[lab]
+                at_home[k] = ZERO if level[bloc, k] >= barring else full[k] * own_vendor
+            for k in range(LANES):
+                full[k] *= ONE if level[bloc, k] >= barring else every_vendor
             if j == NONE:
                 if off:
                     for k in range(LANES):
                         stays[k] = ZERO
                 else:
-                    stay(s, r, c, kind, standing, rules, room, share, stays)
+                    stay(
+                        lane,
+                        taste,
+                        origin,
+                        standing.line[r],
+                        bloc,
+                        width,
+                        np.float32(standing.capability[r] + rules.strength[lab, kind]),
+                        np.float32(standing.degree[r] * rules.channel_control[c]),
+                        np.float32(rules.channel_exposure[c]) if bloc == CN else ZERO,
+                        np.float32(standing.appeal[r, c]),
+                        np.float32(standing.is_open[r]),
+                        np.float32(standing.price[c, kind, r]),
+                        np.float32(standing.cluster[c, r]) if c == SELF_HOST else ZERO,
+                        c == SELF_HOST,
+                        share,
+                        stays,
+                    )
                     for k in range(LANES):
                         stays[k] = exp2(min(stays[k] - highest[k], HIGHEST_POWER))
                     for k in range(LANES):
-                        stays[k] = ZERO if level[k] >= barring else stays[k]
+                        stays[k] = ZERO if level[bloc, k] >= barring else stays[k]
                 for k in range(LANES):
-                    below[k] = every[k] - aware[k] + own[k] + stays[k]
+                    below[k] = every[k] - aware[lab, k] + own[lab, k] + stays[k]
                 for k in range(LANES):
                     looked[k] += full[k] + at_home[k]
+                for k in range(LANES):
                     gain[k] += full[k] * log2(below[k])
                 for k in range(LANES):
                     share[k] = full[k] / below[k]
                 for k in range(LANES):
                     part[k] += share[k]
+                for k in range(LANES):
                     looks[lab, k] += share[k]
                 for k in range(LANES):
                     none[k] += share[k] * outside[k]
+                for k in range(LANES):
                     flow[s, k] = share[k] * stays[k] - full[k] - at_home[k]
-                if hazard > ZERO:
+                if own_vendor > ZERO:
                     for k in range(LANES):
-                        below[k] = own[k] + stays[k]
-                        stuck = below[k] <= LEAST
+                        below[k] = own[lab, k] + stays[k]
+                    for k in range(LANES):
+                        share[k] = at_home[k] if below[k] <= LEAST else ZERO  # nothing to look at there
+                    for k in range(LANES):
+                        none[k] += share[k]
+                    for k in range(LANES):
+                        gain[k] += share[k] * (alone[k] - highest[k])
+                    for k in range(LANES):
+                        at_home[k] -= share[k]
+                    for k in range(LANES):
                         below[k] = max(below[k], LEAST)
-                        if stuck:
-                            none[k] += at_home[k]
-                            gain[k] += at_home[k] * (alone[k] - highest[k])
-                            at_home[k] = ZERO
                     for k in range(LANES):
                         gain[k] += at_home[k] * log2(below[k])
+                    for k in range(LANES):
                         share[k] = at_home[k] / below[k]
                     for k in range(LANES):
                         home[lab, k] += share[k]
+                    for k in range(LANES):
                         flow[s, k] += share[k] * stays[k]
             else:
                 n = offered.nest[j]
-                bit = CHANNELS * offered.lab_bloc[n]
+                # its line with the offer in use free of the upgrade cost: `at_home` is the sum, `stays` the weight
                 for k in range(LANES):
-                    usable = ZERO
-                    for i in range(offered.first[n], offered.first[n + 1]):
-                        usable += ONE if (room.may[k] >> np.int32(bit + offered.channel[i])) & 1 else ZERO
-                    stays[k] = max(usable, ONE)
-                for k in range(LANES):
-                    # its line with the offer in use free of the upgrade cost: `at_home` is the sum, `stays` the weight
                     at_home[k] = (nest[n, k] - weight[j, k]) * inside + weight[j, k]
-                    mean = at_home[k] / stays[k]
+                for k in range(LANES):
+                    mean = at_home[k] / usable[n, k]
                     stays[k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
                 for k in range(LANES):
-                    below[k] = every[k] - aware[k] + own[k] - upgrade * chance[n, k] + stays[k]
+                    below[k] = every[k] - aware[lab, k] + own[lab, k] - upgrade * chance[n, k] + stays[k]
                 for k in range(LANES):
                     looked[k] += full[k]
+                for k in range(LANES):
                     gain[k] += full[k] * log2(below[k])
                 for k in range(LANES):
                     share[k] = full[k] / below[k]
                 for k in range(LANES):
                     part[k] += share[k]
+                for k in range(LANES):
                     looks[lab, k] += share[k]
                 for k in range(LANES):
                     none[k] += share[k] * outside[k]
                 for k in range(LANES):
                     less[n, k] += share[k]
+                for k in range(LANES):
                     stays[k] = share[k] * stays[k] / max(at_home[k], LEAST)
                 for k in range(LANES):
                     more[n, k] += stays[k] * inside
+                for k in range(LANES):
                     flow[s, k] = stays[k] * weight[j, k] * (ONE - inside) - full[k]
         settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
-        totals = room.totals
-        for k in range(LANES):
-            totals[k] = 0.0
-        for s in range(len(states.release)):
-            row = mass[s]
-            for k in range(count):
-                row[first + k] = max(0.0, row[first + k] + np.float64(flow[s, k]))
-            for k in range(count):
-                totals[k] += row[first + k]
-        for k in range(count):
-            totals[k] = present[first + k] / totals[k] if totals[k] > 0.0 else 0.0
-        for s in range(len(states.release)):
-            row = mass[s]
-            for k in range(count):
-                row[first + k] *= totals[k]
+        leave(first, count, active, mass, present, room)
         for k in range(count):
             seen = np.float64(looked[k])
             value = np.float64(gain[k]) + seen * np.float64(highest[k] - alone[k])
@@ -331,65 +365,127 @@ def choose(
             lost = (seen - fresh[first + k]) / before if before > 0.0 else 0.0
             surplus[first + k] += value * np.float64(LOG_2) / scale - lost * surplus[first + k]
             for lab in range(len(evaluations)):
-                evaluations[lab] += people.weight[first + k] * seen * room.known[lab, k]
+                evaluations[lab] += people.weight[first + k] * seen * known[lab, k]
 
 
 @kernel
-def stay(s, r, c, kind, standing, rules, room, succeeds, utility):
-    """Write the utility of staying with a superseded release in units of log2 (eq. 57)."""
-    lab = standing.lab[r]
-    bloc = rules.lab_bloc[lab]
-    lane, origin, taste = room.lane, room.origin[bloc], room.taste[standing.line[r]]
-    alpha, rate, inverse, value, difficulty, control, distrust, liking, staff = (
-        lane[0],
-        lane[1],
-        lane[2],
-        lane[3],
-        lane[4],
-        lane[5],
-        lane[6],
-        lane[7],
-        lane[8],
-    )
-    width = np.float32(-LOG2_E / np.float32(rules.success_width))
-    able = np.float32(standing.capability[r] + rules.strength[lab, kind])
-    kept = np.float32(standing.degree[r] * rules.channel_control[c])
-    raised = np.float32(rules.channel_exposure[c]) if bloc == CN else ZERO
-    appeal, is_open = np.float32(standing.appeal[r, c]), np.float32(standing.is_open[r])
-    price, cluster = np.float32(standing.price[c, kind, r]), ZERO
-    if c == SELF_HOST:
-        cluster = np.float32(standing.cluster[c, r])
+def count_usable(n, offered, may, usable):
+    """Write how many channels of a line each node may use, 1 if none."""
     for k in range(LANES):
-        utility[k] = alpha[k] * log2(ONE + max(price * rate[k], cluster * inverse[k]))
-    if c == SELF_HOST:
+        usable[n, k] = ZERO
+    for j in range(offered.first[n], offered.first[n + 1]):
+        bit = np.int32(CHANNELS * offered.lab_bloc[n] + offered.channel[j])
         for k in range(LANES):
-            utility[k] += staff[k]
+            usable[n, k] += ONE if (may[k] >> bit) & 1 else ZERO
     for k in range(LANES):
-        succeeds[k] = value[k] / (ONE + exp2(width * (able - difficulty[k])))
+        usable[n, k] = max(usable[n, k], ONE)
+
+
+@kernel
+def enter(first, count, states, mass, room):
+    """Bring the shares of a block into its room; return the number of states that it uses or may move to."""
+    active, share = 0, room.share
+    for s in range(len(states.release)):
+        used = False
+        for k in range(count):
+            share[s, k] = mass[s, first + k]
+        for k in range(count, LANES):
+            share[s, k] = 0.0
+        for k in range(LANES):
+            used |= share[s, k] != 0.0
+        if s == 0 or used or states.column[s] != NONE:
+            room.active[active] = s
+            room.uses[active] = used
+            active += 1
+    return active
+
+
+@kernel
+def leave(first, count, active, mass, present, room):
+    """Write the shares of a block after its flows, which sum to the part of each node that is in the market."""
+    totals, share, flow = room.totals, room.share, room.flow
     for k in range(LANES):
-        succeeds[k] += taste[k] + origin[k] + is_open * liking[k]
+        totals[k] = 0.0
+    for place in range(active):
+        s = room.active[place]
+        for k in range(LANES):
+            share[s, k] = max(0.0, share[s, k] + np.float64(flow[s, k]))
+        for k in range(LANES):
+            totals[k] += share[s, k]
+    for k in range(count):
+        totals[k] = present[first + k] / totals[k] if totals[k] > 0.0 else 0.0
+    for place in range(active):
+        s = room.active[place]
+        for k in range(count):
+            mass[s, first + k] = share[s, k] * totals[k]
+
+
+@kernel
+def stay(
+    lane,
+    taste,
+    origin,
+    line,
+    bloc,
+    width,
+    able,
+    kept,
+    raised,
+    appeal,
+    is_open,
+    price,
+    cluster,
+    own,
+    succeeds,
+    utility,
+):
+    """Write the utility of staying with a superseded release in units of log2 (eq. 57)."""
     for k in range(LANES):
-        utility[k] = LOG2_E * (succeeds[k] + appeal + kept * control[k] - raised * distrust[k]) - utility[k]
+        utility[k] = lane[0, k] * log2(ONE + max(price * lane[1, k], cluster * lane[2, k]))
+    if own:
+        for k in range(LANES):
+            utility[k] += lane[8, k]
+    for k in range(LANES):
+        succeeds[k] = lane[3, k] / (ONE + exp2(width * (able - lane[4, k])))
+    for k in range(LANES):
+        succeeds[k] += taste[line, k] + origin[bloc, k] + is_open * lane[7, k]
+    for k in range(LANES):
+        utility[k] = LOG2_E * (succeeds[k] + appeal + kept * lane[5, k] - raised * lane[6, k]) - utility[k]
 
 
 @kernel
 def settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade):
     """Add to the flows what goes to the offers and to doing without."""
-    for s in range(1, len(states.release)):
-        j = states.column[s]
-        if j == NONE:
-            continue
-        n = offered.nest[j]
+    inner = room.sums[2]
+    for n in range(len(offered.line)):
         lab = offered.lab[n]
-        aware, looks, home = room.known[lab], room.looks[lab], room.home[lab]
-        switch, row = room.switch[lab], room.flow[s]
+        aware, looks, home, switch = room.known[lab], room.looks[lab], room.home[lab], room.switch[lab]
+        less, more, chance, nest = room.less[n], room.more[n], room.chance[n], room.nest[n]
         for k in range(LANES):
             moves = max(part[k] - looks[k], ZERO) * switch[k] + newcomers[k]
-            inner = np.float32(aware[k]) * moves + upgrade * (looks[k] + home[k] - room.less[n, k])
-            inner *= room.chance[n, k] / max(room.nest[n, k], LEAST)
-            row[k] += room.weight[j, k] * (inner + room.more[n, k])
+            inner[k] = np.float32(aware[k]) * moves
+        for k in range(LANES):
+            inner[k] += upgrade * (looks[k] + home[k] - less[k])
+        for k in range(LANES):
+            inner[k] *= chance[k] / max(nest[k], LEAST)
+        for k in range(LANES):
+            more[k] += inner[k]
+    for s in range(1, len(states.release)):
+        j = states.column[s]
+        if j != NONE:
+            row, weight, more = room.flow[s], room.weight[j], room.more[offered.nest[j]]
+            for k in range(LANES):
+                row[k] += weight[k] * more[k]
     for k in range(LANES):
         room.flow[0, k] += none[k]
+
+
+@kernel
+def move(mass, kept, first, seats):
+    """Write the shares of the states kept, from place `first` on, into `seats`, which may be where they lie."""
+    for place in range(first, len(kept)):
+        for i in range(mass.shape[1]):
+            seats[place, i] = mass[kept[place], i]
 
 
 @kernel
@@ -405,24 +501,31 @@ def tally(people, release, channel, mass, present, surplus, need_growth, pain_gr
     cluster : array, shape (channels, releases)
         A workload's part of the smallest own cluster [USD/month].
     """
-    for i in range(len(people.arrival)):
+    nodes, states = len(people.arrival), len(release)
+    listed, least, shares = np.zeros(states), np.zeros(states), np.empty((LINE, states))
+    before = NONE
+    for i in range(nodes):
+        if i % LINE == 0:  # nodes that lie in one line of the cache
+            for s in range(states):
+                for k in range(min(LINE, nodes - i)):
+                    shares[k, s] = mass[s, i + k]
         kind, weight = people.kind[i], people.weight[i]
-        cell = people.segment[i] * 5 + kind
-        out[0, cell, 0] += weight * present[i]
-        out[1, cell, 0] += weight * surplus[i]
+        if kind != before:
+            before = kind
+            for s in range(1, states):
+                listed[s] = price[channel[s], kind, release[s]]
+                least[s] = cluster[channel[s], release[s]] if channel[s] == SELF_HOST else 0.0
+        cell = people.segment[i] * KINDS + kind
         need, pain = people.need[i] * need_growth[kind], people.pain[i] * pain_growth[kind]
-        for s in range(1, len(release)):
-            share = mass[s, i]
-            if share == 0.0:
-                continue
-            r, c = release[s], channel[s]
-            paid = price[c, kind, r]
-            if c == SELF_HOST and cluster[c, r] > paid * need:
-                paid = cluster[c, r] / need
-            tokens = weight * share * need / (1.0 + paid * need / pain)
-            out[0, cell, s] += weight * share
-            out[1, cell, s] += tokens
-            out[2, cell, s] += tokens * paid
+        share, used, tokens, spend = shares[i % LINE], out[0, cell], out[1, cell], out[2, cell]
+        used[0] += weight * present[i]
+        tokens[0] += weight * surplus[i]
+        for s in range(1, states):
+            paid = least[s] / need if least[s] > listed[s] * need else listed[s]
+            wanted = weight * share[s] * need / (1.0 + paid * need / pain)
+            used[s] += weight * share[s]
+            tokens[s] += wanted if share[s] > 0.0 else 0.0  # who uses it pays; others may find no price
+            spend[s] += wanted * paid if share[s] > 0.0 else 0.0
 
 
 @kernel

@@ -92,11 +92,10 @@ class CompiledConditions:
         price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
         panel = (self.folded, self.layout, self.dissimilarity, price)
         earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
-        self.seen[:] = np.nan
-        kernels.evaluate(*panel, np.abs(price - cost), np.abs(value), self.work)
-        kernels.earnings(self.work, turnover)
         self._evaluate(prices)
-        kernels.earnings(self.work, earned)
+        for margin, worth, total in ((np.abs(price - cost), np.abs(value), turnover), (price - cost, value, earned)):
+            kernels.value(self.folded, self.layout, self.dissimilarity, margin, worth, self.work)
+            kernels.earnings(self.work, total)
         who, table = trials(price, cost, self.labs[self.layout.lab], free[self.columns], check)
         who, found = np.searchsorted(self.labs, who), np.empty(len(who))
         earnings_tried(*panel, cost, value, self.work, who, table, found)

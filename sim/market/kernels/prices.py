@@ -141,6 +141,13 @@ def evaluate(folded, layout, lam, price, margin, adoption, work):
 
 
 @kernel
+def value(folded, layout, lam, margin, adoption, work):
+    """Write what the choices that have been evaluated lead to at other margins and adoption values."""
+    for block in range(len(folded.rest)):
+        _earned(folded, block, layout, lam, margin, adoption, work)
+
+
+@kernel
 def conditions(folded, lam, work, found):
     """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced)."""
     for entry in range(4):

@@ -8,6 +8,7 @@ random joint moves.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -130,9 +131,20 @@ def _tried_prices(price: float, cost: float, number: int) -> Floats:
     """Return the price itself, zero, and prices at a geometric grid of margins."""
     floor = min(max(cost, 0.0), price)
     scale = max(price - floor, LEAST_MARGIN * max(price, cost)) or 1.0
-    factors = exp(np.linspace(-log(MARGIN_RANGE), log(MARGIN_RANGE), number))
-    below = floor * np.linspace(0.0, 1.0, max(2, number // 8), endpoint=False)
-    return np.concatenate([[price], below, floor + scale * factors])
+    below = _even(max(2, number // 8))
+    return np.concatenate([[price], floor * below, floor + scale * _factors(number)])
+
+
+@lru_cache(maxsize=64)
+def _even(number: int) -> Floats:
+    """Return parts from 0 to below 1."""
+    return np.linspace(0.0, 1.0, number, endpoint=False)
+
+
+@lru_cache(maxsize=64)
+def _factors(number: int) -> Floats:
+    """Return factors on a margin."""
+    return exp(np.linspace(-log(MARGIN_RANGE), log(MARGIN_RANGE), number))
 
 
 def _single_gain(lab: _Lab, offer: int, check: DeviationCheck) -> float:
@@ -202,7 +214,7 @@ def _joint_gain(lab: _Lab, number: int, check: DeviationCheck) -> float:
     if check.joint_moves == 0 or len(moving) < 2:
         return 0.0
     tried = np.tile(lab.prices, (1 + 2 * check.joint_moves, 1))
-    tried[1:, moving] = _joint_moves(lab.prices[moving], lab.cost[moving], number, check)
+    tried[1:, moving] = _joint_moves(lab.prices[moving], lab.cost[moving], int(number), check)
     ready = prepare(lab.panel, np.zeros(len(lab.prices), np.int64))
     mine = np.flatnonzero(lab.mine[ready.order])
     totals = np.full(len(tried), -np.inf)
@@ -216,13 +228,25 @@ def _joint_gain(lab: _Lab, number: int, check: DeviationCheck) -> float:
 def _joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -> Floats:
     """Return joint moves of a lab's prices, shape (2 joint_moves, prices): random ones, then common factors."""
     number = check.joint_moves
-    cells = np.arange(number * len(price)).reshape(number, len(price))
-    noise = rng.normal(rng.stream_key(check.seed, "joint deviation", int(lab)), cells)
-    size = exp(np.linspace(log(SMALLEST_MOVE), log(LARGEST_MOVE), number))
+    noise = _noise(check.seed, lab, number, len(price))
+    size = _sizes(number)
     scale = np.maximum(price, np.maximum(cost, 0.0))
     random = np.maximum(0.0, price + scale * size[:, None] * noise)
-    common = exp(np.linspace(-log(MARGIN_RANGE), log(MARGIN_RANGE), number))
+    common = _factors(number)
     return np.concatenate([random, np.maximum(0.0, cost + common[:, None] * (price - cost))])
+
+
+@lru_cache(maxsize=64)
+def _sizes(number: int) -> Floats:
+    """Return log standard deviations of random moves."""
+    return exp(np.linspace(log(SMALLEST_MOVE), log(LARGEST_MOVE), number))
+
+
+@lru_cache(maxsize=1024)
+def _noise(seed: int, lab: int, moves: int, prices: int) -> Floats:
+    """Return the normals of a lab's random moves, (moves, prices); the same in every month."""
+    cells = np.arange(moves * prices).reshape(moves, prices)
+    return rng.normal(rng.stream_key(seed, "joint deviation", lab), cells)
 
 
 def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: DeviationCheck) -> tuple[Ints, Floats]:

@@ -77,11 +77,11 @@ def test_shares_flow_as_the_twin_says(moments, month):
         assert all(in_use(before, view, kind)[1].sum() > 0.01 for kind in ("offered", "superseded", "off"))
 
 
-@binds(FILE, "choose", "max(usable, ONE)")
+@binds(FILE, "count_usable", "max(usable[n, k], ONE)")
 @binds(FILE, "choose", "max(at_home[k], LEAST)")
 @binds(FILE, "choose", "max(below[k], LEAST)")
 @binds(FILE, "choose", "max(mean, LEAST)")
-@binds(FILE, "settle", "max(room.nest[n, k], LEAST)")
+@binds(FILE, "settle", "max(nest[k], LEAST)")
 @binds("kernels/choice.py", "weigh", "max(chances[k], ONE)")
 @binds("kernels/choice.py", "weigh", "max(mean, LEAST)")
 def test_where_nothing_may_be_bought_those_who_look_keep_what_they_have_or_do_without(moments):
@@ -110,7 +110,7 @@ def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     assert was[:, ~barred].sum() > 0.1
 
 
-@binds(FILE, "stay", "max(price * rate[k], cluster * inverse[k])")
+@binds(FILE, "stay", "max(price * lane[1, k], cluster * lane[2, k])")
 @binds("kernels/choice.py", "utilities", "max(price * rate[k], cluster * inverse_pain[k])")
 @pytest.mark.parametrize("factor", [0.0, 1.0, 100.0])
 def test_own_machines_cost_their_hours_or_the_smallest_cluster(moments, factor):
@@ -137,7 +137,7 @@ def test_where_one_lab_has_every_user_nobody_comes_from_another(moments):
     assert (before.mass[others[: len(before.mass)]] == 0.0).all()
 
 
-@binds(FILE, "choose", "max(0.0, row[first + k] + np.float64(flow[s, k]))")
+@binds(FILE, "leave", "max(0.0, share[s, k] + np.float64(flow[s, k]))")
 def test_where_everybody_looks_no_share_falls_below_zero(moments):
     """What leaves is rounded to single precision and may be more than there is."""
     market, view = moments["rules"]

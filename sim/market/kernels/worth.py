@@ -1,0 +1,148 @@
+"""What every row of a panel thinks of every offer, prices aside, to the bit of `sim.market.stages.choice: offer_worth`.
+
+One row at a time, offers side by side: each loop goes along the offers, or along the releases whose channels they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sim.market.kernels import arithmetic
+from sim.market.kernels.compiled import kernel
+from sim.market.stages.choice import LOG_CHANNELS, ChoiceRules, Choosers
+from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, Floats, OfferTable
+
+Rows: Any = namedtuple("Rows", [field.name for field in fields(Choosers)])
+
+
+class Columns(NamedTuple):
+    """Offers as the rules of a family have them; shapes (offers,) unless said."""
+
+    lab: Any
+    release: Any
+    channel: Any
+    line: Any  # column in the tastes of rows
+    lab_bloc: Any
+    of_release: Any  # which of the releases it belongs to
+    first_of_release: Any  # (releases,) first column of each
+    first_of_line: Any  # (lines + 1,)
+    capability: Any  # (classes, offers) with the lab's strength
+    home_fit: Any  # (blocs, offers)
+    sold_in: Any  # (blocs, offers)
+    is_open: Any
+    appeal: Any
+    control: Any
+    exposure: Any
+    ban_level: Any
+    price: Any  # (classes, offers)
+    cluster: Any
+    loading: Any  # (classes, offers) price paid per unit of list price
+
+
+def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
+    """Return offers as a family sees them; `loading` has shape (classes, offers)."""
+    starts = np.diff(offers.release, prepend=NONE) != 0
+    return Columns(
+        lab=offers.lab,
+        release=offers.release,
+        channel=offers.channel,
+        line=offers.line,
+        lab_bloc=rules.lab_bloc,
+        of_release=np.cumsum(starts) - 1,
+        first_of_release=np.flatnonzero(starts),
+        first_of_line=np.append(offers.first_of_line, len(offers)),
+        capability=offers.capability + rules.strength,
+        home_fit=rules.home_fit,
+        sold_in=rules.sold_in,
+        is_open=offers.is_open,
+        appeal=rules.appeal,
+        control=rules.control,
+        exposure=rules.exposure,
+        ban_level=rules.ban_level,
+        price=offers.price,
+        cluster=offers.cluster,
+        loading=loading,
+    )
+
+
+def write(
+    who: Choosers, offers: OfferTable, rules: ChoiceRules, loading: Floats, worth: Floats, paid: Floats, base: Floats
+) -> None:
+    """Write what rows that look at all vendors think of the offers, shapes (rows, offers).
+
+    Parameters
+    ----------
+    loading : array, shape (classes, offers)
+        What a class pays over the list price, 0 for offers without one.
+    worth : array
+        As `offer_worth` has it.
+    paid : array
+        The loading of each row.
+    base : array
+        What each row pays for an offer without a list price [USD/Mtok], 0 for the others.
+    """
+    rows = Rows(*vars(who).values())
+    bonus = rules.dissimilarity * LOG_CHANNELS
+    common = (rules.success_width, rules.multi_home_discount, rules.device_limit, bonus)
+    write_worth(rows, columns(offers, rules, loading), *common, worth, paid, base)
+
+
+@kernel
+def write_worth(who, offers, width, discount, device_limit, bonus, worth, paid, base):
+    """Write worth, loading and base price of each row and offer; `bonus` of a line goes by its channels in reach."""
+    releases, labs, count = len(offers.first_of_release), who.used_here.shape[1], len(offers.release)
+    shared, move, knows, can = np.empty(releases), np.empty(labs), np.empty(labs, np.bool_), np.empty(count, np.bool_)
+    for r in range(len(who.kind)):
+        kind, bloc = who.kind[r], who.bloc[r]
+        difficulty, value, liking = who.difficulty[r], who.value[r], who.taste_open[r]
+        for m in range(releases):
+            j = offers.first_of_release[m]
+            shared[m] = (difficulty - offers.capability[kind, j]) / width
+        for m in range(releases):
+            shared[m] = value * (1.0 / (arithmetic.exp(shared[m]) + 1.0))
+        for m in range(releases):
+            j = offers.first_of_release[m]
+            shared[m] += offers.home_fit[bloc, j]
+            shared[m] += who.taste_line[r, offers.line[j]]
+            shared[m] += who.taste_origin[r, offers.lab_bloc[j]]
+            shared[m] += liking * offers.is_open[j]
+        own = who.lab[r]
+        for lab in range(labs):
+            move[lab] = who.switching_cost[r] * (1.0 - discount * who.used_here[r, lab])
+            knows[lab] = who.knows[r, lab]
+        if own == NONE:
+            for lab in range(labs):
+                move[lab] = who.adoption_cost[r]
+        else:
+            move[own], knows[own] = who.upgrade_cost[r], True
+        control, distrust, need = who.control_value[r], who.distrust[r], who.need[r]
+        staff = who.price_sensitivity[r] * arithmetic.log1p(who.staff_cost[r] / who.pain[r])
+        for j in range(count):
+            one = shared[offers.of_release[j]] + offers.appeal[j]
+            one += control * offers.control[j]
+            one -= distrust * offers.exposure[j]
+            one -= staff if offers.channel[j] == SELF_HOST else 0.0
+            uses = offers.release[j] == who.release[r] and offers.channel[j] == who.channel[r]
+            one -= 0.0 if uses else move[offers.lab[j]]
+            worth[r, j] = one
+        for j in range(count):
+            may = knows[offers.lab[j]] and offers.sold_in[bloc, j]
+            may = may and who.barred[r, offers.lab_bloc[j]] < offers.ban_level[j]
+            can[j] = may and (offers.channel[j] != ON_DEVICE or need <= device_limit)
+        for n in range(len(offers.first_of_line) - 1):
+            usable = 0
+            for j in range(offers.first_of_line[n], offers.first_of_line[n + 1]):
+                usable += can[j]
+            for j in range(offers.first_of_line[n], offers.first_of_line[n + 1]):
+                worth[r, j] = worth[r, j] - bonus[usable] if can[j] else -math.inf
+        for j in range(count):
+            paid[r, j] = offers.loading[kind, j]
+            listed = offers.price[kind, j]
+            if offers.channel[j] == SELF_HOST:
+                listed = max(listed, offers.cluster[j] / need)
+            base[r, j] = 0.0 if paid[r, j] > 0.0 else listed
