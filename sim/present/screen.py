@@ -168,7 +168,7 @@ def _status_line(outcome: Outcomes) -> list[str]:
     if not counts:
         return []
     words = ", ".join(f"{n:,} {plain(word)}" for word, n in counts.items())
-    return [f"Equilibrium of list prices in {sum(counts.values()):,} months of all runs: {words}."]
+    return [f"List prices labs want, {sum(counts.values()):,} months of all runs: {words}. What they post lags behind."]
 
 
 def _band_line(outcome: Outcomes, months: list[int]) -> str:

@@ -89,7 +89,7 @@ def test_a_twin_that_is_unknown_is_refused_in_one_line(tmp_path):
 def test_the_screen_shows_the_table_and_where_the_files_are(finished):
     _, done = finished
     rows = ("Open share of tokens", "Closed price paid", "Open behind closed", "Pricing pressure on closed")
-    for words in (*rows, "Equilibrium of list prices", "2025-12", "outputs/baseline/"):
+    for words in (*rows, "List prices labs want", "2025-12", "outputs/baseline/"):
         assert words in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 

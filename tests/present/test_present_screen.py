@@ -87,7 +87,7 @@ def test_one_line_counts_what_the_list_prices_are():
     made_up = MadeUp(runs=2)
     assert "Equilibrium" not in outcome_table(made_up)
     made_up.manifest["equilibrium_status"] = {"none": 60, "nash": 1100, "not_checked": 110}
-    words = "Equilibrium of list prices in 1,210 months of all runs: 1,100 nash, 110 not_checked."
+    words = "List prices labs want, 1,210 months of all runs: 1,100 nash, 110 not_checked. What they post lags behind."
     assert outcome_table(made_up).splitlines()[-1] == words
     made_up.manifest["equilibrium_status"] = {"none": 60}
     assert "Equilibrium" not in outcome_table(made_up)
