@@ -28,7 +28,8 @@ The populations differ (router, enterprise survey, hub downloads) and are never 
 """
 
 
-FINDINGS = """- *Tokens move before money does.* Open weights carry {tokens} % of tokens at the end of 2030, {workloads} % of
+FINDINGS = """\
+- *Tokens move before money does.* Open weights carry {tokens} % of tokens at the end of 2030, {workloads} % of
   workloads and {spend} % of spending: large bills go to cheap models. How fast depends most on priors that no data pins
   down: whether labs go on pricing below what a static rule asks, and how needs and budgets grow
   ([docs/model.md](docs/model.md), section 8).
