@@ -365,6 +365,8 @@ class Market(mesa.Model):
             attached = price_setting.hand_over_prices(self, offering.serving_costs(self))
             self.releases.wanted, self.releases.wedge = attached.wanted, attached.wedge
             self.releases.price_over_cost = attached.price_over_cost
+            if attached.status:
+                self.record.write_market(self.month, equilibrium_status=attached.status)
             if self.twin_world is not None:
                 self.twin = self.fork(self.twin_world)
                 self.twin.month += 1

@@ -54,12 +54,14 @@ class HandOverPrices:
     """What price rules attach to at the end of the history; shapes (releases,).
 
     `wanted` are list prices that no lab would want to change at serving costs [USD/Mtok], `wedge` the log of list
-    prices over them, `price_over_cost` what the rule `cost_plus` keeps.
+    prices over them, `price_over_cost` what the rule `cost_plus` keeps. `status` is `not_converged` where no start
+    led to such prices, else empty.
     """
 
     wanted: Floats
     wedge: Floats
     price_over_cost: Floats
+    status: str
 
 
 @dataclass(frozen=True)
@@ -216,4 +218,5 @@ def hand_over_prices(market: Market, costs: offering.Costs) -> HandOverPrices:
     positive = free & (found.prices > 0.0)
     wanted[offers.release[free]] = found.prices[free]
     wedge[offers.release[positive]] = log(problem.listed[positive] / found.prices[positive])
-    return HandOverPrices(wanted, wedge, table.posted / costs.marginal)
+    status = found.status if found.status == NOT_CONVERGED else ""
+    return HandOverPrices(wanted, wedge, table.posted / costs.marginal, status)

@@ -10,6 +10,7 @@ import pytest
 from sim.market import price_setting, supply
 from sim.market.market import Market
 from sim.market.stages import capability
+from sim.market.stages.equilibrium import NOT_CONVERGED
 from sim.market.tables import NONE
 from sim.scenario.schema import BLOCS
 
@@ -102,14 +103,22 @@ def test_the_wedge_carries_list_prices_over_even_where_they_follow_at_once(small
     assert np.median(moved[sold]) < 0.2 * np.median(wedge[sold])
 
 
+def status(market):
+    """Return what the record says of prices in the last month of the history."""
+    return market.record.market["equilibrium_status"][market.settings.history_until - market.settings.start]
+
+
 def test_where_list_prices_of_the_history_lead_to_no_solution_others_are_tried(small_settings, monkeypatch):
     settings = between(small_settings, "2025-11", "2026-03")
     usual = at_the_hand_over(settings).releases
     monkeypatch.setattr(price_setting, "EXACT", replace(price_setting.EXACT, most_iterations=1))
-    found = at_the_hand_over(settings).releases
-    assert found.wanted == pytest.approx(usual.wanted, rel=1e-4)
+    found = at_the_hand_over(settings)
+    assert found.releases.wanted == pytest.approx(usual.wanted, rel=1e-4)
+    assert status(found) is None
     monkeypatch.setattr(price_setting, "ELSEWHERE", price_setting.EXACT)
-    assert at_the_hand_over(settings).releases.wanted != pytest.approx(usual.wanted, rel=1e-4)
+    lost = at_the_hand_over(settings)
+    assert lost.releases.wanted != pytest.approx(usual.wanted, rel=1e-4)
+    assert status(lost) == NOT_CONVERGED  # in the record of the month, and so in the manifest
 
 
 @pytest.mark.parametrize(("half_life", "left"), [(1.0, 0.5), (12.0, 0.5 ** (1 / 12))])
