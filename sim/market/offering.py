@@ -174,7 +174,6 @@ def _unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
         "release": release,
         "channel": channel,
         "capability": perceived(market)[release],
-        "claimed": table.capability[release],
         "degree": table.degree[release],
         "is_open": table.is_open[release],
         "first_of_line": np.flatnonzero(np.diff(line, prepend=-1)),

@@ -120,7 +120,6 @@ class OfferTable:
     release: Ints
     channel: Ints
     capability: Floats  # as perceived now, ECI points
-    claimed: Floats  # as measured by public tests, ECI points
     degree: Floats
     is_open: Bools
     price: Floats  # (classes, offers), what a class pays; for own machines the cost at the highest utilisation

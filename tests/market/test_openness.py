@@ -199,10 +199,9 @@ def test_offers_show_what_buyers_perceive_and_trackers_what_tests_claim(small_ma
     priced = offering.prices(small_market, offering.serving_costs(small_market))
     table = offering.offers(small_market, priced)
     releases, labs = small_market.releases, small_market.labs
-    assert table.claimed.tolist() == releases.capability[table.release].tolist()
     age = small_market.month - releases.month[table.release]
     learnt = 1 - np.exp(-age / small_market.parameters["demand.experience_months"])
-    assert table.capability == pytest.approx(table.claimed - labs.inflation[table.lab] * learnt)
+    assert table.capability == pytest.approx(releases.capability[table.release] - labs.inflation[table.lab] * learnt)
     view = demand.month_view(small_market, table, priced, np.zeros(len(labs.names)))
     assert view.capability[table.release].tolist() == table.capability.tolist()
 

@@ -29,7 +29,6 @@ def offers(*rows: tuple[int, int, int], price: Any = 1.0, capability: Any = 130.
         release=np.arange(count),
         channel=channel,
         capability=np.broadcast_to(np.asarray(capability, float), count).copy(),
-        claimed=np.broadcast_to(np.asarray(capability, float), count).copy(),
         degree=degree,
         is_open=degree > 0,
         price=np.broadcast_to(np.asarray(price, float), (len(CLASSES), count)).copy(),
