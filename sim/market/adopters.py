@@ -124,7 +124,6 @@ class Adopters(mesa.Agent):
         view: MonthView,
         seen: choosing.Seen | None = None,
         threads: int = 1,
-        *,
         counts: bool = True,
     ) -> Floats:
         """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
