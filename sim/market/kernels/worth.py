@@ -94,7 +94,7 @@ def write(
 
 @kernel
 def write_worth(who, offers, width, discount, device_limit, bonus, worth, paid, base):
-    """Write worth, loading and base price of each row and offer; `bonus` of a line goes by its channels in reach."""
+    """Write worth (eq. 53), loading and base price; `bonus` of a line goes by how many channels a row may use."""
     releases, labs, count = len(offers.first_of_release), who.used_here.shape[1], len(offers.release)
     shared, move, knows = np.empty(releases), np.empty(labs), np.empty(labs, np.bool_)
     one, moving, can = np.empty(count), np.empty(count), np.empty(count, np.bool_)
