@@ -124,18 +124,20 @@ class Adopters(mesa.Agent):
         view: MonthView,
         seen: choosing.Seen | None = None,
         threads: int = 1,
+        counts: bool = True,
     ) -> Floats:
         """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
 
         Returns
         -------
         array, shape (lines,)
-            Workloads in the world that looked at each line's open weights (eq. 77).
+            Workloads in the world that looked at each line's open weights (eq. 77); zeros unless `counts`.
         """
         offered, standing, rules = choosing.seen(view, self) if seen is None else seen
+        labs = len(view.lab_bloc)
 
         def look(rows: slice) -> Floats:
-            looked = np.zeros(len(view.lab_bloc))
+            looked = np.zeros(labs if counts else 0)
             compiled.choose(
                 rows.start,
                 rows.stop,
@@ -148,12 +150,14 @@ class Adopters(mesa.Agent):
                 offered,
                 standing,
                 rules,
-                compiled.scratch(len(looked), len(view.lines.lab), len(offered.line), len(offered.release)),
+                compiled.scratch(labs, len(view.lines.lab), len(offered.line), len(offered.release)),
                 looked,
             )
             return looked
 
         looked = np.sum(in_parts(look, self.rows, threads), axis=0)
+        if not counts:
+            return np.zeros(len(view.lines.lab))
         return np.where(view.lines.current_open != NONE, looked[view.lines.lab], 0.0)
 
     def upgrade_hazards(self, release: Ints, view: MonthView) -> Floats:

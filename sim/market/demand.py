@@ -20,6 +20,7 @@ from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
 from sim.market.parts import in_parts
+from sim.market.settled import settled
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
 from sim.market.stages.ledger import CELLS, Ledger, serve, serving_needed, sold_by_hosts
 from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, Ints, OfferTable, WorkloadTable
@@ -203,12 +204,14 @@ def _rules(
     )
 
 
+@settled
 def need_growth(market: Market) -> Floats:
     """Return each class's need this month at zero price over that of the table, shape (classes,) (eq. 60)."""
     years = years_since(market.month, REFERENCE)
     return _grown(market, years)
 
 
+@settled
 def pain_growth(market: Market) -> Floats:
     """Return each class's pain this month over that of the table, shape (classes,) (eq. 60)."""
     p, until = market.parameters, market.settings.history_until
@@ -223,6 +226,7 @@ def _grown(market: Market, years: float) -> Floats:
     return usage.need_now(np.ones(len(CLASSES)), growth, p["demand.volume_growth_fade"], years, until)
 
 
+@settled
 def _difficulty_rise(market: Market) -> Floats:
     p = market.parameters
     ambition = np.array([p[f"demand.ambition.{c}"] for c in CLASSES])

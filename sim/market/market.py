@@ -242,7 +242,7 @@ class Market(mesa.Model):
         if self.draws:
             self.usage.present = self.workloads.arrival <= self.month
             looked = [
-                group.choose(self.people, self.usage, view, seen, self.threads)
+                group.choose(self.people, self.usage, view, seen, self.threads, group is self.adopters[0])
                 for group, seen in zip(self.adopters, families, strict=True)
             ]
         self.evaluations = looked[0]  # the hub is where developers fetch weights

@@ -279,7 +279,7 @@ def _sample(
     seen = factor * np.isin(BLOCS, blocs)
 
     def part(amount: Floats) -> Floats:
-        return (seen[:, None, None] * amount[groups][..., states].sum(axis=0)).sum(axis=0).ravel()
+        return (seen[:, None, None] * amount[groups].sum(axis=0)).sum(axis=0)[:, states].ravel()
 
     release = np.tile(ledger.release[states], len(CLASSES))
     lab = state.lab[release]

@@ -113,8 +113,10 @@ def expm1(x: ArrayLike) -> Any:
 
 def power(x: ArrayLike, y: ArrayLike) -> Any:
     """Return x to the power of y, shape broadcast; NaN below 0, 1 where y is 0."""
-    one, other = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
-    found = np.empty(one.shape)
+    base, exponent = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    shape = np.broadcast(base, exponent).shape
+    one, other, found = np.empty(shape), np.empty(shape), np.empty(shape)
+    one[...], other[...] = base, exponent
     each_power(one.ravel(), other.ravel(), found.ravel())
     return found[()]
 

@@ -33,6 +33,11 @@ from sim.market.kernels.compiled import kernel
 from sim.market.kernels.single import exp2, log2
 
 LINE = 8  # numbers in a line of the cache
+# Rows of a block that every state reads and adds to, side by side in `Room.at`: whoever knows how far apart they are
+# need not ask whether they overlap.
+ALPHA, RATE, INVERSE, VALUE, DIFFICULTY, CONTROL, DISTRUST, LIKING, STAFF = range(0, 9 * LANES, LANES)
+HIGHEST, OUTSIDE, SHARE, EVERY, NOBODY, LOOKED, STAYS = range(9 * LANES, 16 * LANES, LANES)
+GAIN, NEWCOMERS, FULL, HOME, BELOW, PART, ALONE = range(16 * LANES, 23 * LANES, LANES)
 HIGHEST_POWER = np.float32(126.0)
 
 
@@ -66,11 +71,13 @@ class Room(NamedTuple):
     more: Any  # (lines, LANES)
     usable: Any  # (lines, LANES) channels of a line that a node may use, 1 if none
     share: Any  # (states, LANES) double precision
+    bits: Any  # the same as whole numbers, 0 where nobody is: an `or` of them is vector code
     active: Any  # (states,) those that the block uses or may move to
     uses: Any  # (states,) which of these it uses
     flow: Any  # (states, LANES)
     level: Any  # (blocs, LANES) reach of bans
     sums: Any  # (14, LANES)
+    at: Any  # (23 LANES,) `lane` and `sums` one after the other
     rows: Any  # (LANES,)
     totals: Any  # (LANES,)
 
@@ -78,8 +85,10 @@ class Room(NamedTuple):
 def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Room:
     """Return room for blocks of a month with so many labs, lines and states and, on offer, lines and offers."""
     f, i = np.float32, np.int32
+    at, share = np.empty(23 * LANES, f), np.empty((states, LANES))
+    lane, sums = at[: 9 * LANES].reshape(9, LANES), at[9 * LANES :].reshape(14, LANES)
     return Room(
-        lane=np.empty((9, LANES), f),
+        lane=lane,
         taste=np.empty((all_lines, LANES), f),
         origin=np.empty((4, LANES), f),
         known=np.empty((labs, LANES), i),
@@ -97,12 +106,14 @@ def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Roo
         less=np.empty((lines, LANES), f),
         more=np.empty((lines, LANES), f),
         usable=np.empty((lines, LANES), f),
-        share=np.empty((states, LANES)),
+        share=share,
+        bits=share.view(np.int64),
         active=np.empty(states, np.int64),
         uses=np.empty(states, bool),
         flow=np.empty((states, LANES), f),
         level=np.empty((4, LANES), i),
-        sums=np.empty((14, LANES), f),
+        sums=sums,
+        at=at,
         rows=np.empty(LANES, np.int64),
         totals=np.empty(LANES),
     )
@@ -152,6 +163,7 @@ def choose(
         room.level,
         room.usable,
     )
+    at = room.at
     highest, outside, share, every, none, looked, stays = (
         room.sums[0],
         room.sums[1],
@@ -161,11 +173,10 @@ def choose(
         room.sums[5],
         room.sums[6],
     )
-    gain, newcomers, full, at_home, below, part, alone = (
+    gain, newcomers, full, below, part, alone = (
         room.sums[7],
         room.sums[8],
         room.sums[9],
-        room.sums[10],
         room.sums[11],
         room.sums[12],
         room.sums[13],
@@ -256,105 +267,80 @@ def choose(
                     flow[s, k] = ZERO
                 continue
             for k in range(LANES):
-                full[k] = np.float32(held[s, k])
-            for k in range(LANES):
-                at_home[k] = ZERO if level[bloc, k] >= barring else full[k] * own_vendor
-            for k in range(LANES):
-                full[k] *= ONE if level[bloc, k] >= barring else every_vendor
+                barred, users = level[bloc, k] >= barring, np.float32(held[s, k])
+                at[FULL + k] = users * (ONE if barred else every_vendor)
+                at[HOME + k] = ZERO if barred else users * own_vendor
             if j == NONE:
-                if off:
-                    for k in range(LANES):
-                        stays[k] = ZERO
-                else:
-                    stay(
-                        lane,
-                        taste,
-                        origin,
-                        standing.line[r],
-                        bloc,
-                        width,
-                        np.float32(standing.capability[r] + rules.strength[lab, kind]),
-                        np.float32(standing.degree[r] * rules.channel_control[c]),
-                        np.float32(rules.channel_exposure[c]) if bloc == CN else ZERO,
-                        np.float32(standing.appeal[r, c]),
-                        np.float32(standing.is_open[r]),
-                        np.float32(standing.price[c, kind, r]),
-                        np.float32(standing.cluster[c, r]) if c == SELF_HOST else ZERO,
-                        c == SELF_HOST,
-                        share,
-                        stays,
-                    )
-                    for k in range(LANES):
-                        stays[k] = exp2(min(stays[k] - highest[k], HIGHEST_POWER))
-                    for k in range(LANES):
-                        stays[k] = ZERO if level[bloc, k] >= barring else stays[k]
+                stay(
+                    at,
+                    taste,
+                    origin,
+                    standing.line[r],
+                    bloc,
+                    width,
+                    np.float32(standing.capability[r] + rules.strength[lab, kind]),
+                    np.float32(standing.degree[r] * rules.channel_control[c]),
+                    np.float32(rules.channel_exposure[c]) if bloc == CN else ZERO,
+                    np.float32(standing.appeal[r, c]),
+                    np.float32(standing.is_open[r]),
+                    np.float32(standing.price[c, kind, r]),
+                    np.float32(standing.cluster[c, r]) if c == SELF_HOST else ZERO,
+                    ONE if c == SELF_HOST else ZERO,
+                )
                 for k in range(LANES):
-                    below[k] = every[k] - aware[lab, k] + own[lab, k] + stays[k]
+                    kept = exp2(min(at[STAYS + k] - at[HIGHEST + k], HIGHEST_POWER))
+                    at[STAYS + k] = ZERO if off or level[bloc, k] >= barring else kept
                 for k in range(LANES):
-                    looked[k] += full[k] + at_home[k]
+                    total = at[EVERY + k] - aware[lab, k] + own[lab, k] + at[STAYS + k]
+                    at[LOOKED + k] += at[FULL + k] + at[HOME + k]
+                    at[GAIN + k] += at[FULL + k] * log2(total)
+                    per = at[FULL + k] / total
+                    at[SHARE + k] = per
+                    at[PART + k] += per
+                    at[NOBODY + k] += per * at[OUTSIDE + k]
                 for k in range(LANES):
-                    gain[k] += full[k] * log2(below[k])
+                    looks[lab, k] += at[SHARE + k]
                 for k in range(LANES):
-                    share[k] = full[k] / below[k]
-                for k in range(LANES):
-                    part[k] += share[k]
-                for k in range(LANES):
-                    looks[lab, k] += share[k]
-                for k in range(LANES):
-                    none[k] += share[k] * outside[k]
-                for k in range(LANES):
-                    flow[s, k] = share[k] * stays[k] - full[k] - at_home[k]
+                    flow[s, k] = at[SHARE + k] * at[STAYS + k] - at[FULL + k] - at[HOME + k]
                 if own_vendor > ZERO:
                     for k in range(LANES):
-                        below[k] = own[lab, k] + stays[k]
+                        total = own[lab, k] + at[STAYS + k]
+                        lost = at[HOME + k] if total <= LEAST else ZERO  # nothing to look at there
+                        looking = at[HOME + k] - lost
+                        total = max(total, LEAST)
+                        at[NOBODY + k] += lost
+                        at[GAIN + k] += lost * (at[ALONE + k] - at[HIGHEST + k])
+                        at[GAIN + k] += looking * log2(total)
+                        at[SHARE + k] = looking / total
                     for k in range(LANES):
-                        share[k] = at_home[k] if below[k] <= LEAST else ZERO  # nothing to look at there
+                        home[lab, k] += at[SHARE + k]
                     for k in range(LANES):
-                        none[k] += share[k]
-                    for k in range(LANES):
-                        gain[k] += share[k] * (alone[k] - highest[k])
-                    for k in range(LANES):
-                        at_home[k] -= share[k]
-                    for k in range(LANES):
-                        below[k] = max(below[k], LEAST)
-                    for k in range(LANES):
-                        gain[k] += at_home[k] * log2(below[k])
-                    for k in range(LANES):
-                        share[k] = at_home[k] / below[k]
-                    for k in range(LANES):
-                        home[lab, k] += share[k]
-                    for k in range(LANES):
-                        flow[s, k] += share[k] * stays[k]
+                        flow[s, k] += at[SHARE + k] * at[STAYS + k]
             else:
                 n = offered.nest[j]
-                # its line with the offer in use free of the upgrade cost: `at_home` is the sum, `stays` the weight
+                # its line with the offer in use free of the upgrade cost: `HOME` is the sum, `STAYS` the weight
                 for k in range(LANES):
-                    at_home[k] = (nest[n, k] - weight[j, k]) * inside + weight[j, k]
+                    line = (nest[n, k] - weight[j, k]) * inside + weight[j, k]
+                    mean = line / usable[n, k]
+                    at[HOME + k] = line
+                    at[STAYS + k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
                 for k in range(LANES):
-                    mean = at_home[k] / usable[n, k]
-                    stays[k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
+                    total = at[EVERY + k] - aware[lab, k] + own[lab, k] - upgrade * chance[n, k] + at[STAYS + k]
+                    at[LOOKED + k] += at[FULL + k]
+                    at[GAIN + k] += at[FULL + k] * log2(total)
+                    per = at[FULL + k] / total
+                    at[SHARE + k] = per
+                    at[PART + k] += per
+                    at[NOBODY + k] += per * at[OUTSIDE + k]
+                    at[STAYS + k] = per * at[STAYS + k] / max(at[HOME + k], LEAST)
                 for k in range(LANES):
-                    below[k] = every[k] - aware[lab, k] + own[lab, k] - upgrade * chance[n, k] + stays[k]
+                    looks[lab, k] += at[SHARE + k]
                 for k in range(LANES):
-                    looked[k] += full[k]
+                    less[n, k] += at[SHARE + k]
                 for k in range(LANES):
-                    gain[k] += full[k] * log2(below[k])
+                    more[n, k] += at[STAYS + k] * inside
                 for k in range(LANES):
-                    share[k] = full[k] / below[k]
-                for k in range(LANES):
-                    part[k] += share[k]
-                for k in range(LANES):
-                    looks[lab, k] += share[k]
-                for k in range(LANES):
-                    none[k] += share[k] * outside[k]
-                for k in range(LANES):
-                    less[n, k] += share[k]
-                for k in range(LANES):
-                    stays[k] = share[k] * stays[k] / max(at_home[k], LEAST)
-                for k in range(LANES):
-                    more[n, k] += stays[k] * inside
-                for k in range(LANES):
-                    flow[s, k] = stays[k] * weight[j, k] * (ONE - inside) - full[k]
+                    flow[s, k] = at[STAYS + k] * weight[j, k] * (ONE - inside) - at[FULL + k]
         settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
         leave(first, count, active, mass, present, room)
         for k in range(count):
@@ -384,18 +370,18 @@ def count_usable(n, offered, may, usable):
 @kernel
 def enter(first, count, states, mass, room):
     """Bring the shares of a block into its room; return the number of states that it uses or may move to."""
-    active, share = 0, room.share
+    active, share, bits = 0, room.share, room.bits
     for s in range(len(states.release)):
-        used = False
         for k in range(count):
             share[s, k] = mass[s, first + k]
         for k in range(count, LANES):
             share[s, k] = 0.0
+        used = 0
         for k in range(LANES):
-            used |= share[s, k] != 0.0
-        if s == 0 or used or states.column[s] != NONE:
+            used |= bits[s, k]
+        if s == 0 or used != 0 or states.column[s] != NONE:
             room.active[active] = s
-            room.uses[active] = used
+            room.uses[active] = used != 0
             active += 1
     return active
 
@@ -421,36 +407,15 @@ def leave(first, count, active, mass, present, room):
 
 
 @kernel
-def stay(
-    lane,
-    taste,
-    origin,
-    line,
-    bloc,
-    width,
-    able,
-    kept,
-    raised,
-    appeal,
-    is_open,
-    price,
-    cluster,
-    own,
-    succeeds,
-    utility,
-):
+def stay(at, taste, origin, line, bloc, width, able, kept, raised, appeal, is_open, price, cluster, staffed):
     """Write the utility of staying with a superseded release in units of log2 (eq. 57)."""
     for k in range(LANES):
-        utility[k] = lane[0, k] * log2(ONE + max(price * lane[1, k], cluster * lane[2, k]))
-    if own:
-        for k in range(LANES):
-            utility[k] += lane[8, k]
-    for k in range(LANES):
-        succeeds[k] = lane[3, k] / (ONE + exp2(width * (able - lane[4, k])))
-    for k in range(LANES):
-        succeeds[k] += taste[line, k] + origin[bloc, k] + is_open * lane[7, k]
-    for k in range(LANES):
-        utility[k] = LOG2_E * (succeeds[k] + appeal + kept * lane[5, k] - raised * lane[6, k]) - utility[k]
+        bill = at[ALPHA + k] * log2(ONE + max(price * at[RATE + k], cluster * at[INVERSE + k]))
+        bill += staffed * at[STAFF + k]
+        worth = at[VALUE + k] / (ONE + exp2(width * (able - at[DIFFICULTY + k])))
+        worth += taste[line, k] + origin[bloc, k] + is_open * at[LIKING + k]
+        worth += appeal
+        at[STAYS + k] = LOG2_E * (worth + kept * at[CONTROL + k] - raised * at[DISTRUST + k]) - bill
 
 
 @kernel

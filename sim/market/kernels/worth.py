@@ -94,55 +94,72 @@ def write(
 
 @kernel
 def write_worth(who, offers, width, discount, device_limit, bonus, worth, paid, base):
-    """Write worth, loading and base price of each row and offer; `bonus` of a line goes by its channels in reach."""
+    """Write worth (eq. 53), loading and base price; `bonus` of a line goes by how many channels a row may use."""
     releases, labs, count = len(offers.first_of_release), who.used_here.shape[1], len(offers.release)
-    shared, move, knows, can = np.empty(releases), np.empty(labs), np.empty(labs, np.bool_), np.empty(count, np.bool_)
+    shared, move, knows = np.empty(releases), np.empty(labs), np.empty(labs, np.bool_)
+    one, moving, can = np.empty(count), np.empty(count), np.empty(count, np.bool_)
     for r in range(len(who.kind)):
         kind, bloc = who.kind[r], who.bloc[r]
         difficulty, value, liking = who.difficulty[r], who.value[r], who.taste_open[r]
         for m in range(releases):
-            j = offers.first_of_release[m]
-            shared[m] = (difficulty - offers.capability[kind, j]) / width
+            shared[m] = (difficulty - offers.capability[kind, offers.first_of_release[m]]) / width
         for m in range(releases):
             shared[m] = value * (1.0 / (arithmetic.exp(shared[m]) + 1.0))
         for m in range(releases):
-            j = offers.first_of_release[m]
-            shared[m] += offers.home_fit[bloc, j]
-            shared[m] += who.taste_line[r, offers.line[j]]
-            shared[m] += who.taste_origin[r, offers.lab_bloc[j]]
-            shared[m] += liking * offers.is_open[j]
-        own = who.lab[r]
+            shared[m] += offers.home_fit[bloc, offers.first_of_release[m]]
+        for m in range(releases):
+            shared[m] += who.taste_line[r, offers.line[offers.first_of_release[m]]]
+        for m in range(releases):
+            shared[m] += who.taste_origin[r, offers.lab_bloc[offers.first_of_release[m]]]
+        for m in range(releases):
+            shared[m] += liking * offers.is_open[offers.first_of_release[m]]
+        for j in range(count):
+            one[j] = shared[offers.of_release[j]]
+        for j in range(count):
+            one[j] += offers.appeal[j]
+        control, distrust, need = who.control_value[r], who.distrust[r], who.need[r]
+        for j in range(count):
+            one[j] += control * offers.control[j]
+        for j in range(count):
+            one[j] -= distrust * offers.exposure[j]
+        staff = who.price_sensitivity[r] * arithmetic.log1p(who.staff_cost[r] / who.pain[r])
+        for j in range(count):
+            one[j] -= staff if offers.channel[j] == SELF_HOST else 0.0
+        own, release, channel = who.lab[r], who.release[r], who.channel[r]
         for lab in range(labs):
             move[lab] = who.switching_cost[r] * (1.0 - discount * who.used_here[r, lab])
+        for lab in range(labs):
             knows[lab] = who.knows[r, lab]
         if own == NONE:
             for lab in range(labs):
                 move[lab] = who.adoption_cost[r]
         else:
             move[own], knows[own] = who.upgrade_cost[r], True
-        control, distrust, need = who.control_value[r], who.distrust[r], who.need[r]
-        staff = who.price_sensitivity[r] * arithmetic.log1p(who.staff_cost[r] / who.pain[r])
         for j in range(count):
-            one = shared[offers.of_release[j]] + offers.appeal[j]
-            one += control * offers.control[j]
-            one -= distrust * offers.exposure[j]
-            one -= staff if offers.channel[j] == SELF_HOST else 0.0
-            uses = offers.release[j] == who.release[r] and offers.channel[j] == who.channel[r]
-            one -= 0.0 if uses else move[offers.lab[j]]
-            worth[r, j] = one
+            moving[j] = move[offers.lab[j]]
         for j in range(count):
-            may = knows[offers.lab[j]] and offers.sold_in[bloc, j]
-            may = may and who.barred[r, offers.lab_bloc[j]] < offers.ban_level[j]
-            can[j] = may and (offers.channel[j] != ON_DEVICE or need <= device_limit)
+            moving[j] = 0.0 if (offers.release[j] == release) & (offers.channel[j] == channel) else moving[j]
+        for j in range(count):
+            one[j] -= moving[j]
+        for j in range(count):
+            can[j] = knows[offers.lab[j]] & offers.sold_in[bloc, j]
+        for j in range(count):
+            can[j] &= who.barred[r, offers.lab_bloc[j]] < offers.ban_level[j]
+        for j in range(count):
+            can[j] &= (offers.channel[j] != ON_DEVICE) | (need <= device_limit)
         for n in range(len(offers.first_of_line) - 1):
             usable = 0
             for j in range(offers.first_of_line[n], offers.first_of_line[n + 1]):
                 usable += can[j]
             for j in range(offers.first_of_line[n], offers.first_of_line[n + 1]):
-                worth[r, j] = worth[r, j] - bonus[usable] if can[j] else -math.inf
+                moving[j] = bonus[usable]
+        for j in range(count):
+            worth[r, j] = one[j] - moving[j] if can[j] else -math.inf
+        for j in range(count):
+            listed = offers.price[kind, j]
+            cluster = offers.cluster[j] / need if offers.channel[j] == SELF_HOST else listed
+            base[r, j] = max(listed, cluster)
         for j in range(count):
             paid[r, j] = offers.loading[kind, j]
-            listed = offers.price[kind, j]
-            if offers.channel[j] == SELF_HOST:
-                listed = max(listed, offers.cluster[j] / need)
-            base[r, j] = 0.0 if paid[r, j] > 0.0 else listed
+        for j in range(count):
+            base[r, j] = 0.0 if paid[r, j] > 0.0 else base[r, j]

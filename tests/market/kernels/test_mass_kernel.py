@@ -78,8 +78,8 @@ def test_shares_flow_as_the_twin_says(moments, month):
 
 
 @binds(FILE, "count_usable", "max(usable[n, k], ONE)")
-@binds(FILE, "choose", "max(at_home[k], LEAST)")
-@binds(FILE, "choose", "max(below[k], LEAST)")
+@binds(FILE, "choose", "max(at[HOME + k], LEAST)")
+@binds(FILE, "choose", "max(total, LEAST)")
 @binds(FILE, "choose", "max(mean, LEAST)")
 @binds(FILE, "settle", "max(nest[k], LEAST)")
 @binds("kernels/choice.py", "weigh", "max(chances[k], ONE)")
@@ -98,7 +98,7 @@ def test_where_nothing_may_be_bought_those_who_look_keep_what_they_have_or_do_wi
     assert share[0].sum() > before.mass[0].sum()
 
 
-@binds(FILE, "choose", "min(stays[k] - highest[k], HIGHEST_POWER)")
+@binds(FILE, "choose", "min(at[STAYS + k] - at[HIGHEST + k], HIGHEST_POWER)")
 def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     """Its weight against the others would be infinite: more than 126 powers of two above them."""
     market, view = moments["rules"]
@@ -110,7 +110,7 @@ def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     assert was[:, ~barred].sum() > 0.1
 
 
-@binds(FILE, "stay", "max(price * lane[1, k], cluster * lane[2, k])")
+@binds(FILE, "stay", "max(price * at[RATE + k], cluster * at[INVERSE + k])")
 @binds("kernels/choice.py", "utilities", "max(price * rate[k], cluster * inverse_pain[k])")
 @pytest.mark.parametrize("factor", [0.0, 1.0, 100.0])
 def test_own_machines_cost_their_hours_or_the_smallest_cluster(moments, factor):

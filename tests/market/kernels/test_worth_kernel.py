@@ -78,7 +78,7 @@ def test_the_rows_compared_differ_in_all_that_bars_or_moves(seen):
     assert any(can.any() and not can.all() for can in on_device)
 
 
-@binds(FILE, "write_worth", "max(listed, offers.cluster[j] / need)")
+@binds(FILE, "write_worth", "max(listed, cluster)")
 def test_a_small_user_of_own_machines_pays_its_part_of_a_cluster(seen):
     for who, offers, rules, loading in seen:
         own = np.flatnonzero(offers.channel == SELF_HOST)
