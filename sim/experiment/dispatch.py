@@ -8,6 +8,7 @@ three times, and then recorded; sooner if another try could tell nothing new.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
@@ -83,7 +84,8 @@ class Dispatcher:
         self.pace = Pace(engine.batch_seconds)
         self.flying: dict[Future[list[Outcome]], list[Task]] = {}
         self.succeeded, self.failures = False, 0
-        self.idle = 0.0  # seconds without a result
+        self.failed: deque[tuple[Task, Outcome]] = deque()  # to be tried again alone, while the workers go on
+        self.idle = 0.0  # seconds waited without a result
 
     def run(self) -> bool:
         """Compute until the queue is empty; return False if the user stopped it before.
@@ -96,19 +98,22 @@ class Dispatcher:
         try:
             while not self.halted():
                 suspects = self._fill()
-                if not self.flying and not suspects:
+                if not self.flying and not self.failed and not suspects:
                     return True
                 suspects += self._wait()
                 for task in suspects:
                     self._keep([self._alone(task)])
+                if self.failed:
+                    self._keep([self._alone(*self.failed.popleft())])
         except Halted:
             pass
         return False
 
     def _wait(self) -> list[Task]:
         """Wait for results for a moment and keep them; return the tasks whose worker died, or hangs."""
-        done, _ = wait(self.flying, timeout=POLL, return_when=FIRST_COMPLETED)
-        self.idle = 0.0 if done else self.idle + POLL
+        timeout = 0.0 if self.failed else POLL
+        done, _ = wait(self.flying, timeout=timeout, return_when=FIRST_COMPLETED)
+        self.idle = 0.0 if done else self.idle + timeout
         hangs = self.idle > patience(self.work, max(map(len, self.flying.values()), default=1))
         suspects = self._collect(done)
         if hangs or (suspects and self.engine.all_break):
@@ -117,7 +122,7 @@ class Dispatcher:
 
     def _fill(self) -> list[Task]:
         """Hand out batches until the window is full; return those that a broken engine did not take."""
-        while len(self.flying) < WINDOW * self.engine.workers:
+        while len(self.flying) + len(self.failed) < WINDOW * self.engine.workers:
             batch = self.queue.take(self.pace.batch())
             if not batch:
                 break
@@ -130,20 +135,21 @@ class Dispatcher:
     def _collect(self, done: Collection[Future[list[Outcome]]]) -> list[Task]:
         """Keep what finished; return the tasks whose worker died."""
         suspects: list[Task] = []
-        for future in [future for future in self.flying if future in done]:
-            batch = self.flying.pop(future)
-            try:
-                outcomes = future.result()
-            except self.engine.lost:
-                suspects += batch
-                continue
-            good = [outcome for outcome in outcomes if not outcome.reason]
+        good: list[Outcome] = []
+        try:
+            for future in [future for future in self.flying if future in done]:
+                batch = self.flying.pop(future)
+                try:
+                    outcomes = future.result()
+                except self.engine.lost:
+                    suspects += batch
+                    continue
+                good += [outcome for outcome in outcomes if not outcome.reason]
+                tasks = {(task.cell, task.run): task for task in batch}
+                self.failed += [(tasks[bad.cell, bad.run], bad) for bad in outcomes if bad.reason]
+        finally:  # whatever one of them raises, the others are kept
             self.pace.note(good)
             self._keep(good)
-            tasks = {(task.cell, task.run): task for task in batch}
-            for bad in outcomes:
-                if bad.reason:
-                    self._keep([self._alone(tasks[bad.cell, bad.run], bad)])
         return suspects
 
     def _collect_broken(self) -> list[Task]:

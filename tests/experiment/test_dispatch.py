@@ -72,6 +72,27 @@ def test_a_failure_is_retried_alone_three_times_unless_the_same_comes_back(tmp_p
     assert runs["attempts"].tolist() == [1, 1, 1, 3, 1, 1]
 
 
+def test_what_finished_is_kept_before_what_failed_is_tried_again(tmp_path):
+    kept, kept_before = [0], []
+
+    class Watched(Inline):
+        def alone(self, *arguments):
+            kept_before.append(kept[-1])
+            return super().alone(*arguments)
+
+    def one(work, task):
+        if task.cell == 0:
+            raise ValueError("no market clears")
+        return quick_one(work, task)
+
+    def task(work, tasks):
+        return compute(work, tasks, one)
+
+    plan = plan_of(tmp_path, sweep_text(cells=4))
+    run_sweep(plan, tmp_path / "o", Watched, task=task, progress=lambda ended, *_: kept.append(ended))
+    assert kept_before == [1]  # the other run in the window, and the same error again ends it
+
+
 def test_a_sweep_in_which_nothing_works_gives_up(tmp_path):
     plan = plan_of(tmp_path, sweep_text(cells=60))
     with pytest.raises(NothingWorks, match="the first 20 runs all failed, the latest: RuntimeError: nothing works"):
