@@ -23,7 +23,7 @@ from .made_up import EATS, HANGS, KILLS, RAISES, bad, plan_of, quick, quick_one,
 MEMORY = 2.5e9
 REASONS = {
     KILLS: "its worker was killed by signal 9; the usual cause is a lack of memory",
-    HANGS: "time limit: longer than 4 s",
+    HANGS: "time limit: longer than 6 s",
     RAISES: "ValueError: no market clears",
     EATS: "out of memory: it needs more than 2.5 GB",
 }
@@ -41,7 +41,7 @@ def check_36_good_and_4_bad(folder, plan, report, reasons):
 
 def test_four_bad_cells_among_forty_are_recorded_with_their_reasons_and_the_others_are_good(tmp_path):
     plan = plan_of(tmp_path, sweep_text(cells=40))
-    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=4, memory=MEMORY, task=bad)
+    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=6, memory=MEMORY, task=bad)
     check_36_good_and_4_bad(tmp_path / "o", plan, report, REASONS)
     attempts = {entry["cell"]: entry["attempts"] for entry in SweepResults(tmp_path / "o").failed()}
     assert attempts[KILLS] == 3
