@@ -30,6 +30,7 @@ from sim.scenario.load import scenario_from_text
 from sim.scenario.points import at_point
 from sim.scenario.scenario import Scenario
 
+OUT_OF_MEMORY = "out of memory"  # how the reason of a run that took too much begins
 TRACE_LIMIT = 4000  # characters of a traceback that are kept
 
 
@@ -159,7 +160,7 @@ def _attempt(work: Work, task: Task, one: Callable[[Work, Task], Outcome]) -> Ou
             return one(work, task)
     except MemoryError:
         size = f"{work.memory / 1e9:.1f} GB" if work.memory else "what is free"
-        return Outcome(task.cell, task.run, reason=f"out of memory: it needs more than {size}", trace=_trace())
+        return Outcome(task.cell, task.run, reason=f"{OUT_OF_MEMORY}: it needs more than {size}", trace=_trace())
     except Exception as error:  # whatever a run raises is recorded with its cell, and the others go on
         first = str(error).strip().split("\n")[0]
         return Outcome(task.cell, task.run, reason=f"{type(error).__name__}: {first}"[:500], trace=_trace())

@@ -49,6 +49,10 @@ class ClusterLost(SimError):
     exit_code = 70
 
 
+def _without_workers() -> ClusterLost:
+    return ClusterLost(f"no Dask worker for {JOIN_SECONDS:.0f} s; finished runs are kept, --resume goes on")
+
+
 class Dask:
     """Batches of a Dask cluster.
 
@@ -65,7 +69,7 @@ class Dask:
         If Dask is not installed, no scheduler answers, or a worker has another program.
     """
 
-    name, batch_seconds, all_break = "dask", 0.5, False
+    name, batch_seconds, all_break, apart = "dask", 0.5, False, False
 
     def __init__(self, workers: int, address: str | None = None):
         try:
@@ -89,7 +93,7 @@ class Dask:
             self._alive = now if count else self._alive
             self._known = max(1, count)
             if now - self._alive > JOIN_SECONDS:
-                raise ClusterLost(f"no Dask worker for {JOIN_SECONDS:.0f} s; finished runs are kept, --resume goes on")
+                raise _without_workers()
         return self._known
 
     def submit(self, task: Compute, work: Work, batch: Sequence[Task]) -> Future[list[Outcome]]:
@@ -98,6 +102,10 @@ class Dask:
 
     def alone(self, task: Compute, work: Work, one: Task, halted: Callable[[], bool]) -> Outcome:
         """Compute one run as a batch of its own; which worker died is Dask's to know."""
+        try:
+            self._client.wait_for_workers(1, timeout=JOIN_SECONDS)  # the time of the run starts with a worker for it
+        except TimeoutError:
+            raise _without_workers() from None
         started = time.monotonic()
         try:
             return awaited(self.submit(task, work, [one]), work, halted)[0]

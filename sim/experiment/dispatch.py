@@ -8,13 +8,14 @@ three times, and then recorded; sooner if another try could tell nothing new.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sim.errors import SimError
-from sim.experiment.cells import Outcome, Task, Work, compute
+from sim.experiment.cells import OUT_OF_MEMORY, Outcome, Task, Work, compute
 from sim.experiment.engines import POLL, TIME_LIMIT, Compute, Engine, Halted, patience
 from sim.experiment.executors import GRACE, WINDOW
 
@@ -83,7 +84,10 @@ class Dispatcher:
         self.pace = Pace(engine.batch_seconds)
         self.flying: dict[Future[list[Outcome]], list[Task]] = {}
         self.succeeded, self.failures = False, 0
-        self.idle = 0.0  # seconds without a result
+        self.suspects: deque[Task] = deque()  # in flight when their worker died
+        self.broken = False  # since a death, until the engine is started anew
+        self.failed: deque[tuple[Task, Outcome]] = deque()
+        self.idle = 0.0  # seconds waited without a result
 
     def run(self) -> bool:
         """Compute until the queue is empty; return False if the user stopped it before.
@@ -95,68 +99,79 @@ class Dispatcher:
         """
         try:
             while not self.halted():
-                suspects = self._fill()
-                if not self.flying and not suspects:
+                self._fill()
+                if not self.flying and not self.suspects and not self.failed:
                     return True
-                suspects += self._wait()
-                for task in suspects:
-                    self._keep([self._alone(task)])
+                self._wait()
+                self._try_again()
         except Halted:
             pass
         return False
 
-    def _wait(self) -> list[Task]:
-        """Wait for results for a moment and keep them; return the tasks whose worker died, or hangs."""
-        done, _ = wait(self.flying, timeout=POLL, return_when=FIRST_COMPLETED)
-        self.idle = 0.0 if done else self.idle + POLL
+    def _wait(self) -> None:
+        """Wait for results for a moment and keep them; notice workers that died, or hang."""
+        timeout = 0.0 if self.failed and self.engine.apart else POLL
+        done, _ = wait(self.flying, timeout=timeout, return_when=FIRST_COMPLETED)
+        self.idle = 0.0 if done or not self.flying else self.idle + timeout
         hangs = self.idle > patience(self.work, max(map(len, self.flying.values()), default=1))
-        suspects = self._collect(done)
-        if hangs or (suspects and self.engine.all_break):
-            suspects += self._collect_broken()
-        return suspects
+        self._collect(done)
+        if hangs or (self.broken and self.engine.all_break):
+            self._collect_broken()
 
-    def _fill(self) -> list[Task]:
-        """Hand out batches until the window is full; return those that a broken engine did not take."""
-        while len(self.flying) < WINDOW * self.engine.workers:
+    def _fill(self) -> None:
+        """Hand out batches until the window is full; none while something waits for the others to end."""
+        if self.suspects or (self.failed and not self.engine.apart):
+            return
+        while len(self.flying) + len(self.failed) < WINDOW * self.engine.workers:
             batch = self.queue.take(self.pace.batch())
             if not batch:
-                break
+                return
             try:
                 self.flying[self.engine.submit(self.task, self.work, batch)] = batch
             except self.engine.lost:
-                return batch
-        return []
+                self._lost(batch)
+                return
 
-    def _collect(self, done: Collection[Future[list[Outcome]]]) -> list[Task]:
-        """Keep what finished; return the tasks whose worker died."""
-        suspects: list[Task] = []
-        for future in [future for future in self.flying if future in done]:
-            batch = self.flying.pop(future)
-            try:
-                outcomes = future.result()
-            except self.engine.lost:
-                suspects += batch
-                continue
-            good = [outcome for outcome in outcomes if not outcome.reason]
+    def _try_again(self) -> None:
+        """Repeat one run alone: one that may have killed its worker, or one that failed."""
+        if self.suspects and not self.flying:
+            self._keep([self._alone(self.suspects.popleft())])
+        elif self.failed and (self.engine.apart or not self.flying):
+            self._keep([self._alone(*self.failed.popleft())])
+
+    def _collect(self, done: Collection[Future[list[Outcome]]]) -> None:
+        """Keep what finished, and note the tasks that failed or whose worker died."""
+        good: list[Outcome] = []
+        try:
+            for future in [future for future in self.flying if future in done]:
+                batch = self.flying.pop(future)
+                try:
+                    outcomes = future.result()
+                except self.engine.lost:
+                    self._lost(batch)
+                    continue
+                good += [outcome for outcome in outcomes if not outcome.reason]
+                tasks = {(task.cell, task.run): task for task in batch}
+                self.failed += [(tasks[bad.cell, bad.run], bad) for bad in outcomes if bad.reason]
+        finally:  # whatever one of them raises, the others are kept
             self.pace.note(good)
             self._keep(good)
-            tasks = {(task.cell, task.run): task for task in batch}
-            for bad in outcomes:
-                if bad.reason:
-                    self._keep([self._alone(tasks[bad.cell, bad.run], bad)])
-        return suspects
 
-    def _collect_broken(self) -> list[Task]:
-        """Start the engine anew; keep what finished before it broke and return the tasks of the rest."""
+    def _collect_broken(self) -> None:
+        """Start the engine anew; keep what finished before it broke and suspect the rest."""
         wait(self.flying, timeout=GRACE if self.engine.all_break else 0.0)
-        suspects = self._collect([future for future in self.flying if future.done()])
+        self._collect([future for future in self.flying if future.done()])
         for future, batch in self.flying.items():
             future.cancel()
-            suspects += batch
+            self.suspects += batch
         self.flying.clear()
-        self.idle = 0.0
+        self.idle, self.broken = 0.0, False
         self.engine.restart()
-        return suspects
+
+    def _lost(self, batch: Sequence[Task]) -> None:
+        """Note the tasks of a worker that died."""
+        self.suspects += batch
+        self.broken = True
 
     def _alone(self, task: Task, before: Outcome | None = None) -> Outcome:
         """Return the outcome of a run tried again alone, `before` being its own failure if it is known."""
@@ -180,9 +195,9 @@ class Dispatcher:
 
 
 def _settled(before: Outcome | None, latest: Outcome) -> bool:
-    """Return whether another try can tell nothing new: too long even alone, or the same error in the same words.
+    """Return whether another try can tell nothing new: beyond a limit even alone, or the same error in the same words.
 
     A death is never settled, since it may be the machine's fault.
     """
     repeated = before is not None and latest.trace != "" and latest.reason == before.reason
-    return repeated or latest.reason.startswith(TIME_LIMIT)
+    return repeated or latest.reason.startswith((TIME_LIMIT, OUT_OF_MEMORY))

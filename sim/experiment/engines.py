@@ -36,12 +36,15 @@ class Engine(Protocol):
         What a future raises when its worker died.
     all_break : bool
         Whether one death breaks every batch in flight.
+    apart : bool
+        Whether `alone` computes apart from batches in flight, however many there are.
     """
 
     name: str
     batch_seconds: float
     lost: tuple[type[BaseException], ...]
     all_break: bool
+    apart: bool
 
     @property
     def workers(self) -> int:
@@ -68,7 +71,7 @@ class Engine(Protocol):
 class Inline:
     """Computes in this process, one run after another: nothing is isolated and no limit is kept."""
 
-    name, batch_seconds, all_break = "inline", 0.0, False
+    name, batch_seconds, all_break, apart = "inline", 0.0, False, True
     workers: int = 1
     lost: tuple[type[BaseException], ...] = ()
 
@@ -101,7 +104,7 @@ class Local:
         Number of processes.
     """
 
-    name, batch_seconds, all_break = "local", 0.2, True
+    name, batch_seconds, all_break, apart = "local", 0.2, True, True
     lost: tuple[type[BaseException], ...] = (BrokenProcessPool,)
 
     def __init__(self, workers: int):

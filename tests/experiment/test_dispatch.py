@@ -23,7 +23,7 @@ from .made_up import EATS, HANGS, KILLS, RAISES, bad, plan_of, quick, quick_one,
 MEMORY = 2.5e9
 REASONS = {
     KILLS: "its worker was killed by signal 9; the usual cause is a lack of memory",
-    HANGS: "time limit: longer than 4 s",
+    HANGS: "time limit: longer than 6 s",
     RAISES: "ValueError: no market clears",
     EATS: "out of memory: it needs more than 2.5 GB",
 }
@@ -41,7 +41,7 @@ def check_36_good_and_4_bad(folder, plan, report, reasons):
 
 def test_four_bad_cells_among_forty_are_recorded_with_their_reasons_and_the_others_are_good(tmp_path):
     plan = plan_of(tmp_path, sweep_text(cells=40))
-    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=4, memory=MEMORY, task=bad)
+    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=6, memory=MEMORY, task=bad)
     check_36_good_and_4_bad(tmp_path / "o", plan, report, REASONS)
     attempts = {entry["cell"]: entry["attempts"] for entry in SweepResults(tmp_path / "o").failed()}
     assert attempts[KILLS] == 3
@@ -70,6 +70,27 @@ def test_a_failure_is_retried_alone_three_times_unless_the_same_comes_back(tmp_p
     assert {cell: tries[cell] for cell in (stubborn, unlucky, moody)} == {stubborn: 2, unlucky: 3, moody: 4}
     runs = SweepResults(tmp_path / "o").runs
     assert runs["attempts"].tolist() == [1, 1, 1, 3, 1, 1]
+
+
+def test_what_finished_is_kept_before_what_failed_is_tried_again(tmp_path):
+    kept, kept_before = [0], []
+
+    class Watched(Inline):
+        def alone(self, *arguments):
+            kept_before.append(kept[-1])
+            return super().alone(*arguments)
+
+    def one(work, task):
+        if task.cell == 0:
+            raise ValueError("no market clears")
+        return quick_one(work, task)
+
+    def task(work, tasks):
+        return compute(work, tasks, one)
+
+    plan = plan_of(tmp_path, sweep_text(cells=4))
+    run_sweep(plan, tmp_path / "o", Watched, task=task, progress=lambda ended, *_: kept.append(ended))
+    assert kept_before == [1]  # the other run in the window, and the same error again ends it
 
 
 def test_a_sweep_in_which_nothing_works_gives_up(tmp_path):

@@ -108,7 +108,7 @@ def killed_at(tmp_path: Path, planned, kind: str, number: int) -> bool:
     return run.returncode != 0
 
 
-SAMPLE = [("write", 9), ("write", 30), ("fsync", 3), ("fsync", 14), ("fsync", 21), ("rename", 1), ("rename", 2),
+SAMPLE = [("write", 9), ("write", 24), ("fsync", 3), ("fsync", 14), ("fsync", 21), ("rename", 1), ("rename", 2),
           ("unlink", 1), ("mkdir", 3), ("mkdir", 4)]  # fmt: skip
 
 
@@ -283,7 +283,7 @@ def test_a_clock_that_is_ten_years_off_changes_nothing(tmp_path, planned, shift)
     plan = read_plan(planned[0])
 
     def stop(ended, _planned, _failed):
-        if ended == 5:
+        if ended >= 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
