@@ -72,8 +72,8 @@ def draw_adoption(outcome: Outcomes) -> Figure:
     _draw_populations(figure, outcome)
     _draw_blocs(figure, outcome)
     explanation = (
-        f"{runs_words(outcome)} White markers: observed values with their band and window, "
-        "each beside the model of the same population."
+        f"{runs_words(outcome)} White markers: observed, beside the model of the same "
+        "population (triangles by bloc: the model)."
     )
     frame_slide(figure, outcome, _title(outcome, tokens), explanation, SOURCE)
     return figure

@@ -39,8 +39,8 @@ NAMES = {
 CONTROLS = ("export_control", "import_restriction", "cloud_access", "domestic_ramp")
 MOST_EVENTS = 8
 SOURCE = (
-    "Observed: legal Chinese stock at each year's end, with 90 % band, Epoch AI (an input of the replay). "
-    "H100-equivalents by training throughput; chips rented abroad stay abroad."
+    "Observed: legal Chinese stock at year's end, Epoch AI. Diverted and made at home after the history: assumed "
+    "(compute.cn). H100-equivalents by training throughput; chips rented abroad stay abroad."
 )
 
 
@@ -186,8 +186,10 @@ def _title(outcome: Outcomes) -> str:
     if not ratio.known:
         return "Compute of the US and China"
     size = share_phrase(ratio, f"of the US one in {month_words(outcome.end)}")
-    title = f"The Chinese stock of accelerators is {size}"
+    title = f"What Chinese labs can use of accelerators is {size}"
     stocks = {source: series.at(outcome.end) for source, series in source_stocks(outcome).items()}
     total = np.sum(list(stocks.values()), axis=0)
-    home = estimate(np.divide(stocks["domestic"], total, out=np.full(len(total), np.nan), where=total > 0))
-    return title + (f", {share_phrase(home, 'of it made at home', explain=False)}" if home.known else "")
+    if not (total > 0).all():
+        return title
+    home = 100.0 * float(np.mean(stocks["domestic"] / total))
+    return f"{title}, on average {home:.0f} % of it made at home"

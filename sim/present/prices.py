@@ -41,7 +41,7 @@ def draw_prices(outcome: Outcomes) -> Figure:
     _draw_prices(axes, [(key, NAMES[key], one) for key, one in paid.items()], (outcome.start, outcome.end))
     mark_hand_over(axes, outcome)
     fixed = [(look, f"ECI {level}+", bands(outcome.market(column))) for column, look, level in CAPABILITIES]
-    title = "Cheapest offer with at least a fixed capability"
+    title = "Cheapest model with at least a fixed capability"
     axes = new_panel(figure, (0.575, 0.515, 0.31, 0.25), title, "USD per Mtok (log)", pad=19)
     _draw_prices(axes, fixed, (outcome.start, outcome.end))
     mark_hand_over(axes, outcome)
@@ -95,4 +95,4 @@ def _title(outcome: Outcomes) -> str:
     prices = [number(one.median, last_place(one.median, one.error)) for one in (closed, opened)]
     title = f"Users pay {prices[0]} USD for a million closed tokens and {prices[1]} USD for open ones in "
     title += month_words(outcome.end)
-    return title + (f": closed costs {band_phrase(ratio, '', 'times as much')}" if ratio.known else "")
+    return title + (f": the average closed one costs {band_phrase(ratio, '', 'times as much')}" if ratio.known else "")

@@ -172,18 +172,29 @@ def runs_words(outcome: Outcomes) -> str:
     """Return what line and bands are, in words."""
     if outcome.runs == 1:
         return "Line: a single run, so there is no band."
-    return f"Dark line: median of {outcome.runs} runs; bands: middle half and 90 % of runs."
+    few = "" if outcome.runs >= ENOUGH_RUNS else " Too few runs for a band: read it as what some runs give."
+    return f"Dark line: median of {outcome.runs} runs; bands: middle half and 90 % of runs.{few}"
 
 
+ENOUGH_RUNS = 20  # the 5 and 95 % points of fewer are their smallest and largest
 CAUTION = "uncalibrated; history: releases, prices, shipments replayed, use simulated"
 
 
+def variant(outcome: Outcomes) -> list[str]:
+    """Return what of the result a scenario's name does not say: mean-field, and values replaced on the command line."""
+    manifest = outcome.manifest
+    found = ["mean-field"] if manifest.get("options", {}).get("population") == "mean-field" else []
+    replaced = manifest.get("scenario", {}).get("overrides", ())
+    return found + ([f"with {plain(', '.join(map(str, replaced)), 80)}"] if replaced else [])
+
+
 def provenance(outcome: Outcomes) -> str:
-    """Return scenario, seed, runs, version and result id on one line."""
+    """Return scenario and variant, seed, runs, version and result id on one line."""
     manifest = outcome.manifest
     return " · ".join(
         (
             f"Scenario: {scenario_name(outcome)}",
+            *variant(outcome),
             f"{outcome.runs} run" + ("s" if outcome.runs != 1 else ""),
             f"seed {plain(manifest.get('seed', '-'), 24)}",
             f"sim {plain(manifest.get('model_version', '-'), 24)}",

@@ -101,7 +101,7 @@ def test_drawing_twice_replaces_with_the_same_bytes(folder):
 
 
 def test_the_loaded_result_draws_its_own_figure(folder):
-    assert load_results(folder).figure("compute").get_label().startswith("The Chinese stock of accelerators is")
+    assert load_results(folder).figure("compute").get_label().startswith("What Chinese labs can use of accelerators is")
 
 
 def test_another_folder_gets_the_chosen_figures_alone(folder, tmp_path):
