@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.columns import HEADLINES, TABLES
 from sim.months import format_month, parse_month
 from sim.results import Results
 from sim.scenario.distributions import KINDS
-from sim.summary import summarise
 
 _REMARKS = ("source", "note", "assumption", "story")  # texts that change no result
 _IN_KEY = ("ensemble", "population")  # entries of a scenario that the key of a run repeats
@@ -74,8 +74,9 @@ def compare_results(a: Results, b: Results) -> dict[str, Any]:
     -------
     dict
         ``equal`` (content), ``tables`` (name -> equal), ``inputs`` and ``machine`` (path, a, b), and ``outcomes``:
-        for each headline and date the medians and their difference, b less a, with the 5 and 95 % points of the
-        difference over the runs that share their random numbers; None where a value is missing.
+        for each headline and date the medians and ``pairs``, the number of runs that share their random numbers.
+        Where there are any, the medians are theirs, and the difference, b less a, is the median of the pairs' with
+        its 5 and 95 % points; else it is that of the medians. None where a value is missing.
     """
     hashes = [each.manifest["tables"] for each in (a, b)]
     tables = {name: hashes[0][name]["sha256"] == hashes[1][name]["sha256"] for name in TABLES}
@@ -114,8 +115,7 @@ def compare_scenarios(a: Any, b: Any) -> dict[str, Any]:
 
 def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
     """Return one entry for each headline and date both results have."""
-    summaries = [summarise(each.tables["market"]) for each in (a, b)]
-    months = np.intersect1d(summaries[0]["month"], summaries[1]["month"])
+    months = np.intersect1d(a.tables["market"]["month"], b.tables["market"]["month"])
     if not len(months):
         return []
     history = a.scenario.get("horizon", {}).get("history_until", "")
@@ -124,17 +124,18 @@ def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
     entries = []
     for column in HEADLINES:
         for month in headline_months(start, int(months[0]), int(months[-1])):
-            left, right = (_median(summary, column, month) for summary in summaries)
-            low, change, high = _paired(a, b, column, month)
-            if change is None and left is not None and right is not None:
-                change = right - left  # no runs to pair: the difference of the medians
+            left, right, gains = _values(a, b, column, month)
+            low, change, high = _points(gains)
+            if change is None and len(left) and len(right):
+                change = float(np.median(right) - np.median(left))  # no runs to pair
             entries.append(
                 {
                     "column": column,
                     "unit": units[column],
                     "month": format_month(month),
-                    "a": left,
-                    "b": right,
+                    "a": float(np.median(left)) if len(left) else None,
+                    "b": float(np.median(right)) if len(right) else None,
+                    "pairs": len(gains),
                     "difference": change,
                     "difference_q05": low,
                     "difference_q95": high,
@@ -143,25 +144,25 @@ def _outcomes(a: Results, b: Results) -> list[dict[str, Any]]:
     return entries
 
 
-def _paired(a: Results, b: Results, column: str, month: int) -> tuple[float | None, ...]:
-    """Return the 5, 50 and 95 % points of b less a over runs that share their random numbers; None where none do."""
-    if a.manifest["seed"] != b.manifest["seed"]:
-        return None, None, None
+def _values(a: Results, b: Results, column: str, month: int) -> tuple[NDArray[np.float64], ...]:
+    """Return the finite values of two results and the differences of pairs, b less a.
+
+    Runs with the same random numbers are pairs, and then the values are theirs alone; without pairs all count.
+    """
     found = []
     for results in (a, b):
         market = results.tables["market"]
-        at = market["month"] == month
+        at = (market["month"] == month) & np.isfinite(market[column])
         found.append(dict(zip(market["run"][at].tolist(), market[column][at].tolist(), strict=True)))
-    gains = np.array([found[1][run] - found[0][run] for run in sorted(found[0].keys() & found[1].keys())])
-    gains = gains[np.isfinite(gains)]
-    if len(gains) < 2:
+    both = sorted(found[0].keys() & found[1].keys()) if a.manifest["seed"] == b.manifest["seed"] else []
+    if len(both) < 2:
+        return np.array([*found[0].values()]), np.array([*found[1].values()]), np.empty(0)
+    left, right = (np.array([one[run] for run in both]) for one in found)
+    return left, right, right - left
+
+
+def _points(gains: NDArray[np.float64]) -> tuple[float | None, ...]:
+    """Return the 5, 50 and 95 % points, None where there are none."""
+    if not len(gains):
         return None, None, None
     return tuple(float(point) for point in np.quantile(gains, (0.05, 0.5, 0.95)))
-
-
-def _median(summary: Mapping[str, Any], column: str, month: int) -> float | None:
-    values = summary.get(f"{column}_median")
-    found = np.flatnonzero(summary["month"] == month)
-    if values is None or not len(found) or np.isnan(values[found[0]]):
-        return None
-    return float(values[found[0]])

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 INTRODUCTION = """# The model beside the observations
 
 Made from the {runs} runs of `make run` (result {result}, seed {seed}, version {version}) by
-`python -m tests.refresh_docs outputs/baseline`. Four values were set by hand to the base year (their observations
-are marked c); nothing else is fitted.
+`python -m tests.refresh_docs outputs/baseline`. Four values were set by hand to the base year; c marks the observations
+that these and other defaults cite. Nothing is fitted by an algorithm.
 Series marked *replayed* are inputs: agreement there proves nothing.
 The populations differ (router, enterprise survey, hub downloads) and are never averaged.
 
@@ -39,7 +39,8 @@ FINDINGS = """\
   to a dearer offer never spends less (docs/model.md, 61). Closed list prices hardly differ (pricing pressure at the end
   of 2027: {pressure}): who minds prices leaves for open models, and who stays minds them less.
 - *Controls widen the gap and do not stop adoption.* `tight-controls` against `baseline` at the end of 2030: {gap}
-  points of capability, {share} points of open token share.
+  points of capability, {share} points of open token share, {chinese} of that of Chinese open models, which others partly
+  replace.
 """
 
 
@@ -81,6 +82,7 @@ def findings(base: Results, tight: Results) -> str:
         pressure=band(100 * at(base, "pricing_pressure", near), " %"),
         gap=moved("gap_points", 1),
         share=moved("open_token_share", 1, 100.0),
+        chinese=moved("chinese_open_token_share", 1, 100.0),
     )
 
 

@@ -172,7 +172,9 @@ def _print_difference(report: dict[str, Any], a: str, b: str) -> None:
     if any(path == "code_hash" for path, _, _ in report.get("inputs", [])):
         click.echo("\nTwo versions of the program: part of what differs may be its and not the scenarios'.")
     if outcomes:
-        click.echo("\nOutcomes: medians, the median difference of paired runs, and where 90 % of the differences lie")
+        pairs = max(row["pairs"] for row in outcomes)
+        words = f"{pairs} pairs of runs: medians, the median difference, and where 90 % of the differences lie"
+        click.echo(f"\nOutcomes of {words if pairs else 'runs that share no random numbers: medians'}")
         click.echo(f"  {'':28} {'month':8} {'a':>9} {'b':>9} {'b - a':>9} {'90 % of runs':>20}")
         for row in outcomes:
             click.echo(_outcome_line(row))

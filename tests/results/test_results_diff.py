@@ -151,3 +151,20 @@ def test_terminal_gets_no_control_characters():
     assert shown("0123456789abcdef" * 4) == "0123456789ab"
     assert shown(None) == "-"
     assert shown([1, 2]) == "[1, 2]"
+
+
+def test_results_of_unequal_size_are_compared_over_the_runs_they_share():
+    """Medians of all runs beside differences of pairs would not add up."""
+    whole = made_up_results()
+    few = made_up_results(tables=combine([recorded_run(run) for run in range(2)]), runs=2)
+    shifted = {
+        **few.tables,
+        "market": {**few.tables["market"], "closed_price": few.tables["market"]["closed_price"] + 1},
+    }
+    report = compare_results(whole, made_up_results(tables=shifted, runs=2))
+    rows = [row for row in report["outcomes"] if row["column"] == "closed_price"]
+    assert rows
+    for row in rows:
+        assert row["pairs"] == 2
+        assert row["b"] - row["a"] == pytest.approx(1.0)
+        assert (row["difference"], row["difference_q05"], row["difference_q95"]) == pytest.approx((1.0, 1.0, 1.0))
