@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _COPIED = (compiled.KINDS, compiled.BLOCS, compiled.CHANNELS, compiled.NONE, compiled.SELF_HOST)
 if {_COPIED, (5, 4, 4, usage.NONE, usage.SELF_HOST)} != {(len(CLASSES), len(BLOCS), len(CHANNELS), NONE, SELF_HOST)}:
-    raise ImportError("kernels choice, usage and mass hold numbers of classes, blocs or channels that the schema has not")
+    raise ImportError(
+        "kernels choice, usage and mass hold numbers of classes, blocs or channels that the schema has not"
+    )
 SINGLE = np.float32
 _EVERY = np.ones((len(BLOCS), len(CHANNELS)), bool)
 _REACHES = np.arange(choice.BAN_LEVEL.max() + 1)
