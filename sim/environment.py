@@ -15,7 +15,10 @@ from typing import Any
 PACKAGE = Path(__file__).resolve().parent
 DISTRIBUTIONS = (
     "mesa",
+    "networkx",
     "numpy",
+    "numba",
+    "llvmlite",
     "scipy",
     "matplotlib",
     "click",
@@ -25,8 +28,8 @@ DISTRIBUTIONS = (
     "tqdm",
     "XlsxWriter",
 )
-COMPUTING = ("numpy", "scipy", "mesa", "numba")  # libraries that can change a bit of a result
-# The only variables read: they can change a result or its speed, and cannot hold a secret.
+COMPUTING = ("numpy", "scipy", "mesa", "numba", "llvmlite")  # libraries that can change a bit of a result
+# The only variables that a manifest keeps: they can change a result or its speed, and cannot hold a secret.
 VARIABLES = (
     "PYTHONHASHSEED",
     "TZ",
@@ -38,6 +41,8 @@ VARIABLES = (
     "MKL_NUM_THREADS",
     "NPY_DISABLE_CPU_FEATURES",
     "NPY_ENABLE_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
 )
 
 
@@ -175,13 +180,21 @@ def peak_memory() -> int | None:
     return largest if sys.platform == "darwin" else largest * 1024
 
 
+def home() -> Path | None:
+    """Return the home folder, None for a user who has none."""
+    try:
+        return Path.home()
+    except RuntimeError:  # neither HOME nor an entry in the list of users, as in many a container
+        return None
+
+
 def redacted(text: str) -> str:
     """Return `text` with the home folder as ``~`` and the user's name, where it is part of a path, as ``user``."""
     import getpass
 
-    home = str(Path.home())
-    if len(home) > 1:
-        text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)
+    folder = str(home() or "")
+    if len(folder) > 1:
+        text = re.sub(rf"{re.escape(folder)}(?![\w.-])", "~", text)
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):  # no name known: nothing to hide

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sim import environment, rng
+from sim import environment
 from sim.columns import FLOAT, TABLES
 from sim.content import content_hash, table_hashes
 from sim.months import format_month
@@ -66,8 +66,7 @@ def run_key(
         "runs": int(runs),
         "workloads": int(workloads),
         "options": dict(sorted(options.items())),
-        "model_version": environment.model_version(),
-        "code_hash": environment.code_hash(),
+        **environment.identity(),
     }
 
 
@@ -151,7 +150,7 @@ def build_manifest(
         "columns_empty": empty_columns(tables),
         "panels_not_observed": list(not_observed),
         "warnings": [environment.redacted(text) for text in dict.fromkeys(warnings)],
-        "program": {"code_hash": key["code_hash"], "git": environment.git_state(), "random_numbers": rng.SCHEME},
+        "git": environment.git_state(),
         "machine": environment.machine(),
         "process": {
             "command": [environment.redacted(text) for text in command],

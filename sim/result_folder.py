@@ -87,6 +87,7 @@ def _is_complete(facts: Mapping[str, Any]) -> bool:
             bool: [facts["valid"]],
         }
         kinds[str] += [key["model_version"], key["code_hash"], *(entry["sha256"] for entry in entries)]
+        kinds[str] += [value for name, value in key.items() if name not in ("runs", "seed", "workloads", "options")]
         kinds[int] += [entry["bytes" if "bytes" in entry else "rows"] for entry in entries]
     except (KeyError, TypeError, AttributeError):
         return False
@@ -198,7 +199,7 @@ def _other(facts: Mapping[str, Any], key: Mapping[str, Any] | None) -> str:
     if not facts["files"]:
         return ", damaged"
     theirs, words = facts["key"], {"scenario": "scenario values", "code_hash": "code", "model_version": "version"}
-    differing = [words.get(name, name) for name in key or {} if key and theirs.get(name) != key[name]]
+    differing = [words.get(name, name.replace("_", " ")) for name in key or {} if key and theirs.get(name) != key[name]]
     return f" (other {', '.join(differing)})" if differing else ""
 
 

@@ -39,8 +39,8 @@ FINDINGS = """\
   to a dearer offer never spends less (docs/model.md, 61). Closed list prices hardly differ (pricing pressure at the end
   of 2027: {pressure}): who minds prices leaves for open models, and who stays minds them less.
 - *Controls widen the gap and do not stop adoption.* `tight-controls` against `baseline` at the end of 2030: {gap}
-  points of capability, {share} points of open token share, {chinese} of that of Chinese open models, which others partly
-  replace.
+  points of capability, {share} points of open token share, {chinese} of that of Chinese open models, which others
+  partly replace.
 """
 
 

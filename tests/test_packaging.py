@@ -69,10 +69,27 @@ def test_requirement_files_are_hashed_and_name_no_place():
                 assert "==" in text, f"{path.name}: {line}"
 
 
-def test_every_direct_requirement_is_locked():
-    locked = (ROOT / "requirements/run.txt").read_text().lower()
+def direct_requirements():
+    """Return name and rest of each line of the dependencies."""
     project = (ROOT / "pyproject.toml").read_text()
     block = re.search(r"^dependencies = \[\n(.*?)^\]", project, flags=re.S | re.M)
     assert block
-    for name in re.findall(r'^\s*"([A-Za-z0-9._-]+)', block[1], flags=re.M):
+    return re.findall(r'^\s*"([A-Za-z0-9._-]+)([^"]*)"', block[1], flags=re.M)
+
+
+def test_every_direct_requirement_is_locked_and_named_in_the_manifest():
+    from sim.environment import machine
+
+    locked, named = (ROOT / "requirements/run.txt").read_text().lower(), machine()["libraries"]
+    for name, _ in direct_requirements():
+        assert name in named
         assert re.search(rf"^{re.escape(name.lower().replace('.', '-'))}==", locked, flags=re.M), name
+
+
+def test_the_compiler_ends_before_its_next_minor_version():
+    """Kernels use parts of Numba and llvmlite that are not for users; another minor version may change them."""
+    locked, asked = (ROOT / "requirements/run.txt").read_text(), dict(direct_requirements())
+    for name in ("numba", "llvmlite"):
+        found = re.search(rf"^{name}==0\.(\d+)\.", locked, flags=re.M)
+        assert found
+        assert asked[name].endswith(f",<0.{int(found[1]) + 1}")

@@ -150,7 +150,8 @@ def _report_existing(folder: Path, *, csv: bool, quiet: bool, as_json: bool) -> 
         _print_outcomes(results)
         _print_places(results, folder)
         click.echo(
-            f"Already there: the same scenario, seed and version gave {folder}; --force runs it again.", err=True
+            f"Already there: the same scenario, seed, version and libraries gave {folder}; --force runs it again.",
+            err=True,
         )
 
 

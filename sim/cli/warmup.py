@@ -9,9 +9,10 @@ import click
 def warmup() -> None:
     """Compile the inner loops and keep them, so that the first run does not wait for it.
 
-    They are kept in the folder that SIM_CACHE_DIR names, else in the user's cache folder.
+    They are kept in the folder that SIM_CACHE_DIR names, else in the user's cache folder. Those beside them, of other
+    versions of the program or for other processors, are removed if no program used them for 30 days.
     """
-    from sim.experiment.warmup import warm_up
+    from sim.experiment.warmup import KEPT_DAYS, warm_up
 
     done = warm_up()
     count = (
@@ -20,7 +21,10 @@ def warmup() -> None:
     if done.kept:
         click.echo(f"{count} They are kept in {done.folder}")
     else:
-        click.echo(
-            f"{count} They cannot be kept: {done.folder} cannot be written, so every process compiles them anew."
-        )
+        why = "there is no home folder" if done.folder is None else f"{done.folder} cannot be written"
+        click.echo(f"{count} They cannot be kept: {why}, so every process compiles them anew.")
         click.echo("SIM_CACHE_DIR names another folder.")
+    for folder in done.removed:
+        click.echo(f"Removed {folder}, not used for {KEPT_DAYS} days.")
+    for folder in done.stuck:
+        click.echo(f"{folder}, not used for {KEPT_DAYS} days, could not be removed.", err=True)

@@ -116,7 +116,7 @@ def _of_result(place: Path) -> _Source:
     work = Work.of_text(results.scenario_text, None if twin == "none" else twin)
     expected = {(0, run): _hash_of_run(results.tables, run) for run in range(results.manifest["runs"])}
     key = results.manifest["key"]
-    return work, lambda _: (0, {}), expected, {name: key[name] for name in ("model_version", "code_hash")}
+    return work, lambda _: (0, {}), expected, {name: key[name] for name in environment.identity() if name in key}
 
 
 def _hash_of_run(tables: Any, run: int) -> str:

@@ -9,13 +9,19 @@ from numpy.typing import NDArray
 
 from sim import rng
 from sim.market.kernels import choice as compiled
+from sim.market.kernels import usage
 from sim.market.stages import choice
-from sim.market.tables import NONE, ON_DEVICE, WorkloadTable
-from sim.scenario.schema import BLOCS, CHANNELS
+from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, WorkloadTable
+from sim.scenario.schema import BLOCS, CHANNELS, CLASSES
 
 if TYPE_CHECKING:
     from sim.market.adopters import Adopters, MonthView
 
+_COPIED = (compiled.KINDS, compiled.BLOCS, compiled.CHANNELS, compiled.NONE, compiled.SELF_HOST)
+if {_COPIED, (5, 4, 4, usage.NONE, usage.SELF_HOST)} != {(len(CLASSES), len(BLOCS), len(CHANNELS), NONE, SELF_HOST)}:
+    raise ImportError(
+        "kernels choice, usage and mass hold numbers of classes, blocs or channels that the schema has not"
+    )
 SINGLE = np.float32
 _EVERY = np.ones((len(BLOCS), len(CHANNELS)), bool)
 _REACHES = np.arange(choice.BAN_LEVEL.max() + 1)

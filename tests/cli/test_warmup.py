@@ -6,8 +6,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
+
+from sim.experiment.warmup import remove_unused
 
 # One small kernel that is compiled in a moment; prints whether it is kept, and how often it was found and compiled.
 SOLVE = """
@@ -19,9 +22,29 @@ hits, misses = (sum(counter.values()) for counter in (sums.solve.stats.cache_hit
 print(compiled.CACHED, hits, misses)
 """
 
+# Runs of either population, with what else changes how choices are made; prints the kernels that had to be compiled.
+RUNS = """
+from sim.experiment.run import simulate
+from sim.market.kernels.compiled import KERNELS
+from sim.scenario.load import load_scenario
+for population, noise in (("agents", "options"), ("mean-field", "shared"), ("agents", "shared")):
+    scenario = load_scenario("baseline", runs=1, workloads=300, nodes=64, population=population, noise=noise,
+                             overrides=("horizon.start=2025-11", "horizon.end=2026-04"))
+    simulate(scenario, "weights_withheld" if noise == "options" else None, 0, threads=2)
+print([one.py_func.__qualname__ for one in KERNELS if one.stats.cache_misses])
+"""
+# A user whom the list of users does not have, as in many a container.
+UNKNOWN = """
+import pwd
+def nobody(number):
+    raise KeyError(number)
+pwd.getpwuid = nobody
+"""
 
-def started(arguments, folder):
+
+def started(arguments, folder, without=()):
     environment = os.environ | {"SIM_CACHE_DIR": str(folder)}
+    environment = {name: value for name, value in environment.items() if name not in without}
     return subprocess.Popen(
         [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -43,6 +66,7 @@ def test_kernels_are_compiled_once_and_then_found(tmp_path):
     again, compiled, found, same = re.fullmatch(words, second).groups()
     assert (compiled, found, same) == ("0", again, folder)
     assert 6 <= int(again) <= int(used)  # pieces of other kernels are not asked for by themselves any more
+    assert answer(started(["-c", RUNS], tmp_path)) == "[]"
 
 
 def test_processes_that_share_a_new_folder_do_not_disturb_each_other(tmp_path):
@@ -70,3 +94,63 @@ def test_warmup_says_where_kernels_cannot_be_kept(monkeypatch, tmp_path, capsys)
     out = capsys.readouterr().out
     assert f"They cannot be kept: {tmp_path} cannot be written" in out
     assert "SIM_CACHE_DIR" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows always knows a user's folder")
+def test_without_a_home_folder_nothing_is_kept_and_all_else_works():
+    homeless = ("HOME", "SIM_CACHE_DIR", "XDG_CACHE_HOME", "LOGNAME", "USER", "LNAME", "USERNAME")
+    told = "from sim import environment\nprint(compiled.FOLDER, environment.home(), environment.redacted('/root/x'))"
+    assert answer(started(["-c", UNKNOWN + SOLVE + told], "", homeless)) == "False 0 1\nNone None /root/x"
+
+
+def kernels(place, name, days, files=("choose-1.py311.nbi", "choose-1.py311.1.nbc", "choose-1.py311.nbi.tmp.0a1b")):
+    """Make a folder that was last used some days ago."""
+    folder = place / name
+    (folder / "kernels_0123").mkdir(parents=True)
+    for file in files:
+        (folder / "kernels_0123" / file).write_bytes(b"x")
+    then = time.time() - days * 86400.0
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_warming_up_removes_kernels_that_nobody_used_for_a_month_and_nothing_else(tmp_path):
+    own = kernels(tmp_path, "kernels-000000000000", 31)
+    old = kernels(tmp_path, "kernels-0123456789ab", 31)
+    kept = [
+        own,
+        kernels(tmp_path, "kernels-ba9876543210", 29),
+        kernels(tmp_path, "kernels-of-my-thesis", 99),
+        kernels(tmp_path, "kernels-0123456789ab.bak", 99),
+        kernels(tmp_path, "kernels-0123456789ac", 99, files=("choose-1.py311.nbi", "notes.txt")),
+        kernels(tmp_path / "elsewhere", "kernels-0123456789ab", 99),
+    ]
+    link = tmp_path / "kernels-0123456789ad"
+    link.symlink_to(kept[-1], target_is_directory=True)
+    (tmp_path / "kernels-0123456789ae").write_text("a file")
+    assert remove_unused(own) == ((old,), ())
+    assert not old.exists()
+    assert all(folder.is_dir() for folder in kept)
+    assert link.is_symlink()
+    assert (tmp_path / "kernels-0123456789ae").read_text() == "a file"
+    assert remove_unused(own) == ((), ())
+
+
+def test_using_kernels_dates_their_folder_so_that_it_is_not_removed(tmp_path):
+    answer(started(["-c", SOLVE], tmp_path))
+    (folder,) = tmp_path.iterdir()
+    os.utime(folder, (0.0, 0.0))
+    assert answer(started(["-c", SOLVE], tmp_path)) == "True 1 0"
+    assert time.time() - folder.stat().st_mtime < 3600.0
+
+
+def test_warmup_says_what_it_removed(tmp_path, monkeypatch, capsys):
+    from sim.cli import main
+    from sim.market.kernels import compiled
+
+    old = kernels(tmp_path, "kernels-0123456789ab", 31)
+    monkeypatch.setattr(compiled, "CACHED", True)
+    monkeypatch.setattr(compiled, "FOLDER", tmp_path / "kernels-000000000000")
+    assert main(["warmup"]) == 0
+    assert f"Removed {old}, not used for 30 days." in capsys.readouterr().out
+    assert not old.exists()

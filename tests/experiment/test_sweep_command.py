@@ -274,8 +274,10 @@ def test_reproduce_works_for_a_result_of_sim_run_and_notices_a_changed_number(tm
     hashes = table_hashes(tables)
     facts = {**results.manifest, "content_hash": content_hash(hashes), "result_id": content_hash(hashes)[:12]}
     facts["tables"] = {name: {**facts["tables"][name], "sha256": hashes[name]} for name in hashes}
+    facts["key"] = {**facts["key"], "numba": "0.1"}
     changed = package.Results(tables, facts, results.scenario, results.scenario_text)
     package.save(changed, tmp_path / "changed")
-    code, out, _ = sim("reproduce", "changed", "--sample", "100%", cwd=tmp_path)
+    code, out, errors = sim("reproduce", "changed", "--sample", "100%", cwd=tmp_path)
     assert code == 1
     assert "0 of 2 runs came out the same" in out
+    assert "numba: 0.1 -> " in errors

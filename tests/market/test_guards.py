@@ -64,12 +64,6 @@ for function, text in (
     no_guard("kernels/fold.py", function, text, "the best so far")
 no_guard("stages/releases.py", "", "seen.was_open or seen.follows", "either of two reasons to open")
 no_guard("observe.py", "_market_row", "market.price_month.status or None", "a word, missing where it is empty")
-no_guard(
-    "kernels/compiled.py",
-    "cache_folder",
-    "os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'",
-    "a folder, by default another one",
-)
 
 
 @pytest.fixture(scope="module", autouse=True)

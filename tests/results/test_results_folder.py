@@ -15,8 +15,10 @@ import pytest
 from sim import storage
 from sim.columns import TABLES
 from sim.content import combine
+from sim.environment import identity
 from sim.errors import ResultError, UsageError, WriteError
 from sim.manifest import run_key
+from sim.result_folder import check_replaceable
 from sim.results import add_files, load_results, same_run, save
 from sim.summary import summarise
 
@@ -139,8 +141,10 @@ def test_manifest_tells_what_was_run_and_hides_who_and_where(pristine, monkeypat
     assert environment.redacted("cannot read /home/mallory/x.yaml") == "cannot read ~/x.yaml"
     assert environment.redacted("/data/mallory/runs") == "/data/user/runs"
     assert environment.redacted("/home/mallory2/x") == "/home/mallory2/x"
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
     results = made_up_results()
     text = json.dumps(results.manifest)
+    assert results.manifest["machine"]["variables"]["NUMBA_CPU_NAME"] == "haswell"
     assert "mallory" not in text
     assert "hunter2" not in text
     assert results.manifest["scenario"]["files"] == [{"path": "made-up.yaml", "sha256": "0" * 64}]
@@ -178,9 +182,16 @@ def test_same_run_is_recognised_and_any_change_of_the_key_is_not(saved):
     assert not same_run(saved, run_key(MadeUpScenario(distrust=3.0), **KEY))
     for change in ({"seed": 2}, {"runs": 4}, {"workloads": 101}, {"options": {"population": "mean-field"}}):
         assert not same_run(saved, run_key(MadeUpScenario(), **{**KEY, **change}))
-    for name in ("model_version", "code_hash"):
+    assert {"model_version", "code_hash", "numpy", "numba", "llvmlite"} <= set(identity())
+    for name in identity():
         assert not same_run(saved, {**key, name: "other"})
     assert not same_run(saved.parent / "nothing", key)
+
+
+def test_a_result_of_another_library_is_refused_by_the_name_of_the_library(saved):
+    key = run_key(MadeUpScenario(), **KEY)
+    with pytest.raises(UsageError, match=r"another result \(other random numbers, numba\); --force"):
+        check_replaceable(saved, force=False, key={**key, "numba": "0.1", "random_numbers": "dice"})
 
 
 def test_damaged_result_of_the_same_run_is_not_reused(saved):

@@ -3,9 +3,10 @@
 No fastmath, no libm, no library random numbers: the same bits on every machine, whatever the vector width and
 the number of threads. A machine without fused multiply-add does it in software, slowly.
 
-Compiled code is kept in `$SIM_CACHE_DIR`, else in the user's cache folder, in a folder named after the sources of this
-room: Numba looks only at the file of a kernel itself, not at those it calls, and would go on with an outdated one.
-Where that folder cannot be written, kernels are compiled anew in every process.
+Compiled code is kept in `$SIM_CACHE_DIR`, else in the user's cache folder, in a folder named after all that goes into
+it. Numba itself looks only at the file of a kernel, not at those whose functions and constants the kernel takes over,
+and two machines that compile at once for one folder may each find the code of the other.
+Where there is no folder that can be written, kernels are compiled anew in every process.
 """
 
 from __future__ import annotations
@@ -18,34 +19,54 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite
+import numba
+import numba.extending
+from llvmlite import ir
+from numba.core import config, types
+from numba.core.registry import cpu_target
 
-def sources() -> str:
-    """Return a short hash of the sources of this room."""
-    found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+from sim.environment import PACKAGE, home
+
+# Files outside this room with constants, or names of columns, that become part of a kernel.
+BESIDE = ("market/stages/choice.py", "market/tables.py", "scenario/schema.py")
+
+
+def sources() -> list[Path]:
+    """Return every file that compiled code depends on."""
+    return [*sorted(Path(__file__).parent.glob("*.py")), *(PACKAGE / name for name in BESIDE)]
+
+
+def fingerprint() -> str:
+    """Return a short hash of the sources, the compiler, and the processor and features that it compiles for."""
+    target: Any = cpu_target.target_context
+    found = hashlib.sha256(repr((numba.__version__, llvmlite.__version__, target.codegen().magic_tuple())).encode())
+    for path in sources():
         found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
 
 
-def cache_folder() -> Path:
-    """Return the folder in which compiled kernels are kept; it need not exist."""
+def cache_folder() -> Path | None:
+    """Return the folder in which compiled kernels are kept, which need not exist; None if this user has no place."""
+    name = f"kernels-{fingerprint()}"
     chosen = os.environ.get("SIM_CACHE_DIR")
     if chosen:
-        return Path(chosen) / f"kernels-{sources()}"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "sim" / f"kernels-{sources()}"
+        return Path(chosen) / name
+    variable, below = {
+        "win32": ("LOCALAPPDATA", "AppData/Local"),
+        "darwin": ("", "Library/Caches"),
+    }.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
+    named, own = os.environ.get(variable), home()
+    if named:
+        return Path(named) / "sim" / name
+    return None if own is None else own / below / "sim" / name
 
 
 def writable(folder: Path) -> bool:
-    """Return whether files can be made in a folder, which is made if need be."""
+    """Return whether files can be made in a folder, which is made if need be; the folder's date tells of its use."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.NamedTemporaryFile(dir=folder):  # one with a name: the others leave the date as it was
             return True
     except OSError:
         return False
@@ -53,18 +74,8 @@ def writable(folder: Path) -> bool:
 
 LINES_AHEAD = 5  # cache lines of a row asked for in advance
 FOLDER = cache_folder()
-CACHED = writable(FOLDER)
-if CACHED:
-    os.environ["NUMBA_CACHE_DIR"] = str(FOLDER)
-
-import numba  # noqa: E402
-import numba.extending  # noqa: E402
-from llvmlite import ir  # noqa: E402
-from numba.core import config, types  # noqa: E402
-
+CACHED = FOLDER is not None and writable(FOLDER)
 settings: Any = config
-if CACHED:
-    settings.CACHE_DIR = str(FOLDER)  # should somebody have imported Numba before
 intrinsic: Any = numba.extending.intrinsic
 
 
@@ -73,7 +84,13 @@ KERNELS: list[Any] = []  # all that have been imported
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function over arrays; it lets other threads run meanwhile."""
-    KERNELS.append(numba.njit(function, cache=CACHED, nogil=True, error_model="numpy"))
+    before = settings.CACHE_DIR
+    try:
+        if CACHED:
+            settings.CACHE_DIR = str(FOLDER)  # Numba asks for it here, once; other code keeps its own
+        KERNELS.append(numba.njit(function, cache=CACHED, nogil=True, error_model="numpy"))
+    finally:
+        settings.CACHE_DIR = before
     return KERNELS[-1]
 
 
