@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from sim.experiment.store import Store
 from sim.precision import replicates_needed
 
 TOTALS_FORMAT = "sim-sweep-totals"
+SAME_REQUEST = 1.0  # seconds within which further signals belong to the first
 _LISTED = 1000  # failures in the manifest; the log has all
 
 
@@ -200,21 +202,22 @@ def run_sweep(
             totals = read_totals(place)
             if totals and not (retry_failed and totals["failed_runs"]):
                 return Report(place, totals, 0)
-        write_plan(place, plan, found)
-        with _signals() as stop, _open_store(place, plan) as store:
+        with _signals() as stop, _planned_store(place, plan, found) as store:
             queue = SweepQueue(plan, store, retry_failed=retry_failed, progress=progress)
             work = Work.of(plan, seconds=seconds, memory=memory)
-            if not _compute(queue, work, engine, task, stop, list(command)):
-                done, planned = int(queue.ended.sum()), int(queue.planned.sum())
-                raise _interrupted(stop.number, done, planned, place, resume_command)
-            store.compact()
-            totals = _totals(store, queue, command)
-            store.finish(manifest.to_json(totals))
-            return Report(place, totals, queue.ended_now, tuple(store.repairs))
+            try:
+                if _compute(queue, work, engine, task, stop, list(command)):
+                    return _finished(place, store, queue, command)
+            except KeyboardInterrupt:
+                if not stop.number:  # not from `_signals`: not ours to answer
+                    raise
+            done, planned = int(queue.ended.sum()), int(queue.planned.sum())
+            raise _interrupted(stop.number, done, planned, place, resume_command)
 
 
 @contextmanager
-def _open_store(place: Path, plan: Plan) -> Iterator[Store]:
+def _planned_store(place: Path, plan: Plan, found: str) -> Iterator[Store]:
+    write_plan(place, plan, found)
     store = Store(place, plan, environment.code_hash())
     try:
         yield store
@@ -234,6 +237,14 @@ def _compute(
         )
         queue.store.note("session", **facts)
         return Dispatcher(running, queue, work, lambda: bool(stop.number), task).run()
+
+
+def _finished(place: Path, store: Store, queue: SweepQueue, command: Sequence[str]) -> Report:
+    """Write what a finished sweep has beside its runs."""
+    store.compact()
+    totals = _totals(store, queue, command)
+    store.finish(manifest.to_json(totals))
+    return Report(place, totals, queue.ended_now, tuple(store.repairs))
 
 
 def _interrupted(number: int, done: int, planned: int, place: Path, command: str) -> Interrupted:
@@ -276,16 +287,18 @@ def _totals(store: Store, queue: SweepQueue, command: Sequence[str]) -> dict[str
 
 @dataclass
 class _Stop:
-    """The number of the signal that asked to stop; 0 before."""
+    """The number of the signal that asked to stop, 0 before, and when it came [s]."""
 
     number: int = 0
+    since: float = 0.0
 
 
 @contextmanager
 def _signals() -> Iterator[_Stop]:
-    """Turn the first Ctrl-C or request to end into a mark, so that nothing is cut in the middle; a second acts at once.
+    """Turn the first Ctrl-C or request to end into a mark, so that nothing is cut in the middle; a later one acts now.
 
-    Outside the main thread signals stay what they are.
+    One request may come as several signals: `timeout` sends its own to the program and to the whole group. Outside the
+    main thread signals stay what they are.
     """
     stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -293,9 +306,11 @@ def _signals() -> Iterator[_Stop]:
         return
 
     def note(number: int, _frame: Any) -> None:
-        if stop.number:
-            os._exit(128 + number)  # workers without a coordinator end themselves
-        stop.number = number
+        now = time.monotonic()
+        if stop.number and now - stop.since > SAME_REQUEST:
+            raise KeyboardInterrupt
+        if not stop.number:
+            stop.number, stop.since = number, now
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
