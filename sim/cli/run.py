@@ -30,9 +30,9 @@ WORTH_A_WORD = 0.2  # hours from which a run says beforehand how long it takes
     metavar="WORLD",
     default="weights_withheld",
     show_default=True,
-    help="World without open weights to compare prices with, or never_developed.",
+    help="World without open weights to compare prices with: this, never_developed, or none.",
 )
-@click.option("--no-twin", is_flag=True, help="Leave pricing_pressure empty: takes half the time.")
+@click.option("--no-twin", is_flag=True, help="The same as --twin none: pricing_pressure stays empty, half the time.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to use.  [default: all cores]")
 @click.option("--force", is_flag=True, help="Replace an existing result folder; start however costly.")
 @click.option("--csv", is_flag=True, help="Also write the tables as CSV.")

@@ -10,6 +10,7 @@ from typing import Any
 
 from sim.errors import ScenarioError
 from sim.experiment.factors import Factor
+from sim.experiment.run import twin_world
 from sim.experiment.sections import (
     MAX_RUNS,
     Design,
@@ -131,7 +132,7 @@ def load_sweep_file(
         runs=replicates,
         store=top.word("store", STORES) or "headline",
         stop=read_stop(top, replicates, scenarios),
-        twin=_world(top) if twin is None else _chosen(twin),
+        twin=_world(top) if twin is None else twin_world(twin),
         notes=tuple(notes),
     )
     problems.check()
@@ -163,7 +164,6 @@ def _name(top: Section, label: str) -> str:
 
 def _world(top: Section) -> str | None:
     """Return the world without open weights that the file asks for."""
-    from sim.experiment.run import twin_world
     from sim.scenario.schema import WORLDS
 
     node = top.node.get("twin")
@@ -171,11 +171,4 @@ def _world(top: Section) -> str | None:
         return None
     if isinstance(node, Scalar) and isinstance(node.value, bool):
         return twin_world(node.value)
-    word = top.word("twin", ("none", *WORLDS))
-    return None if word in ("", "none") else word
-
-
-def _chosen(twin: str) -> str | None:
-    from sim.experiment.run import twin_world
-
-    return None if twin == "none" else twin_world(twin)
+    return twin_world(top.word("twin", ("none", *WORLDS)) or False)
