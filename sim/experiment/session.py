@@ -101,6 +101,7 @@ class Session:
             force=force,
             seconds=seconds or time_limit(self.needed),
             memory=memory_limit * 1e6 if memory_limit else here,
+            say=say,
             **options,
         )
 

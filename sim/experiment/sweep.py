@@ -20,7 +20,7 @@ from sim.errors import Interrupted
 from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.dispatch import Dispatcher
 from sim.experiment.engines import Compute, Engine
-from sim.experiment.folder import FINISHED, look, read_totals, session, write_plan
+from sim.experiment.folder import FINISHED, NEW, look, read_totals, session, write_plan
 from sim.experiment.ledger import content_hash, run_hashes
 from sim.experiment.plan import Plan
 from sim.experiment.store import Store
@@ -121,6 +121,10 @@ class SweepQueue:
             for cell in dict.fromkeys(outcome.cell for outcome in outcomes):
                 if self.ended[cell] == self.planned[cell]:
                     self._extend(cell)
+        self.report()
+
+    def report(self) -> None:
+        """Tell how far the sweep is."""
         if self.progress:
             self.progress(int(self.ended.sum()), int(self.planned.sum()), len(self.failed))
 
@@ -157,6 +161,7 @@ def run_sweep(
     command: Sequence[str] = (),
     resume_command: str = "",
     progress: Callable[[int, int, int], Any] | None = None,
+    say: Callable[[str], Any] | None = None,
     task: Compute = compute,
 ) -> Report:
     """Run what is left of a sweep; finished runs are kept whatever happens.
@@ -178,7 +183,9 @@ def run_sweep(
     resume_command : str
         What to tell a user who stops it.
     progress : callable, optional
-        Called with the runs that ended so far, those planned and those failed.
+        Called with the runs that ended so far, those planned and those failed; first before anything runs.
+    say : callable, optional
+        Takes a line about what is going to happen.
     task : callable
         What computes a batch; `sim.experiment.cells.compute`.
 
@@ -202,6 +209,8 @@ def run_sweep(
             totals = read_totals(place)
             if totals and not (retry_failed and totals["failed_runs"]):
                 return Report(place, totals, 0)
+        if say and found == NEW and (resume or retry_failed) and not force:
+            say(f"nothing to resume in {place}; starting")
         with _signals() as stop, _planned_store(place, plan, found) as store:
             queue = SweepQueue(plan, store, retry_failed=retry_failed, progress=progress)
             work = Work.of(plan, seconds=seconds, memory=memory)
@@ -231,6 +240,7 @@ def _compute(
     """Compute what is left; return whether all of it was."""
     if not queue.left():
         return True
+    queue.report()
     with engine() as running:
         facts = session(
             queue.plan, engine=running.name, workers=running.workers, command=command, repairs=queue.store.repairs

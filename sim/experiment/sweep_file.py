@@ -23,9 +23,9 @@ from sim.experiment.sections import (
     read_settings,
     read_stop,
 )
-from sim.scenario.files import NAME, name_fault, packaged_scenarios_dir
+from sim.scenario.files import NAME, name_fault, packaged_scenarios_dir, suggestion
 from sim.scenario.nodes import Mapping, Scalar, is_null, kind
-from sim.scenario.problems import Problems, Where, nearest
+from sim.scenario.problems import Problems, Where
 from sim.scenario.register import ENSEMBLE
 from sim.scenario.scenario import Scenario
 from sim.scenario.yaml_io import decode, parse, read_bytes
@@ -148,8 +148,7 @@ def _locate(argument: str | os.PathLike[str]) -> tuple[str, str]:
         if packaged.is_file():
             return str(packaged), f"scenarios/sweeps/{text}.yaml"
         names = sorted(each.stem for each in folder.glob("*.yaml"))
-        match = nearest(text, names)
-        hint = f"; did you mean {match!r}?" if match else ""
+        hint = suggestion(text, names)
         raise ScenarioError(f"{text}: no such file, and no packaged sweep (there are: {', '.join(names)}){hint}")
     return text, text
 
