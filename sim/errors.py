@@ -33,6 +33,12 @@ class ResultError(SimError):
     exit_code = 2
 
 
+class Unreadable(ResultError):
+    """A file of a result that is there and that the system does not let be read; whether it is damaged is not known."""
+
+    exit_code = 74
+
+
 class WriteError(SimError):
     """The disk refused: path and bytes needed are in the message."""
 

@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from sim.errors import FolderHeld, UsageError, WriteError
+from sim.errors import FolderHeld, ResultError, Unreadable, UsageError, WriteError
 
+_UNFINISHED = r"\.(tmp|old)-\d+-[0-9a-f]{8}"  # the end of a name that no finished file or folder has
 _held: dict[str, int] = {}  # folders this process holds, with the depth of nesting
 
 
@@ -134,6 +135,38 @@ def _locked(place: Path, lock: Path) -> int | None:
             return handle
 
 
+def found_bytes(path: Path) -> bytes | None:
+    """Return the content of a file; None if there is none.
+
+    Raises
+    ------
+    Unreadable
+        If the system does not let it be read.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    ResultError
+        If it is missing.
+    Unreadable
+        If the system does not let it be read.
+    """
+    data = found_bytes(path)
+    if data is None:
+        raise ResultError(f"{path}: missing")
+    return data
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a new file completely and flush it to disk; an existing one is an error."""
     _write_pieces(path, [content])
@@ -246,6 +279,11 @@ def _fill(partial: Path, files: Mapping[str, bytes]) -> None:
         write_bytes(path, content)
     for each in reversed(list(folders)):
         flush_folder(each)
+
+
+def is_leftover(path: Path) -> bool:
+    """Return whether a name is one that a writer of this program gives to what is not finished, or to be removed."""
+    return re.fullmatch(rf"\..+{_UNFINISHED}", path.name) is not None
 
 
 def leftovers(folder: Path, kind: str) -> list[Path]:

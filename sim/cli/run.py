@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sim.cli.progress import Progress
 from sim.errors import InvariantError
 
 WORTH_A_WORD = 0.2  # hours from which a run says beforehand how long it takes
@@ -30,9 +31,9 @@ WORTH_A_WORD = 0.2  # hours from which a run says beforehand how long it takes
     metavar="WORLD",
     default="weights_withheld",
     show_default=True,
-    help="World without open weights to compare prices with, or never_developed.",
+    help="World without open weights to compare prices with: this, never_developed, or none.",
 )
-@click.option("--no-twin", is_flag=True, help="Leave pricing_pressure empty: takes half the time.")
+@click.option("--no-twin", is_flag=True, help="The same as --twin none: pricing_pressure stays empty, half the time.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to use.  [default: all cores]")
 @click.option("--force", is_flag=True, help="Replace an existing result folder; start however costly.")
 @click.option("--csv", is_flag=True, help="Also write the tables as CSV.")
@@ -85,34 +86,25 @@ def run(
     hours = estimated_hours(loaded, min(jobs, loaded.runs), world)
     if hours > WORTH_A_WORD and not quiet:
         click.echo(f"{loaded.runs:,} runs take about {hours:.1f} hours on {jobs} processes; Ctrl-C stops.", err=True)
+    bar = Progress(loaded.name, hours, silent=quiet or as_json)
     import_market()
     with hold(folder):  # for the whole run: a second one learns at once, and a full or closed disk is found now
-        results = _compute(loaded, world, jobs, overrides, quiet or as_json)
+        results = _compute(loaded, world, jobs, overrides, bar)
         _save_and_show(results, folder, force=force, csv=csv, quiet=quiet, as_json=as_json)
 
 
-def _compute(loaded: Any, world: str | None, jobs: int, overrides: tuple[str, ...], silent: bool) -> Any:
-    from tqdm import tqdm
-
+def _compute(loaded: Any, world: str | None, jobs: int, overrides: tuple[str, ...], bar: Progress) -> Any:
     from sim.experiment.run import run as run_ensemble
 
-    bar = tqdm(
-        total=loaded.runs,
-        desc=loaded.name,
-        unit="run",
-        delay=2,
-        disable=silent or not sys.stderr.isatty(),
-        file=sys.stderr,
-        leave=False,
-    )
     with bar:
+        bar.update(0, loaded.runs)
         return run_ensemble(
             loaded,
             twin=world or False,
             jobs=jobs,
             command=["sim", *sys.argv[1:]],
             overrides=overrides,
-            progress=lambda _: bar.update(),
+            progress=lambda ended: bar.update(ended, loaded.runs),
         )
 
 

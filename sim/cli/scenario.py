@@ -79,13 +79,15 @@ def schema(out: str | None, force: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def new(name: str, parent: str, out: str | None, with_schema: bool, force: bool) -> None:
     """Write a commented scenario file that extends another."""
-    from sim.scenario.files import name_fault
+    from sim.scenario.files import name_fault, packaged_names
     from sim.scenario.load import load_scenario
     from sim.scenario.register import register
     from sim.scenario.writing import new_file
 
     if fault := name_fault(name):
         raise UsageError(fault)
+    if name in packaged_names():
+        raise UsageError(f"'{name}' is a packaged scenario, which that name always means; choose another NAME")
     target = Path(out or f"{name}.yaml")
     beside = target.parent / SCHEMA_FILE
     extends = _extends(parent, target)

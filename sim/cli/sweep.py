@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from sim.cli.progress import Progress, in_words
 from sim.errors import UsageError
 
 LISTED = 10  # failures on the screen
@@ -73,8 +74,7 @@ def sweep(
     if dry_run:
         _print_plan(session, as_json)
         return
-    bar = _Bar(loaded.name, quiet or as_json)
-    with bar:
+    with Progress(loaded.name, session.needed.hours, silent=quiet or as_json) as bar:
         report = session.run(
             **options,
             command=["sim", *sys.argv[1:]],
@@ -94,31 +94,6 @@ def _resume_command() -> str:
     """Return the command line that goes on with what this one began."""
     words = ["sim", *(word for word in sys.argv[1:] if word != "--force")]
     return shlex.join(words if "--resume" in words else [*words, "--resume"])
-
-
-class _Bar:
-    """A progress bar on a terminal, with rate, time left and failures; nothing elsewhere."""
-
-    def __init__(self, name: str, silent: bool):
-        from tqdm import tqdm
-
-        silent = silent or not sys.stderr.isatty()
-        self._bar = tqdm(desc=name, unit="run", delay=2, disable=silent, file=sys.stderr, leave=False)
-
-    def update(self, ended: int, planned: int, failed: int) -> None:
-        """Show how far the sweep is."""
-        if self._bar.total != planned:
-            self._bar.total = planned
-            self._bar.initial = self._bar.n = max(0, ended - 1)
-        self._bar.update(ended - self._bar.n)
-        if failed:
-            self._bar.set_postfix_str(f"{failed} failed", refresh=False)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()
 
 
 def _print_plan(session: Any, as_json: bool) -> None:
@@ -149,14 +124,7 @@ def _print_plan(session: Any, as_json: bool) -> None:
             click.echo(f"  {title:8} {', '.join(paths)}")
     click.echo(f"  disk     {size(needed.disk)} (store: {swept.store})")
     click.echo(f"  memory   {size(needed.memory)} on {session.workers} processes")
-    click.echo(f"  time     {hours(needed.hours)}")
-
-
-def hours(count: float) -> str:
-    """Return a duration in words."""
-    if count >= 1:
-        return f"{count:,.1f} hours"
-    return f"{count * 60:.0f} minutes" if count * 60 >= 2 else f"{count * 3600:.0f} seconds"
+    click.echo(f"  time     {in_words(needed.hours)}")
 
 
 def _print_report(report: Any, folder: Path) -> None:
@@ -211,7 +179,7 @@ def status(folder: str, as_json: bool) -> None:
         click.echo(f"  runs: {runs['done']:,} of {runs['planned']:,} done, {runs['failed']:,} failed")
         left = runs["planned"] - runs["done"] - runs["failed"]
         if left > 0 and found["seconds_a_run"]:
-            click.echo(f"  left: {left:,} runs, {hours(left * found['seconds_a_run'] / 3600)} on one process")
+            click.echo(f"  left: {left:,} runs, {in_words(left * found['seconds_a_run'] / 3600)} on one process")
         if found["mixed"]:
             click.echo("  computed by more than one program version (column code of the runs)")
     for entry in found["failures"]:

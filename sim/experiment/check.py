@@ -65,9 +65,10 @@ def verify_sweep(folder: str) -> Verification:
         except (ResultError, InvariantError) as error:
             found.damage.append(str(error))
     totals = _totals(place, found)
-    journal = journal_path(place, ledger.last + 1)
-    if journal.exists():
-        _check_journal(journal, found)
+    try:
+        _check_journal(journal_path(place, ledger.last + 1), found)
+    except ResultError as error:
+        found.damage.append(str(error))
     if totals is not None:
         _check_totals(place, totals, ledger, plan, torn, found)
     else:
@@ -128,16 +129,19 @@ def _check_runs(where: str, data: dict[str, Any], found: _Findings) -> None:
 
 
 def _check_journal(path: Path, found: _Findings) -> None:
-    scanned = scan(path.read_bytes(), str(path))
+    data = storage.found_bytes(path)
+    if data is None:
+        return
+    scanned = scan(data, str(path))
     found.damage += scanned.damage
     found.files += 1
     if scanned.torn:
         found.notes.append(f"{path}: ends in {scanned.torn:,} bytes that a crash cut short; --resume drops them")
     if scanned.records:
         files = shard_files(scanned.records)
-        data = {name.removesuffix(".parquet"): read_columns(name.removesuffix(".parquet"), content, str(path))
-                for name, content in files.items()}  # fmt: skip
-        _check_runs(str(path), data, found)
+        tables = {name.removesuffix(".parquet"): read_columns(name.removesuffix(".parquet"), content, str(path))
+                  for name, content in files.items()}  # fmt: skip
+        _check_runs(str(path), tables, found)
 
 
 def _check_totals(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from sim.experiment.cells import Outcome, Task, Work
-from sim.experiment.executors import GRACE, end_processes, interrupts_held, local_pool
+from sim.experiment.executors import GRACE, end_processes, local_pool
 
 Compute = Callable[[Work, Sequence[Task]], list[Outcome]]
 TIME_LIMIT = "time limit"  # how the reason of a run that took too long begins
@@ -113,15 +113,16 @@ class Local:
 
     def submit(self, task: Compute, work: Work, batch: Sequence[Task]) -> Future[list[Outcome]]:
         """Hand over a batch."""
-        with interrupts_held():
-            return self._pool("all", self.workers).submit(task, work, batch)
+        return self._pool("all", self.workers).submit(task, work, batch)
 
     def alone(self, task: Compute, work: Work, one: Task, halted: Callable[[], bool]) -> Outcome:
         """Compute one run in a process of its own."""
-        pool = self._pool("one", 1)
-        with interrupts_held():
-            future = pool.submit(task, work, [one])
-        (process,) = (pool._processes or {}).values()
+        try:
+            future = self._pool("one", 1).submit(task, work, [one])
+        except BrokenProcessPool:  # its worker died while it had nothing to do
+            self._end("one")
+            future = self._pool("one", 1).submit(task, work, [one])
+        (process,) = (self._pool("one", 1)._processes or {}).values()
         started = time.monotonic()
         try:
             return awaited(future, work, halted)[0]

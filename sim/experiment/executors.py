@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from sim.errors import WorkerLost
@@ -39,6 +40,15 @@ def _start_worker(parent: int) -> None:
     import_market()
 
 
+class _Pool(ProcessPoolExecutor):
+    """A pool whose workers never get a Ctrl-C, not even while they start."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Hand over a task, which may start a process."""
+        with interrupts_held():
+            return super().submit(fn, *args, **kwargs)
+
+
 @contextmanager
 def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of spawned worker processes, one BLAS thread each; on the way out none is left behind.
@@ -51,7 +61,7 @@ def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     context = multiprocessing.get_context("spawn")  # Mesa 3.3 changes the global default on import
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+    pool = _Pool(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
     try:
         yield pool
         pool.shutdown()
@@ -69,6 +79,7 @@ def interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # its start would let Ctrl-C through again in the middle of the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -79,6 +90,7 @@ def interrupts_held() -> Iterator[None]:
 def end_processes(pool: ProcessPoolExecutor) -> list[int | None]:
     """End the workers of a pool, by force where need be; return the exit codes they had before, None if alive."""
     processes = list((pool._processes or {}).values())
+    manager: Any = pool._executor_manager_thread
     codes = [process.exitcode for process in processes]
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
@@ -87,6 +99,8 @@ def end_processes(pool: ProcessPoolExecutor) -> list[int | None]:
         process.join(GRACE)
         if process.exitcode is None:  # stopped, or deep in the system
             process.kill()
+    if manager is not None:  # with a pipe still open it would meet the end of Python, which closes it too
+        manager.join(GRACE)
     return codes
 
 

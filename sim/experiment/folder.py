@@ -121,12 +121,11 @@ def read_totals(folder: Path) -> dict[str, Any] | None:
         If it is damaged.
     """
     path = folder / MANIFEST
-    try:
-        facts = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    data = storage.found_bytes(path)
+    if data is None:
         return None
-    except OSError as error:
-        raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        facts = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{path}: damaged: not JSON ({error})") from error
     if not isinstance(facts, dict) or not manifest.is_sealed(facts):

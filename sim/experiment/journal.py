@@ -186,15 +186,12 @@ def read_log(path: Path) -> tuple[list[dict[str, Any]], list[str], bool]:
 
     Raises
     ------
-    WriteError
-        If the system refuses to open it.
+    Unreadable
+        If the system does not let it be read.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    data = storage.found_bytes(path)
+    if data is None:
         return [], [], False
-    except OSError as error:
-        raise storage.write_error(path, error, 0) from error
     events: list[dict[str, Any]] = []
     damage: list[str] = []
     *pieces, tail = data.decode("ascii", "replace").split("\n")

@@ -77,15 +77,11 @@ def shard_bytes(folder: Path, number: int, name: str, files: Mapping[str, Any]) 
     ------
     ResultError
         If it is missing or its content differs.
-    WriteError
+    Unreadable
         If the system does not let it be read.
     """
     path = shard_path(folder, number) / name
-    with storage.refusals(path):
-        try:
-            data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise ResultError(f"{path}: missing") from None
+    data = storage.read_bytes(path)
     if len(data) != files[name]["bytes"]:
         raise ResultError(f"{path}: damaged: {len(data):,} bytes, {files[name]['bytes']:,} in the log")
     if hashlib.sha256(data).hexdigest() != files[name]["sha256"]:

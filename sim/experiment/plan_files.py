@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import manifest
+from sim import manifest, storage
 from sim.errors import ResultError
 from sim.experiment.plan import FORMAT, FORMAT_VERSION, Plan, design_hash
 from sim.parquet import file_bytes, read_here
@@ -57,7 +57,7 @@ def read_plan(folder: Path) -> Plan:
     facts = read_facts(folder)
     texts = []
     for entry in facts["scenarios"]:
-        data = _read(folder / entry["file"])
+        data = storage.read_bytes(folder / entry["file"])
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise ResultError(f"{folder / entry['file']}: damaged: its content does not match the hash in {PLAN}")
         texts.append(data.decode())
@@ -79,7 +79,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ResultError(f"{folder}: not a sweep: {PLAN} is missing")
     try:
-        facts = json.loads(_read(path))
+        facts = json.loads(storage.read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{path}: damaged: not JSON ({error})") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
@@ -93,21 +93,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ResultError(f"{path}: missing") from None
-    except OSError as error:
-        raise ResultError(f"{path}: cannot be read: {error.strerror}") from error
-
-
 def _read_design(path: Path, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     points = facts["points"]
-    data = _read(path)
+    data = storage.read_bytes(path)
     if hashlib.sha256(data).hexdigest() != facts["design_file"]:
         raise ResultError(f"{path}: damaged: its content does not match the hash in {PLAN}")
     try:

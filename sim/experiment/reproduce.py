@@ -19,6 +19,7 @@ from sim.experiment.engines import Local
 from sim.experiment.executors import usable_cores
 from sim.experiment.folder import is_sweep
 from sim.experiment.plan import program_changes
+from sim.experiment.run import twin_world
 from sim.experiment.shards import RUNS
 from sim.experiment.sweep_results import SweepResults
 from sim.results import load_results
@@ -113,7 +114,7 @@ def _of_sweep(place: Path) -> _Source:
 def _of_result(place: Path) -> _Source:
     results = load_results(place)
     twin = results.manifest["options"].get("twin", "none")
-    work = Work.of_text(results.scenario_text, None if twin == "none" else twin)
+    work = Work.of_text(results.scenario_text, twin_world(twin))
     expected = {(0, run): _hash_of_run(results.tables, run) for run in range(results.manifest["runs"])}
     key = results.manifest["key"]
     return work, lambda _: (0, {}), expected, {name: key[name] for name in environment.identity() if name in key}

@@ -68,7 +68,7 @@ def run(
         Replace what the scenario says; see `Scenario.replace`.
     twin : bool or str
         World without open weights to run beside, which gives `pricing_pressure`: True for `weights_withheld`, or
-        `never_developed`; False leaves the column empty and takes half the time.
+        `never_developed`; False or `none` leaves the column empty and takes half the time.
     jobs : int
         Worker processes; 1 computes in this one. The content does not depend on it.
     command, overrides : sequence of str
@@ -155,10 +155,11 @@ def twin_world(twin: bool | str) -> str | None:
 
     if isinstance(twin, bool):
         return WITHHELD if twin else None
-    world = twin
-    if world not in WORLDS:
-        raise UsageError(f"twin: '{world}' is unknown; allowed are {', '.join(WORLDS)}, or none")
-    return world
+    if twin == "none":
+        return None
+    if twin not in WORLDS:
+        raise UsageError(f"twin: '{twin}' is unknown; allowed are {', '.join(WORLDS)}, or none")
+    return twin
 
 
 def run_options(scenario: Scenario, world: str | None) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from sim.experiment.run import affordable_jobs, available_memory
 from sim.experiment.sweep import Report, run_sweep
 from sim.experiment.sweep_file import SweepFile
 
+ENGINES = ("local", "dask")
 WORTH_A_WORD = 0.2  # hours from which a sweep says beforehand how long it takes
 LEAST_MEMORY = 2e9  # of a worker, whatever is free [bytes]
 
@@ -36,6 +37,11 @@ class Session:
         Where runs are computed.
     scheduler : str, optional
         Address of a Dask scheduler.
+
+    Raises
+    ------
+    UsageError
+        If there is no such engine.
     """
 
     def __init__(
@@ -47,6 +53,8 @@ class Session:
         scheduler: str | None = None,
     ):
         self.sweep, self.folder = sweep, Path(folder)
+        if engine not in ENGINES:
+            raise UsageError(f"engine: '{engine}' is unknown; allowed are {', '.join(ENGINES)}, or an executor")
         self.dask = engine == "dask" or scheduler is not None
         self.scheduler = scheduler
         self.workers = jobs or min(affordable_jobs(each, usable_cores()) for each in sweep.scenarios)
@@ -93,6 +101,7 @@ class Session:
             force=force,
             seconds=seconds or time_limit(self.needed),
             memory=memory_limit * 1e6 if memory_limit else here,
+            say=say,
             **options,
         )
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import storage
-from sim.errors import ResultError
+from sim.errors import ResultError, Unreadable
 from sim.experiment.cells import Outcome
 from sim.experiment.journal import Appender, Log, Record, log_line, read_log, scan
 from sim.experiment.ledger import CORRUPT, LOG, MANIFEST, SHARDS, Ledger, journal_path, shard_bytes, shard_path
@@ -205,6 +205,8 @@ class Store:
         try:
             data = {name: shard_bytes(self.folder, number, name, files) for name in files}
             runs = read_columns(RUNS, data[f"{RUNS}.parquet"], RUNS, ("cell", "run", "measure"))
+        except Unreadable:  # as far as anyone knows it is sound
+            raise
         except ResultError as error:
             self.repairs.append(str(error))
             self._keep_aside(shard_path(self.folder, number))
@@ -220,15 +222,15 @@ class Store:
             for path in sorted((self.folder / SHARDS).iterdir()):
                 if path.name.isdigit() and int(path.name) in self.ledger.shards:
                     continue
-                if path.name.startswith(".") or path.name == begun:
+                if path.is_dir() and (path.name == begun or storage.is_leftover(path)):
                     shutil.rmtree(path)
-                else:
+                elif not path.name.startswith("."):  # what a file manager keeps there is its own matter
                     self.repairs.append(f"{path}: not in the log")
                     self._keep_aside(path)
             for path in sorted(self.folder.glob("journal-*.bin")):
                 if path != journal_path(self.folder, following):
                     path.unlink()  # became a shard before the crash
-            for path in self.folder.glob(".*.tmp-*"):
+            for path in filter(storage.is_leftover, self.folder.iterdir()):
                 path.unlink()
 
     def _latest_journal(self) -> int:
@@ -242,10 +244,10 @@ class Store:
         After a crash it is written anew: a torn tail goes, and a flush that failed once is not trusted.
         """
         path = journal_path(self.folder, self.ledger.last + 1)
-        if not path.exists():
+        data = storage.found_bytes(path)
+        if data is None:
             return Appender(path)
-        with storage.refusals(path):
-            found = scan(path.read_bytes(), str(path))
+        found = scan(data, str(path))
         if found.damage:
             self._keep_aside(path)
             self.repairs += found.damage

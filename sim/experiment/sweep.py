@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,13 +20,14 @@ from sim.errors import Interrupted
 from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.dispatch import Dispatcher
 from sim.experiment.engines import Compute, Engine
-from sim.experiment.folder import FINISHED, look, read_totals, session, write_plan
+from sim.experiment.folder import FINISHED, NEW, look, read_totals, session, write_plan
 from sim.experiment.ledger import content_hash, run_hashes
 from sim.experiment.plan import Plan
 from sim.experiment.store import Store
 from sim.precision import replicates_needed
 
 TOTALS_FORMAT = "sim-sweep-totals"
+SAME_REQUEST = 1.0  # seconds within which further signals belong to the first
 _LISTED = 1000  # failures in the manifest; the log has all
 
 
@@ -119,6 +121,10 @@ class SweepQueue:
             for cell in dict.fromkeys(outcome.cell for outcome in outcomes):
                 if self.ended[cell] == self.planned[cell]:
                     self._extend(cell)
+        self.report()
+
+    def report(self) -> None:
+        """Tell how far the sweep is."""
         if self.progress:
             self.progress(int(self.ended.sum()), int(self.planned.sum()), len(self.failed))
 
@@ -155,6 +161,7 @@ def run_sweep(
     command: Sequence[str] = (),
     resume_command: str = "",
     progress: Callable[[int, int, int], Any] | None = None,
+    say: Callable[[str], Any] | None = None,
     task: Compute = compute,
 ) -> Report:
     """Run what is left of a sweep; finished runs are kept whatever happens.
@@ -176,7 +183,9 @@ def run_sweep(
     resume_command : str
         What to tell a user who stops it.
     progress : callable, optional
-        Called with the runs that ended so far, those planned and those failed.
+        Called with the runs that ended so far, those planned and those failed; first before anything runs.
+    say : callable, optional
+        Takes a line about what is going to happen.
     task : callable
         What computes a batch; `sim.experiment.cells.compute`.
 
@@ -200,21 +209,24 @@ def run_sweep(
             totals = read_totals(place)
             if totals and not (retry_failed and totals["failed_runs"]):
                 return Report(place, totals, 0)
-        write_plan(place, plan, found)
-        with _signals() as stop, _open_store(place, plan) as store:
+        if say and found == NEW and (resume or retry_failed) and not force:
+            say(f"nothing to resume in {place}; starting")
+        with _signals() as stop, _planned_store(place, plan, found) as store:
             queue = SweepQueue(plan, store, retry_failed=retry_failed, progress=progress)
             work = Work.of(plan, seconds=seconds, memory=memory)
-            if not _compute(queue, work, engine, task, stop, list(command)):
-                done, planned = int(queue.ended.sum()), int(queue.planned.sum())
-                raise _interrupted(stop.number, done, planned, place, resume_command)
-            store.compact()
-            totals = _totals(store, queue, command)
-            store.finish(manifest.to_json(totals))
-            return Report(place, totals, queue.ended_now, tuple(store.repairs))
+            try:
+                if _compute(queue, work, engine, task, stop, list(command)):
+                    return _finished(place, store, queue, command)
+            except KeyboardInterrupt:
+                if not stop.number:  # not from `_signals`: not ours to answer
+                    raise
+            done, planned = int(queue.ended.sum()), int(queue.planned.sum())
+            raise _interrupted(stop.number, done, planned, place, resume_command)
 
 
 @contextmanager
-def _open_store(place: Path, plan: Plan) -> Iterator[Store]:
+def _planned_store(place: Path, plan: Plan, found: str) -> Iterator[Store]:
+    write_plan(place, plan, found)
     store = Store(place, plan, environment.code_hash())
     try:
         yield store
@@ -228,12 +240,21 @@ def _compute(
     """Compute what is left; return whether all of it was."""
     if not queue.left():
         return True
+    queue.report()
     with engine() as running:
         facts = session(
             queue.plan, engine=running.name, workers=running.workers, command=command, repairs=queue.store.repairs
         )
         queue.store.note("session", **facts)
         return Dispatcher(running, queue, work, lambda: bool(stop.number), task).run()
+
+
+def _finished(place: Path, store: Store, queue: SweepQueue, command: Sequence[str]) -> Report:
+    """Write what a finished sweep has beside its runs."""
+    store.compact()
+    totals = _totals(store, queue, command)
+    store.finish(manifest.to_json(totals))
+    return Report(place, totals, queue.ended_now, tuple(store.repairs))
 
 
 def _interrupted(number: int, done: int, planned: int, place: Path, command: str) -> Interrupted:
@@ -276,16 +297,18 @@ def _totals(store: Store, queue: SweepQueue, command: Sequence[str]) -> dict[str
 
 @dataclass
 class _Stop:
-    """The number of the signal that asked to stop; 0 before."""
+    """The number of the signal that asked to stop, 0 before, and when it came [s]."""
 
     number: int = 0
+    since: float = 0.0
 
 
 @contextmanager
 def _signals() -> Iterator[_Stop]:
-    """Turn the first Ctrl-C or request to end into a mark, so that nothing is cut in the middle; a second acts at once.
+    """Turn the first Ctrl-C or request to end into a mark, so that nothing is cut in the middle; a later one acts now.
 
-    Outside the main thread signals stay what they are.
+    One request may come as several signals: `timeout` sends its own to the program and to the whole group. Outside the
+    main thread signals stay what they are.
     """
     stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -293,9 +316,11 @@ def _signals() -> Iterator[_Stop]:
         return
 
     def note(number: int, _frame: Any) -> None:
-        if stop.number:
-            os._exit(128 + number)  # workers without a coordinator end themselves
-        stop.number = number
+        now = time.monotonic()
+        if stop.number and now - stop.since > SAME_REQUEST:
+            raise KeyboardInterrupt
+        if not stop.number:
+            stop.number, stop.since = number, now
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

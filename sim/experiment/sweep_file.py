@@ -10,6 +10,7 @@ from typing import Any
 
 from sim.errors import ScenarioError
 from sim.experiment.factors import Factor
+from sim.experiment.run import twin_world
 from sim.experiment.sections import (
     MAX_RUNS,
     Design,
@@ -22,9 +23,9 @@ from sim.experiment.sections import (
     read_settings,
     read_stop,
 )
-from sim.scenario.files import NAME, name_fault, packaged_scenarios_dir
+from sim.scenario.files import NAME, name_fault, packaged_scenarios_dir, suggestion
 from sim.scenario.nodes import Mapping, Scalar, is_null, kind
-from sim.scenario.problems import Problems, Where, nearest
+from sim.scenario.problems import Problems, Where
 from sim.scenario.register import ENSEMBLE
 from sim.scenario.scenario import Scenario
 from sim.scenario.yaml_io import decode, parse, read_bytes
@@ -131,7 +132,7 @@ def load_sweep_file(
         runs=replicates,
         store=top.word("store", STORES) or "headline",
         stop=read_stop(top, replicates, scenarios),
-        twin=_world(top) if twin is None else _chosen(twin),
+        twin=_world(top) if twin is None else twin_world(twin),
         notes=tuple(notes),
     )
     problems.check()
@@ -147,8 +148,7 @@ def _locate(argument: str | os.PathLike[str]) -> tuple[str, str]:
         if packaged.is_file():
             return str(packaged), f"scenarios/sweeps/{text}.yaml"
         names = sorted(each.stem for each in folder.glob("*.yaml"))
-        match = nearest(text, names)
-        hint = f"; did you mean {match!r}?" if match else ""
+        hint = suggestion(text, names)
         raise ScenarioError(f"{text}: no such file, and no packaged sweep (there are: {', '.join(names)}){hint}")
     return text, text
 
@@ -163,7 +163,6 @@ def _name(top: Section, label: str) -> str:
 
 def _world(top: Section) -> str | None:
     """Return the world without open weights that the file asks for."""
-    from sim.experiment.run import twin_world
     from sim.scenario.schema import WORLDS
 
     node = top.node.get("twin")
@@ -171,11 +170,4 @@ def _world(top: Section) -> str | None:
         return None
     if isinstance(node, Scalar) and isinstance(node.value, bool):
         return twin_world(node.value)
-    word = top.word("twin", ("none", *WORLDS))
-    return None if word in ("", "none") else word
-
-
-def _chosen(twin: str) -> str | None:
-    from sim.experiment.run import twin_world
-
-    return None if twin == "none" else twin_world(twin)
+    return twin_world(top.word("twin", ("none", *WORLDS)) or False)

@@ -80,10 +80,13 @@ class SweepResults:
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder: Path = storage.real(folder)
         self.plan: Plan = read_plan(self.folder)
+        self.ledger: Ledger = self._read_ledger()
+
+    def _read_ledger(self) -> Ledger:
         events, damage, _ = read_log(self.folder / LOG)
         if damage:
             raise ResultError(f"{damage[0]}; --resume repairs it")
-        self.ledger = Ledger.of(events)
+        return Ledger.of(events)
 
     @cached_property
     def totals(self) -> Mapping[str, Any] | None:
@@ -185,9 +188,8 @@ class SweepResults:
         return {each: values[order] for each, values in joined.items()}
 
     def __iter__(self) -> Iterator[SweepRun]:
-        files = {name: self.files(name) for name in self.tables}
-        for shard in zip(*files.values(), strict=True):
-            tables = {name: read_columns(name, *file) for name, file in zip(files, shard, strict=True)}
+        for shard in self._shards(self.tables):
+            tables = {name: read_columns(name, *file) for name, file in shard.items()}
             for groups in zip(*map(split_by_run, tables.values()), strict=True):
                 cell, run, _ = groups[0]
                 yield self._run(cell, run, {name: group[2] for name, group in zip(tables, groups, strict=True)})
@@ -214,17 +216,37 @@ class SweepResults:
 
     def files(self, name: str) -> Iterator[tuple[bytes, str]]:
         """Yield content and name of a table's file in each shard, and of the shard that the journal will become."""
-        file = f"{name}.parquet"
-        for number, files in sorted(self.ledger.shards.items()):
-            yield shard_bytes(self.folder, number, file, files), f"{shard_path(self.folder, number) / file}"
-        path = journal_path(self.folder, self.ledger.last + 1)
-        if not path.exists():
-            return
-        found = scan(path.read_bytes(), str(path))
+        for shard in self._shards([name]):
+            yield shard[name]
+
+    def _shards(self, names: Sequence[str]) -> Iterator[dict[str, tuple[bytes, str]]]:
+        """Yield, shard by shard and last of the journal, content and name of the files of these tables.
+
+        A journal that is gone became a shard since the log was read, which then names it.
+        """
+        given = 0
+        while True:
+            for number, files in sorted(self.ledger.shards.items()):
+                if number > given:
+                    place = shard_path(self.folder, number)
+                    yield {
+                        name: (shard_bytes(self.folder, number, file, files), f"{place / file}")
+                        for name, file in ((name, f"{name}.parquet") for name in names)
+                    }
+            given = self.ledger.last
+            path = journal_path(self.folder, given + 1)
+            data = storage.found_bytes(path)
+            if data is not None:
+                break
+            self.ledger = self._read_ledger()
+            if self.ledger.last == given:
+                return
+        found = scan(data, str(path))
         if found.damage:
             raise ResultError(f"{found.damage[0]}; --resume computes what is lost again")
         if found.records:
-            yield shard_files(found.records)[file], str(path)
+            files = shard_files(found.records)
+            yield {name: (files[f"{name}.parquet"], str(path)) for name in names}
 
 
 def _empty(kind: str) -> NDArray[Any]:

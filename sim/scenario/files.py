@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,11 +86,16 @@ def locate(argument: str | os.PathLike[str]) -> tuple[str, str]:
         if packaged.is_file():
             return str(packaged), f"scenarios/{text}.yaml"
         if not os.path.exists(text):
-            match = nearest(text, packaged_names())
-            hint = f"; did you mean {match!r}?" if match else ""
+            hint = suggestion(text, packaged_names())
             names = ", ".join(packaged_names()) or "none"
             raise ScenarioError(f"{text}: no such file, and no packaged scenario (there are: {names}){hint}")
     return text, text
+
+
+def suggestion(text: str, names: Sequence[str]) -> str:
+    """Return the end of a message that no file and no packaged name is `text`: the file or name that was meant."""
+    match = f"{text}.yaml" if os.path.isfile(f"{text}.yaml") else nearest(text, names)
+    return f"; did you mean {match!r}?" if match else ""
 
 
 def read_chain(argument: str | os.PathLike[str], problems: Problems) -> list[SourceFile]:

@@ -67,7 +67,8 @@ def test_columns_that_are_empty_are_the_ones_the_manifest_names(finished):
 
 
 @pytest.mark.parametrize(
-    ("options", "twin"), [(["--no-twin"], "none"), (["--twin", "never_developed"], "never_developed")]
+    ("options", "twin"),
+    [(["--no-twin"], "none"), (["--twin", "none"], "none"), (["--twin", "never_developed"], "never_developed")],
 )
 def test_a_run_may_have_no_twin_or_another_one(tmp_path, options, twin):
     small = ["--runs", "1", "--workloads", "200", "--until", "2026-01", "--out", tmp_path / "r", "--quiet"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
-from sim.experiment.cells import Outcome, compute
+from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.check import verify_sweep
 from sim.experiment.dispatch import NothingWorks, Pace
 from sim.experiment.engines import Given, Inline, Local
@@ -129,6 +130,21 @@ def test_a_worker_that_is_killed_or_stopped_from_outside_costs_nothing(tmp_path,
     assert report.totals["failed_runs"] == 0
     assert report.totals["content_hash"] == SweepResults(folder).totals["content_hash"]
     assert not psutil.pid_exists(hit[0]) or psutil.Process(hit[0]).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_worker_that_dies_with_nothing_to_do_costs_nothing(tmp_path):
+    plan = plan_of(tmp_path, sweep_text(cells=4))
+    work, tasks = Work.of(plan), [Task(cell, 0, plan.scenario_of(cell), plan.values(cell)) for cell in range(4)]
+    with Local(1) as engine:
+        for task in tasks:
+            assert engine.alone(quick, work, task, lambda: False).reason == ""
+            pool = engine._pools["one"][0]
+            (process,) = pool._processes.values()
+            process.kill()
+            deadline = time.monotonic() + 30
+            while not pool._broken and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert pool._broken
 
 
 def test_batches_are_at_least_a_fifth_of_a_second():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from sim import environment
-from sim.errors import FolderHeld, ResultError, SimError, UsageError
+from sim.errors import FolderHeld, ResultError, SimError, Unreadable, UsageError
 from sim.experiment.check import verify_sweep
 from sim.experiment.engines import Inline
 from sim.experiment.folder import read_totals
@@ -177,6 +178,50 @@ def test_a_file_that_nobody_wrote_is_told(finished):
     (folder / "notes.txt").write_text("mine")
     lines = verify_sweep(str(folder)).damage
     assert [line.split(": ")[1] for line in lines] == ["not written by this program"] * 2
+
+
+def test_what_a_file_manager_left_beside_shards_is_no_reason_to_stop(finished):
+    folder, plan = finished
+    (folder / "manifest.json").unlink()
+    strange = [folder / "shards/.DS_Store", folder / ".x.tmp-mine"]
+    for path in strange:
+        path.write_bytes(b"x")
+    (folder / "shards/.00006.tmp-12-0123abcd").mkdir()
+    report = resume(folder, plan)
+    assert (report.computed, report.repairs) == (0, ())
+    assert all(path.exists() for path in strange)
+    assert not (folder / "shards/.00006.tmp-12-0123abcd").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["log.jsonl", "design.parquet", "scenarios/baseline.yaml", "shards/00002/market.parquet", "journal-00006.bin"],
+)
+def test_what_cannot_be_read_is_told_in_one_line_and_not_put_aside(finished, name):
+    """A folder in the place of a file is what no user, not even root, can read."""
+    folder, plan = finished
+    (folder / "manifest.json").unlink()
+    path = folder / name
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    line = f"{path}: cannot be read: Is a directory"
+    with pytest.raises(Unreadable, match=re.escape(line)):
+        list(SweepResults(folder))
+    if name == "log.jsonl":
+        with pytest.raises(Unreadable, match=re.escape(line)):
+            verify_sweep(str(folder))
+    else:
+        assert line in verify_sweep(str(folder)).damage
+    with pytest.raises(SimError):
+        resume(folder, plan)
+    assert path.is_dir()
+
+
+def test_a_manifest_that_cannot_be_read_is_told_too(finished):
+    folder, _ = finished
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+    assert f"{folder / 'manifest.json'}: cannot be read: Is a directory" in verify_sweep(str(folder)).damage
 
 
 def test_starting_over_spares_what_the_program_did_not_write(finished):

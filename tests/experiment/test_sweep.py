@@ -127,6 +127,25 @@ def test_a_sweep_can_be_read_before_it_is_finished(tmp_path, small_shards):
     assert results.runs["cell"].tolist() == list(range(12))
 
 
+def test_a_reader_keeps_up_with_a_writer_that_makes_shards_of_the_journal(tmp_path, small_shards):
+    from sim.experiment.engines import Inline
+    from sim.experiment.sweep import run_sweep
+
+    plan, readers = plan_of(tmp_path, sweep_text(cells=20)), []
+
+    def look(ended, planned, failed):
+        if ended == 4:  # all in the journal
+            readers.append(load_sweep(tmp_path / "o"))
+            midway = iter(load_sweep(tmp_path / "o"))
+            readers.append([next(midway).cell, midway])
+
+    run_sweep(plan, tmp_path / "o", Inline, task=quick, progress=look)
+    first, (cell, midway) = readers
+    assert [run.cell for run in first] == list(range(20))
+    assert first.runs["cell"].tolist() == list(range(20))
+    assert [cell, *(run.cell for run in midway)] == list(range(4))  # what was there when it looked
+
+
 def test_what_is_no_sweep_is_told(tmp_path):
     with pytest.raises(ResultError, match="no such folder"):
         load_sweep(tmp_path / "nothing")

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sim.errors import UsageError
+
 TEXT = (
     "name: tiny\nscenario: baseline\ndesign: {kind: grid}\nfactors:\n  demand.value: [6, 9, 12]\n"
     "  events.h200-thaw.quota: [0, 400000]\nruns: 2\nworkloads: 200\nuntil: 2024-01\n"
@@ -66,6 +68,23 @@ def test_the_same_sweep_again_is_used_again(done):
     code, out, _ = sim("sweep", "tiny.yaml", "--json", cwd=place)
     found = json.loads(out)
     assert (code, found["computed"], found["cells"], found["done"], found["failed"]) == (0, 0, 6, 6, 0)
+
+
+def test_to_resume_what_is_not_there_is_to_start_and_is_said(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TEXT.replace("runs: 2", "runs: 1"))
+    code, _, errors = sim("sweep", "tiny.yaml", "--resume", "--jobs", "1", cwd=tmp_path)
+    assert code == 0, errors
+    assert errors.splitlines()[-1] == f"nothing to resume in {tmp_path / 'outputs/tiny'}; starting"
+    assert "nothing to resume" not in sim("sweep", "tiny.yaml", "--resume", cwd=tmp_path)[2]
+
+
+def test_an_engine_that_does_not_exist_is_refused(tmp_path):
+    import sim as package
+
+    (tmp_path / "tiny.yaml").write_text(TEXT)
+    with pytest.raises(UsageError, match="engine: 'dsk' is unknown; allowed are local, dask, or an executor"):
+        package.sweep(tmp_path / "tiny.yaml", engine="dsk", out=tmp_path / "o")
+    assert not (tmp_path / "o").exists()
 
 
 def test_an_edited_sweep_is_refused_and_force_starts_over(done):
@@ -172,6 +191,22 @@ def test_a_stop_is_one_message_with_the_way_on_and_leaves_no_process(tmp_path, e
     assert "holds this sweep, not finished; --resume goes on with it" in errors
 
 
+@pytest.mark.parametrize("after", [0.0, 0.15, 0.3, 0.6])
+def test_a_stop_while_workers_start_is_the_same_message(tmp_path, after):
+    """Sent twice, as `timeout` does: to the program, and to its group."""
+    (tmp_path / "tiny.yaml").write_text(BEGUN)
+    with start("sweep", "tiny.yaml", "--jobs", "2", "--quiet", cwd=tmp_path) as process:
+        wait_until(lambda: (tmp_path / "outputs/tiny/log.jsonl").exists())
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.001)
+        os.killpg(process.pid, signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    (line,) = errors.splitlines()
+    assert line.endswith("go on with: sim sweep tiny.yaml --jobs 2 --quiet --resume")
+
+
 def wait_until(true, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
@@ -233,6 +268,8 @@ def test_failed_cells_are_listed_and_the_exit_code_is_3(tmp_path):
         (["sweep", "tiny.yaml", "--runs", "0"], "0 is not allowed"),
         (["sweep", "tiny.yaml", "--twin", "mirror"], "twin: 'mirror' is unknown"),
         (["sweep", "tiny.yaml", "--set", "x=1"], "unknown path"),
+        (["sweep", "tiny"], "did you mean 'tiny.yaml'?"),
+        (["run", "tiny"], "did you mean 'tiny.yaml'?"),
         (["status", "nowhere"], "no such folder"),
         (["reproduce", "."], "not a result folder"),
         (["reproduce", ".", "--sample", "x"], "neither a part such as 5% nor a number"),

@@ -168,6 +168,7 @@ def test_a_new_file_replaces_another_only_with_force(here: Path):
     [
         (["Child", "--from", "root.yaml"], UsageError, "is not a scenario name"),
         (["../child", "--from", "root.yaml"], UsageError, "is not a scenario name"),
+        (["tight-controls", "--force"], UsageError, "'tight-controls' is a packaged scenario"),
         (["con", "--from", "root.yaml"], UsageError, "device"),
         (["root", "--from", "root.yaml", "--force"], UsageError, "cannot extend a file of its own name"),
         (["child", "--from", "elsewhere/far.yaml"], UsageError, "copy it there"),
