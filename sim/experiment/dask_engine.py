@@ -6,13 +6,14 @@ asked before the first run, and again with every batch, since workers may join l
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from sim import environment
@@ -30,17 +31,16 @@ _NANNY = {  # one thread of the numerical libraries a worker
 }
 
 
-@contextmanager
-def _not_for_workers() -> Iterator[None]:
-    """Let processes that any thread starts inside the block ignore Ctrl-C; Dask starts them from its own thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+async def _end_workers(nannies: Collection[Any]) -> None:
+    """End the processes of these workers at once; closing the cluster alone waits for the runs they are at."""
+    processes = [nanny.pid for nanny in nannies]
+    closing = asyncio.gather(*(nanny.close() for nanny in nannies))
+    await asyncio.sleep(0)  # from here on none of them replaces a dead process
+    for process in processes:
+        with suppress(ProcessLookupError):
+            if process:
+                os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    await closing
 
 
 class ClusterLost(SimError):
@@ -150,7 +150,7 @@ class Dask:
             "distributed.worker.http.routes": [],
         }
         self._stack.enter_context(config.set(settings))
-        with interrupts_held(), _not_for_workers():
+        with interrupts_held():  # also for the threads that start here, and the workers that they start
             cluster = self._library.LocalCluster(
                 n_workers=self._own,
                 threads_per_worker=1,
@@ -162,6 +162,7 @@ class Dask:
                 silence_logs=logging.CRITICAL,
             )
         self._stack.enter_context(cluster)
+        self._stack.callback(cluster.sync, _end_workers, cluster.workers.values())
         return self._library.Client(cluster, set_as_default=False)
 
     def _check_workers(self) -> None:

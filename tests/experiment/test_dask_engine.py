@@ -17,6 +17,7 @@ import pytest
 
 import sim
 from sim.errors import UsageError
+from sim.experiment.cells import Task, Work
 from sim.experiment.check import verify_sweep
 from sim.experiment.engines import Inline, Local
 from sim.experiment.status import status
@@ -63,6 +64,26 @@ def test_a_local_cluster_gives_the_same_content_and_listens_to_this_machine_only
     assert heard
     assert set(heard) <= {"127.0.0.1", "::1"}
     assert listening(os.getpid()) == []
+
+
+def sleeping(work, tasks):
+    """Be at a run that no one asks for any more."""
+    time.sleep(60)
+    return quick(work, tasks)
+
+
+def test_leaving_the_cluster_waits_for_no_run(pristine_sweep):
+    _, plan = pristine_sweep
+    work, task = Work.of(plan), Task(0, 0, plan.scenario_of(0), plan.values(0))
+    with Dask(2) as engine:
+        futures = [engine.submit(sleeping, work, [task]) for _ in range(2)]
+        time.sleep(1.0)
+        workers = [nanny.pid for nanny in engine._client.cluster.workers.values()]
+        assert all(map(psutil.pid_exists, workers))
+        assert not any(future.done() for future in futures)
+        leaving = time.monotonic()
+    assert time.monotonic() - leaving < 2.0
+    assert not any(map(psutil.pid_exists, workers))
 
 
 def test_four_bad_cells_are_recorded_on_dask_too(tmp_path):

@@ -15,6 +15,7 @@ from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.check import verify_sweep
 from sim.experiment.dispatch import NothingWorks, Pace
 from sim.experiment.engines import Given, Inline, Local
+from sim.experiment.executors import local_pool
 from sim.experiment.status import status
 from sim.experiment.sweep import run_sweep
 from sim.experiment.sweep_results import SweepResults
@@ -145,6 +146,23 @@ def test_a_worker_that_dies_with_nothing_to_do_costs_nothing(tmp_path):
             while not pool._broken and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert pool._broken
+
+
+def test_a_pool_that_is_left_in_haste_leaves_no_process_and_no_thread():
+    """The thread would else meet the end of Python, where both close the same pipe."""
+    left = []
+
+    def leave():
+        with local_pool(2) as pool:
+            for _ in range(4):
+                pool.submit(time.sleep, 30)
+            left.extend([pool._executor_manager_thread, *pool._processes.values()])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
+    assert len(left) == 3
+    assert not any(each.is_alive() for each in left)
 
 
 def test_batches_are_at_least_a_fifth_of_a_second():

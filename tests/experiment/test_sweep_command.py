@@ -191,11 +191,12 @@ def test_a_stop_is_one_message_with_the_way_on_and_leaves_no_process(tmp_path, e
     assert "holds this sweep, not finished; --resume goes on with it" in errors
 
 
+@pytest.mark.parametrize("engine", ["local", "dask"])
 @pytest.mark.parametrize("after", [0.0, 0.15, 0.3, 0.6])
-def test_a_stop_while_workers_start_is_the_same_message(tmp_path, after):
+def test_a_stop_while_workers_start_is_the_same_message(tmp_path, after, engine):
     """Sent twice, as `timeout` does: to the program, and to its group."""
     (tmp_path / "tiny.yaml").write_text(BEGUN)
-    with start("sweep", "tiny.yaml", "--jobs", "2", "--quiet", cwd=tmp_path) as process:
+    with start("sweep", "tiny.yaml", "--engine", engine, "--jobs", "2", "--quiet", cwd=tmp_path) as process:
         wait_until(lambda: (tmp_path / "outputs/tiny/log.jsonl").exists())
         time.sleep(after)
         process.send_signal(signal.SIGINT)
@@ -204,7 +205,7 @@ def test_a_stop_while_workers_start_is_the_same_message(tmp_path, after):
         out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     (line,) = errors.splitlines()
-    assert line.endswith("go on with: sim sweep tiny.yaml --jobs 2 --quiet --resume")
+    assert line.endswith(f"go on with: sim sweep tiny.yaml --engine {engine} --jobs 2 --quiet --resume")
 
 
 def wait_until(true, seconds: float = 60.0) -> None:
