@@ -128,8 +128,12 @@ class Local:
             return awaited(future, work, halted)[0]
         except (BrokenProcessPool, TimeoutError) as error:
             process.join(GRACE)
-            code = None if isinstance(error, TimeoutError) else process.exitcode
+            code = process.exitcode
             self._end("one")
+            if isinstance(error, TimeoutError):
+                code = None
+            elif code is None:  # the pool's own thread was just taking it; that thread has ended now
+                code = process.exitcode
             return Outcome(one.cell, one.run, reason=death(code, time.monotonic() - started, work))
 
     def restart(self) -> None:
