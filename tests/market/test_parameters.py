@@ -24,6 +24,7 @@ BESIDE = {
     "capability.deprecation": {"demand.upgrade_hazard": 0.0, "demand.enterprise.review_hazard": 0.0},
     "demand.distrust_relief": {"demand.enterprise.distrust": 2.0},
     "serving.on_device_limit": {"demand.developer.volume": 1.0},
+    "serving.on_device_size": {"serving.saving_spent.open": 0.3},  # models that grow faster leave devices at once
     "capability.regime_sd": {"capability.regime_hazard": 1.0},
 }
 # Parameters that act only where labs let them: fields of all labs or of some.
