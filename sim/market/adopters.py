@@ -49,6 +49,7 @@ class MonthView:
     releases: ReleaseTable
     lines: LineTable
     offered: Bools  # (releases, channels)
+    newest: Bools  # (releases, channels) on offer as the line's newest
     capability: Floats  # (releases,) as perceived now, ECI points
     runs: Bools  # (releases, channels) can still be used by who uses it
     price: Floats  # (channels, classes, releases) USD/Mtok; own machines at their highest utilisation
@@ -150,7 +151,7 @@ class Adopters(mesa.Agent):
                 offered,
                 standing,
                 rules,
-                compiled.scratch(labs, len(view.lines.lab), len(offered.line), len(offered.release)),
+                compiled.scratch(labs, len(view.lines.lab), len(offered.line), len(offered.nest), len(offered.release)),
                 looked,
             )
             return looked

@@ -64,15 +64,17 @@ def people(table: WorkloadTable) -> compiled.People:
 def offered(view: MonthView, family: int) -> compiled.Offered:
     """Return the month's offers as a family sees them."""
     offers, rules = view.offers, view.rules[family]
-    first = offers.first_of_line
+    first, options = offers.first_of_line, len(offers.newest)
     column = np.full(view.offered.shape, NONE, np.int32)
     column[offers.release, offers.channel] = np.arange(len(offers))
     return compiled.Offered(
-        first=np.append(first, len(offers)),
+        first=np.append(first, options),
         line=offers.line[first],
         lab=offers.lab[first],
         lab_bloc=rules.lab_bloc[first],
-        nest=np.repeat(np.arange(len(first)), np.diff(first, append=len(offers))),
+        older=np.searchsorted(offers.line[options:], np.append(offers.line[first], len(view.lines.lab))) + options,
+        nest=np.repeat(np.arange(len(first)), np.diff(first, append=options)),
+        option=offers.option.astype(np.int32),
         release=offers.release,
         channel=offers.channel,
         capability=(offers.capability + rules.strength).astype(SINGLE),
@@ -89,7 +91,7 @@ def offered(view: MonthView, family: int) -> compiled.Offered:
 
 def _option_keys(view: MonthView) -> dict[str, NDArray[np.uint64]]:
     """Return the streams of the noise of lines and, inside them, of offers; none where rows draw one number."""
-    offers = view.offers
+    offers = view.offers.newest
     lines = offers.line[offers.first_of_line]
     if not view.option_noise:
         return {"line_key": np.zeros(len(lines), np.uint64), "key": np.zeros(len(offers), np.uint64)}
@@ -113,6 +115,7 @@ def standing(view: MonthView, group: Adopters) -> compiled.Standing:
     """Return the releases that may be in use as a family sees them."""
     state = view.releases
     return compiled.Standing(
+        newest=view.newest,
         lab=state.lab,
         line=state.line,
         is_open=state.is_open,

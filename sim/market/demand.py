@@ -115,6 +115,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         releases=state,
         lines=market.lines,
         offered=offering.offered(market),
+        newest=offering.newest(market),
         capability=offering.perceived(market),
         runs=_runs(market),
         price=priced.by_class,
@@ -131,7 +132,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         used_elsewhere=used_elsewhere(market.ledger, state.lab, len(labs.names), p["demand.organisation_tail"]),
         need=need_growth(market),
         pain=pain_growth(market),
-        rise=_difficulty_rise(market),
+        rise=difficulty_rise(market),
         relief=float(exp(-p["demand.distrust_relief"] * _chinese_share(market))),
         reach=_barred(market, market.workloads, market.population_seed),
         node_reach=_barred(market, market.nodes.table, market.seed),
@@ -227,7 +228,7 @@ def _grown(market: Market, years: float) -> Floats:
 
 
 @settled
-def _difficulty_rise(market: Market) -> Floats:
+def difficulty_rise(market: Market) -> Floats:
     p = market.parameters
     ambition = np.array([p[f"demand.ambition.{c}"] for c in CLASSES])
     return capability.difficulty_rise(ambition, market.releases.capability.max(), reference_frontier(market))

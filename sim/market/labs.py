@@ -172,16 +172,14 @@ class HostMarket(mesa.Agent):
         kept = 1.0 - self.licence * np.asarray(restricted, np.float64)
         return (1.0 + host_entry.host_markup(self.transport, hosts)) / kept
 
-    def entering(self, cost: Floats, tokens: Floats, years: float) -> Ints:
+    def entering(self, cost: Floats, years: float) -> Ints:
         """Return the hosts of each line next month, by what was hosted in this one, shape (lines,) (eq. 41).
 
         Parameters
         ----------
         cost : array, shape (lines,)
-            Cost of serving the line's latest open weights [USD/Mtok].
-        tokens : array, shape (lines,)
-            Hosted tokens of the line [Mtok/month].
+            Of serving the line's hosted tokens [USD/month].
         years : float
             Time since the date of the fixed cost.
         """
-        return host_entry.free_entry(self.transport * cost, tokens, self.fixed_cost * self.growth**years)
+        return host_entry.free_entry(self.transport, cost, self.fixed_cost * self.growth**years)

@@ -19,6 +19,7 @@ from sim.market import (
     resources,
     setup,
     supply,
+    versions,
     worlds,
 )
 from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
@@ -186,6 +187,7 @@ class Market(mesa.Model):
         self.settled = {}
         # 5. serving cost and hosts
         costs = offering.serving_costs(self)
+        self.keep_on_sale(costs)
         # 6. prices
         self.price_month = price_setting.prices_month(self, costs)
         self.releases.posted, self.releases.wanted = self.price_month.posted, self.price_month.wanted
@@ -309,7 +311,7 @@ class Market(mesa.Model):
                 lines.current[ended] = NONE
             lines.current[line] = row
             if table.is_open[row]:
-                lines.current_open[line] = row
+                lines.current_open[line], lines.published[line] = row, self.month
             lines.last_month[line] = table.month[row]
         return rows
 
@@ -320,7 +322,12 @@ class Market(mesa.Model):
         line = self.releases.line[row]
         if self.lines.current_open[line] < row:
             self.lines.current_open[line] = row
+        self.lines.published[line] = self.month
         return row
+
+    def keep_on_sale(self, costs: offering.Costs) -> None:
+        """Choose the older open weights that stay on sale where it is time to; see `sim.market.versions`."""
+        self.lines.older = versions.older_weights(self, costs)
 
     def change_price(self, change: Any) -> None:
         """Replay a change of the list price of a release that is on offer."""

@@ -104,7 +104,12 @@ class MeanField:
                 standing,
                 rules,
                 compiled.room(
-                    len(seen), len(view.lines.lab), len(offered.line), len(offered.release), len(states.release)
+                    len(seen),
+                    len(view.lines.lab),
+                    len(offered.line),
+                    len(offered.nest),
+                    len(offered.release),
+                    len(states.release),
                 ),
                 seen,
             )

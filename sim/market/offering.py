@@ -106,10 +106,9 @@ def class_mix(market: Market) -> Floats:
 
 def hosts_month(market: Market, costs: Costs) -> Ints:
     """Return how many hosts will serve each line's open weights next month, shape (lines,) (eq. 41)."""
-    table, lines = market.releases, market.lines
-    tokens = totals(table.line, market.accounts.tokens[:, HOST], len(lines.lab))
-    cost = np.where(lines.current_open == NONE, 0.0, costs.marginal[lines.current_open])
-    return market.hosts.entering(cost, tokens, years_since(market.month, supply.REFERENCE))
+    cost = costs.marginal * market.accounts.tokens[:, HOST]
+    by_line = totals(market.releases.line, cost, len(market.lines.lab))
+    return market.hosts.entering(by_line, years_since(market.month, supply.REFERENCE))
 
 
 @settled
@@ -139,20 +138,32 @@ def served(market: Market) -> Bools:
 
 
 @settled
+def newest(market: Market) -> Bools:
+    """Return which releases are their line's newest on which channel, and on offer there, (releases, channels)."""
+    table, current = market.releases, market.lines.current
+    current = current[current != NONE]
+    on = weights_on_sale(market, market.lines.current_open)
+    on[current, LAB_API] = table.has_api[current] & open_for_business(market)[table.lab[current]]
+    return on
+
+
+@settled
 def offered(market: Market) -> Bools:
     """Return which releases are on offer on which channel, shape (releases, channels)."""
-    table, lines = market.releases, market.lines
+    return newest(market) | weights_on_sale(market, market.lines.older)
+
+
+def weights_on_sale(market: Market, weights: Ints) -> Bools:
+    """Return on which channels some open weights, with `NONE` among them, are on offer, shape (releases, channels)."""
+    table, weights = market.releases, weights[weights != NONE]
     on = np.zeros((len(table.names), len(CHANNELS)), bool)
-    current = lines.current[lines.current != NONE]
-    on[current, LAB_API] = table.has_api[current] & open_for_business(market)[table.lab[current]]
-    weights = lines.current_open[lines.current_open != NONE]
     on[weights, HOST:] = True
     on[weights, ON_DEVICE] = table.on_device[weights]
     return on
 
 
 def offers(market: Market, priced: Prices) -> OfferTable:
-    """Return the table of offers, sorted by line and channel."""
+    """Return the table of offers: the newest version of every option, then the older ones."""
     unpriced = _unpriced_offers(market)
     release, channel = unpriced["release"], unpriced["channel"]
     return OfferTable(
@@ -165,10 +176,16 @@ def _unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
     """Return the columns of the table of offers, but for the prices."""
     table = market.releases
     release, channel = np.nonzero(offered(market))
-    order = np.lexsort((channel, release, table.line[release]))
+    latest = np.full((len(market.lines.lab), len(CHANNELS)), NONE)
+    np.maximum.at(latest, (table.line[release], channel), release)
+    older = release < latest[table.line[release], channel]
+    order = np.lexsort((channel, release, table.line[release], older))
     release, channel = release[order], channel[order]
-    line = table.line[release]
+    line, options = table.line[release], np.count_nonzero(~older)
+    number = np.empty_like(latest)
+    number[line[:options], channel[:options]] = np.arange(options)
     return {
+        "option": number[line, channel],
         "line": line,
         "lab": table.lab[release],
         "release": release,
@@ -176,7 +193,7 @@ def _unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
         "capability": perceived(market)[release],
         "degree": table.degree[release],
         "is_open": table.is_open[release],
-        "first_of_line": np.flatnonzero(np.diff(line, prepend=-1)),
+        "first_of_line": np.flatnonzero(np.diff(line[:options], prepend=-1)),
     }
 
 

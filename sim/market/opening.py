@@ -46,6 +46,7 @@ def trial_with(market: Market, lab: int, line: int, capability: float, is_open: 
     trial = _trial(market)
     columns = supply.decided_row(trial, trial.lab_agents[lab], NewRelease(line, capability, is_open))
     trial.put_on_offer([supply.Made("trial", columns)])
+    trial.keep_on_sale(offering.serving_costs(trial))
     return trial
 
 
@@ -56,10 +57,11 @@ def earnings(trial: Market, lab: int) -> tuple[float, float]:
     offers = offering.offers(trial, priced)
     view = demand.month_view(trial, offers, priced, np.zeros(len(trial.labs.names)))
     # A class pays and costs its mix of the price and the cost; promotions are in the price here, not in the mix.
-    loading = np.where(offers.channel == LAB_API, priced.mix[:, offers.release], 0.0)
-    panel, prices = price_setting.demand_panel(trial, offers, view, loading), priced.api_list[offers.release]
+    newest = offers.newest
+    loading = np.where(newest.channel == LAB_API, priced.mix[:, newest.release], 0.0)
+    panel, prices = price_setting.demand_panel(trial, offers, view, loading), priced.api_list[newest.release]
     value = trial.labs.adoption_value
-    earned = profits(panel, offers.lab, prices, costs.marginal[offers.release], value[offers.lab])
+    earned = profits(panel, newest.lab, prices, costs.marginal[newest.release], value[newest.lab])
     on_offers = float(earned[lab]) if lab < len(earned) else 0.0
     unit = priced.mix * costs.marginal
     return on_offers, _of_kept(trial, view, lab, demand_at(panel, prices).keep, unit, float(value[lab]))

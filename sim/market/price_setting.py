@@ -19,7 +19,7 @@ from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, NOT_CONVERGED, Solver, solve_prices
-from sim.market.tables import HOST, LAB_API, Floats, OfferTable
+from sim.market.tables import HOST, LAB_API, Floats, Ints, OfferTable
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -66,12 +66,17 @@ class HandOverPrices:
 
 @dataclass(frozen=True)
 class PriceProblem:
-    """What labs know when they set prices: offers, the panel of demand, list prices now; shapes (offers,)."""
+    """What labs know when they set prices: what is on offer, the panel of demand, list prices now [USD/Mtok].
+
+    `offers` has the newest version of every option, `listed` its list price, shape (options,); `host_list` are hosts'
+    prices of all releases, (releases,), and `hosted` those that hosts sell.
+    """
 
     offers: OfferTable
     panel: DemandPanel
     listed: Floats
     host_list: Floats
+    hosted: Ints
 
 
 def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
@@ -79,21 +84,24 @@ def price_problem(market: Market, costs: offering.Costs) -> PriceProblem:
     priced = offering.prices(market, costs)
     offers = offering.offers(market, priced)
     view = demand.month_view(market, offers, priced, np.zeros(len(market.labs.names)))
-    api = offers.channel == LAB_API
-    charged = 1.0 - governments.discounts(market.policy, market.month, market.labs)[offers.lab]
-    loading = np.where(api, priced.mix[:, offers.release] * charged, 0.0)
-    listed = np.where(api, market.releases.posted[offers.release], 0.0)
+    newest = offers.newest
+    api = newest.channel == LAB_API
+    charged = 1.0 - governments.discounts(market.policy, market.month, market.labs)[newest.lab]
+    loading = np.where(api, priced.mix[:, newest.release] * charged, 0.0)
+    listed = np.where(api, market.releases.posted[newest.release], 0.0)
     panel = demand_panel(market, offers, view, loading)
-    return PriceProblem(offers, panel, listed, priced.host_list[offers.release])
+    hosted = offers.release[(offers.channel == HOST) & offers.is_open]
+    return PriceProblem(newest, panel, listed, priced.host_list, hosted)
 
 
 def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: Floats) -> DemandPanel:
     """Return every aware workload of the panel as if it looked again once, switching cost included (eq. 63).
 
-    `loading` is what a class pays over the list price, shape (classes, offers), zero for offers without one.
+    Offers are the options, lines on channels, each with the version that suits the workload best (eq. 97). `loading` is
+    what a class pays over the list price, shape (classes, options), zero for those without one.
     """
     groups = [(group, group.nodes_present(market.nodes)) for group in market.adopters]
-    shape = int(np.sum([len(rows) for _, rows in groups])), len(offers)
+    shape = int(np.sum([len(rows) for _, rows in groups])), len(offers.newest)
     worth, paid, base = np.empty(shape), np.empty(shape), np.empty(shape)
     parts, first = [], 0
     for group, rows in groups:
@@ -119,7 +127,7 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
         pain=pain,
         loading=paid,
         base_price=base,
-        nest=offers.line,
+        nest=offers.newest.line,
         dissimilarity=view.rules[0].dissimilarity,
     )
 
@@ -137,9 +145,9 @@ def _by_rule(market: Market, costs: offering.Costs, problem: PriceProblem) -> Fl
     """Return the target of every release under its lab's rule; under `bertrand` and `hold` the price it has."""
     table, labs, offers = market.releases, market.labs, problem.offers
     value = labs.adoption_value[table.lab]
-    hosted = (offers.channel == HOST) & offers.is_open
     capability = np.full(len(table.names), np.inf)
-    capability[offers.release] = offers.capability
+    listed = offers.channel == LAB_API
+    capability[offers.release[listed]] = offers.capability[listed]
     targets = {
         "cost_plus": pricing.cost_plus_price(costs.marginal, table.price_over_cost, value),
         "penetration": pricing.penetration_price(costs.marginal, value),
@@ -147,8 +155,8 @@ def _by_rule(market: Market, costs: offering.Costs, problem: PriceProblem) -> Fl
             table.posted,
             costs.marginal,
             capability,
-            problem.host_list[hosted],
-            offers.capability[hosted],
+            problem.host_list[problem.hosted],
+            offering.perceived(market)[problem.hosted],
             slack=market.parameters["pricing.match_points"],
         ),
     }

@@ -12,7 +12,7 @@ from sim.market.labs import HostMarket
 from sim.market.stages import hosting
 from sim.market.stages.host_entry import LEAST_HOSTS
 from sim.market.stages.releases import DEGREES
-from sim.market.tables import NONE, LabTable, LineTable, ReleaseTable
+from sim.market.tables import NONE, OLDER, LabTable, LineTable, ReleaseTable
 from sim.scenario.lab_fields import LABS
 from sim.scenario.schema import BLOCS, CLASSES
 
@@ -66,6 +66,8 @@ def line_table(labs: LabTable) -> LineTable:
         lab=np.array([lab for lab, _ in pairs]),
         current=np.full(count, NONE),
         current_open=np.full(count, NONE),
+        older=np.full((count, OLDER), NONE),
+        published=np.full(count, -1),
         last_month=np.full(count, -1),
         next_month=np.full(count, np.nan),
         offset=np.zeros(count),

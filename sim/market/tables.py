@@ -16,6 +16,7 @@ Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]  # of streams of random numbers
 
 LAB_API, HOST, SELF_HOST, ON_DEVICE = range(len(CHANNELS))
+OLDER = 2  # older open weights of a line that are sold beside the newest
 NONE = -1  # no release: the outside option, or not in the market yet
 
 
@@ -56,6 +57,8 @@ class LineTable:
     lab: Ints
     current: Ints  # release on the lab's own API, NONE if none
     current_open: Ints  # latest release with open weights, NONE if none
+    older: Ints  # (lines, OLDER) older open weights that stay on sale, NONE where there are fewer
+    published: Ints  # month in which weights of the line last came out, -1 if never
     last_month: Ints  # month of the last release
     next_month: Floats  # drawn month of the next release after the history, NaN before
     offset: Floats  # ECI points below the lab's potential
@@ -110,10 +113,14 @@ class ReleaseTable:
 
 @dataclass(frozen=True)
 class OfferTable:
-    """The offers of a month: line x channel, sorted by line, so that a line is a run of columns.
+    """The offers of a month: releases on channels.
 
-    Shapes are (offers,) unless said otherwise; prices are in USD per million tokens.
+    An option is a line on a channel; its offers are versions of it, of which each buyer takes the one that suits him
+    best. The newest version of every option comes first, in the order of options, so that a line is a run of them; the
+    older versions follow, sorted by line. Shapes are (offers,) unless said otherwise; prices in USD per million tokens.
     """
+
+    option: Ints  # of which each offer is a version
 
     line: Ints
     lab: Ints
@@ -124,10 +131,17 @@ class OfferTable:
     is_open: Bools
     price: Floats  # (classes, offers), what a class pays; for own machines the cost at the highest utilisation
     cluster: Floats  # a workload's part of the smallest own cluster, USD/month; zero but for own machines
-    first_of_line: Ints  # (lines on offer,) column at which each line starts
+    first_of_line: Ints  # (lines on offer,) option at which each line starts
 
     def __len__(self) -> int:
         return len(self.line)
+
+    @property
+    def newest(self) -> OfferTable:
+        """The newest version of every option, one a line and channel."""
+        first = slice(0, int(self.option.max()) + 1)
+        columns = {name: values[..., first] for name, values in vars(self).items() if name != "first_of_line"}
+        return OfferTable(**columns, first_of_line=self.first_of_line)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def close(market: Market, world: str) -> None:
     releases.degree[:] = 0.0
     releases.opens_at[:] = ReleaseTable.FAR
     lines.current_open[:] = NONE
+    lines.older[:] = NONE
 
 
 def withheld(market: Market, made: list[Made]) -> list[Made]:

@@ -44,11 +44,12 @@ def by_the_book(now: Moment, usage: UsageTable) -> Outcome:
         at_home, found = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
         found[looks - group.rows.start], at_home[looks - group.rows.start] = True, home
         who = group.choosers(rows, at_home, market.workloads, numpy_choice.stand(market, rows, view), view)
-        probability, logsum, alone = numpy_choice.options(group, who, view)
+        probability, version, logsum, alone = numpy_choice.options(group, who, view)
         option = choice.draw_option(probability, rng.uniform(rng.stream_key(view.seed, "choice", view.month), rows))
         offers = view.offers
-        inside = np.minimum(option, len(offers) - 1)
-        stays, without = option == len(offers), option == len(offers) + 1
+        count = version.shape[1]
+        inside = version[np.arange(len(option)), np.minimum(option, count - 1)]
+        stays, without = option == count, option == count + 1
         release = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))
         channel = np.where(stays, who.channel, np.where(without, LAB_API, offers.channel[inside]))
         surplus = who.pain / who.price_sensitivity * (logsum - alone)

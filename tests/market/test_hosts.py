@@ -50,9 +50,8 @@ def test_hosts_enter_on_what_was_hosted_in_the_month_before(world):
         for line, weights in enumerate(market.lines.current_open):
             if weights == NONE:
                 continue
-            tokens = market.accounts.tokens[table.line == line, HOST].sum()
-            t = p["serving.host.transport"] * costs.marginal[weights]
-            assert market.lines.hosts[line] == max(2, int(np.sqrt(t * tokens / fixed)))
+            cost = np.nansum((market.accounts.tokens[:, HOST] * costs.marginal)[table.line == line])
+            assert market.lines.hosts[line] == max(2, int(np.sqrt(p["serving.host.transport"] * cost / fixed)))
     assert market.lines.hosts.max() > 4
     market.close()
 
@@ -63,11 +62,10 @@ def test_the_last_host_earns_its_fixed_cost_and_one_more_would_not(world):
     years = (market.month - 1 - (2025 - 1970) * 12 - 1) / 12
     fixed = p["serving.host.fixed_cost"] * p["serving.host.fixed_cost_growth"] ** years
     for line in np.flatnonzero(market.lines.hosts > 2):
-        tokens = market.accounts.tokens[table.line == line, HOST].sum()
-        t = p["serving.host.transport"] * costs.marginal[market.lines.current_open[line]]
-        n = market.lines.hosts[line]
-        assert t / n * tokens / n >= fixed * (1 - 1e-9)
-        assert t / (n + 1) * tokens / (n + 1) < fixed
+        cost = (market.accounts.tokens[:, HOST] * costs.marginal)[table.line == line].sum()
+        whole, n = p["serving.host.transport"] * cost, market.lines.hosts[line]
+        assert whole / n / n >= fixed * (1 - 1e-9)
+        assert whole / (n + 1) / (n + 1) < fixed
 
 
 def test_a_higher_fixed_cost_means_fewer_hosts_and_dearer_weights(world):

@@ -176,6 +176,11 @@ def kinds(before, plain):
             happened |= {"reached by a ban"} if plain.barred(new, r, old.channel) else set()
             stays = (old.release, old.channel) == (new.release, new.channel) and not plain.on_offer(r, old.channel)
             happened |= {"keeps an old release"} if stays else set()
+            older = plain.on_offer(r, old.channel) and not plain.is_newest(r, old.channel)
+            happened |= {"leaves an older release on sale"} if older and new.release != old.release else set()
+        if new.release not in (-1, old.release):
+            r = plain.releases[new.release]
+            happened |= set() if plain.is_newest(r, new.channel) else {"takes an older release"}
     for old, new in zip(before.nodes, plain.nodes, strict=True) if not plain.users else ():
         left = dict(zip(plain.states, new.shares, strict=True))
         for (release, channel), share in zip(before.states, old.shares, strict=True):
@@ -183,6 +188,8 @@ def kinds(before, plain):
                 r = plain.releases[release]
                 happened |= {"switched off"} if not plain.runs(r, channel) else set()
                 happened |= {"reached by a ban"} if plain.barred(new, r, channel) else set()
+                older = plain.on_offer(r, channel) and not plain.is_newest(r, channel)
+                happened |= {"older, on sale"} if older else set()
                 stays = left.get((release, channel), 0.0) > 0.0 and not plain.on_offer(r, channel)
                 happened |= (
                     {"keeps an old release"} if stays else {"at home"} if not plain.on_offer(r, channel) else set()

@@ -62,7 +62,7 @@ class Twin(Demand):
                 target = max(0.0, r.cost * r.price_over_cost - lab.adoption_value)
             elif lab.price_rule == "penetration":
                 target = max(0.0, r.cost - lab.adoption_value)
-            elif lab.price_rule == "match_open" and any(r is one for one, _ in self.offers):
+            elif lab.price_rule == "match_open" and any(r is one for one, channel in self.offers if channel == API):
                 nearly = (ask for able, ask in hosted if able >= r.perceived - p["pricing.match_points"])
                 target = min(r.posted, max(r.cost, min(nearly, default=math.inf)))
             part = 1.0 if r.month == self.month else p["pricing.adjustment"]
@@ -75,10 +75,15 @@ class Twin(Demand):
             if node.present == 0.0:
                 continue
             lines: dict[int, list[Row]] = {}
-            usable = self.looked_at(node, self.allowed(node), at_home=False)
-            for r, channel in usable:
+            usable, channels = self.versions(
+                [
+                    (r, channel, u - self.moving(node, r, channel))
+                    for r, channel, u in self.looked_at(node, self.menu(node), at_home=False)
+                ]
+            )
+            for r, channel, _ in usable:
                 fixed = self.liking(node, r, channel) - self.moving(node, r, channel)
-                fixed -= lam * math.log(sum(other.line == r.line for other, _ in usable))
+                fixed -= lam * math.log(channels[r.line])
                 charged = (1 - self.discount(r.lab)) * r.mix[node.kind] if channel == API else 0.0
                 base = 0.0 if channel == API else self.price(r, channel, node.kind, node.need_now)
                 value = self.labs[r.lab].adoption_value if valued else 0.0

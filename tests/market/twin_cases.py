@@ -97,7 +97,7 @@ CASES = {
     ),
     "openness changes": Case(
         ("2026-03", "2026-04", "2026-05", "2026-09"),
-        ("release", "a line opens", "answers"),
+        ("release", "a line opens", "answers", "takes an older release", "leaves an older release on sale"),
         seed=9,
         events=(
             event("2026-03", "openness_change", who="CN", openness="closed"),
@@ -161,7 +161,7 @@ CASES = {
     ),
     "nodes in place of people": Case(
         ("2025-09", "2025-10", "2025-12", "2026-01", "2026-04"),
-        ("release", "self_host", "host", "switched off", "reached by a ban", "keeps an old release"),
+        ("release", "self_host", "host", "switched off", "reached by a ban", "keeps an old release", "older, on sale"),
         seed=18,
         events=(event("2026-04", "model_ban", **BAN | {"group": "all"}),),
         parameters={"serving.api_share": 1e-9, "capability.deprecation": 1.0, "demand.upgrade_hazard": 0.3},

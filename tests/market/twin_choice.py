@@ -62,8 +62,7 @@ class Choice(Supply):
         self.chinese_share = chinese / math.fsum(n for n, _ in abroad) if abroad else 0.0
         self.used = {(w.organisation, self.releases[w.release].lab) for w in self.users if w.release != NONE}
         self.note_segments()
-        reference = max(seen.capability for seen in evidence.releases(until=date(2025, 1)))
-        self.rise = self.best() - reference
+        self.rise = self.best() - self.reference()
         self.lost = {"chinese": 0.0, "open": 0.0, "closed": 0.0}
         for s in self.policy.trust:
             self.lost[s.target] += s.size * 0.5 ** ((self.month - s.month) / s.half_life)
@@ -78,6 +77,10 @@ class Choice(Supply):
                     w.reach[origin] = max(w.reach[origin], 1 + ("api", "hosted", "weights").index(ban.scope))
             if w.banned and 1970 + self.month / 12 >= self.p["demand.ban.start"]:
                 w.reach[CHINA] = max(w.reach[CHINA], 1)
+
+    @staticmethod
+    def reference() -> float:
+        return max(seen.capability for seen in evidence.releases(until=date(2025, 1)))
 
     def note_segments(self) -> None:
         """Note the chance that an organisation of a segment uses a lab for another workload than the one looked at."""
@@ -189,8 +192,8 @@ class Choice(Supply):
         return min(1.0, self.own(w, "review_hazard") * (1 + self.p["demand.review_bump"] * leap))
 
     def upgrade_hazard(self, r: Row, channel: int) -> float:
-        """Return the hazard of a look at the vendor's newer release, of who uses one that is on offer no more."""
-        if self.on_offer(r, channel):
+        """Return the hazard of a look at the vendor's newer release, of who uses one that is not the line's newest."""
+        if self.is_newest(r, channel):
             return 0.0
         p, newest = self.p, self.lines[r.line].current
         fresh = newest != NONE and self.releases[newest].month == self.month
@@ -244,11 +247,11 @@ class Choice(Supply):
     ) -> tuple[list[tuple[float, int, int]], float]:
         """Return odds, release and channel of all options, keeping and doing without last, and the surplus."""
         lam, keep, without = self.p["demand.nest_dissimilarity"], self.keeping(w), self.without(w)
-        usable = self.looked_at(w, menu, at_home=at_home)
-        channels: dict[int, int] = {}
-        for r, _, _ in usable:
-            channels[r.line] = channels.get(r.line, 0) + 1
-        level = [u - self.moving(w, r, channel) - lam * math.log(channels[r.line]) for r, channel, u in usable]
+        usable = [
+            (r, channel, u - self.moving(w, r, channel)) for r, channel, u in self.looked_at(w, menu, at_home=at_home)
+        ]
+        usable, channels = self.versions(usable)
+        level = [u - lam * math.log(channels[r.line]) for r, _, u in usable]
         outside = -math.inf if at_home and max([keep, *level]) > -math.inf else without
         top, nests = max([keep, outside, *level]), dict.fromkeys(channels, 0.0)
         for (r, _, _), u in zip(usable, level, strict=True):
@@ -260,6 +263,25 @@ class Choice(Supply):
         options += [(math.exp(keep - top), w.release, w.channel), (math.exp(outside - top), NONE, API)]
         total = math.fsum(odds for odds, _, _ in options)
         return options, w.pain_now / w.price_sensitivity * (math.log(total) + top - without)
+
+    @staticmethod
+    def versions(offers: list[tuple[Row, int, float]]) -> tuple[list[tuple[Row, int, float]], dict[int, int]]:
+        """Return the best version of each line on each channel, in the order of the newest, and each line's channels.
+
+        Offers come as release, channel and utility.
+        """
+        best: dict[tuple[int, int], tuple[Row, int, float]] = {}
+        newest: dict[tuple[int, int], int] = {}
+        for r, channel, u in offers:
+            at = (r.line, channel)
+            newest[at] = max(newest.get(at, NONE), r.number)
+            if at not in best or u > best[at][2]:
+                best[at] = (r, channel, u)
+        channels: dict[int, int] = {}
+        for line, _ in best:
+            channels[line] = channels.get(line, 0) + 1
+        order = sorted(best, key=lambda at: (at[0], newest[at], at[1]))
+        return [best[at] for at in order], channels
 
     def drawn(self, i: int, at_home: bool) -> tuple[int, int, float]:
         """Return the release and channel that a workload draws, and its surplus over doing without."""

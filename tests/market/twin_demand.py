@@ -37,6 +37,12 @@ class Demand(Nodes):
                 r.mix.append(p[f"demand.price_factor.{name}"] * (a * r.input_price + (1 - a) * r.output_price) / blend)
             age = self.month - r.month
             r.perceived = r.capability - r.inflation * (1 - math.exp(-age / p["demand.experience_months"]))
+        held = p["demand.pain_exponent"] * p["demand.pain_growth"]
+        late = max(self.month, self.until)
+        for w in (*self.users, *self.nodes):
+            w.need_now = w.need * self.grown(w, self.month)
+            w.pain_now = w.pain * (self.grown(w, late) / self.grown(w, self.until)) ** held
+        self.keep_on_sale()
         self.offers = [
             (r, channel)
             for n, line in enumerate(self.lines)
@@ -45,18 +51,51 @@ class Demand(Nodes):
             for channel in range(4)
             if self.on_offer(r, channel)
         ]
-        held = p["demand.pain_exponent"] * p["demand.pain_growth"]
-        late = max(self.month, self.until)
-        for w in (*self.users, *self.nodes):
-            w.need_now = w.need * self.grown(w, self.month)
-            w.pain_now = w.pain * (self.grown(w, late) / self.grown(w, self.until)) ** held
+
+    def keep_on_sale(self) -> None:
+        """Choose two older weights of each line, the ones that nodes would miss most at hosts."""
+        self.rise = self.best() - self.reference()
+        some = [(node, self.arrived(node)) for node in self.nodes]
+        some = [(node, part) for node, part in some if part > 0][::4]
+        for n, line in enumerate(self.lines):
+            january = self.month % 12 == 0 or self.month == self.start
+            if line.current_open == NONE or not (january or line.published == self.month):
+                continue
+            newest = self.releases[line.current_open]
+            rest = [r for r in self.releases if r.line == n and r.is_open and r is not newest]
+            best, line.older = self.at_hosts(newest, some), []
+            for _ in range(2):
+                more, gain = NONE, 0.0
+                for r in rest:
+                    gains = [max(0.0, u - v) for u, v in zip(self.at_hosts(r, some), best, strict=True)]
+                    total = math.fsum(
+                        g * node.weight * part * node.pain_now / node.price_sensitivity
+                        for g, (node, part) in zip(gains, some, strict=True)
+                    )
+                    if total > gain:
+                        more, gain = r.number, total
+                line.older.append(more)
+                if more != NONE:
+                    best = [max(u, v) for u, v in zip(self.at_hosts(self.releases[more], some), best, strict=True)]
+            line.older.sort()
+
+    def at_hosts(self, r: Row, some: list[tuple[Row, float]]) -> list[float]:
+        """Return what nodes make of a release at hosts: success less the bill."""
+        prices = ((node, self.price(r, HOST, node.kind, node.need_now)) for node, _ in some)
+        return [node.value * self.success(node, r) - self.bill(node, price) for node, price in prices]
 
     def on_offer(self, r: Row, channel: int) -> bool:
+        return self.is_newest(r, channel) or (channel != API and self.sold_as(r, channel, self.lines[r.line].older))
+
+    def is_newest(self, r: Row, channel: int) -> bool:
         line = self.lines[r.line]
         if channel == API:
             return line.current != NONE and r is self.releases[line.current] and r.has_api and self.sells(r.lab)
-        newest = line.current_open != NONE and r is self.releases[line.current_open]
-        return newest and (channel != DEVICE or r.on_device)
+        return self.sold_as(r, channel, [line.current_open])
+
+    @staticmethod
+    def sold_as(r: Row, channel: int, weights: list[int]) -> bool:
+        return r.number in weights and (channel != DEVICE or r.on_device)
 
     def sells(self, lab: int) -> bool:
         return self.labs[lab].active or self.replaying
@@ -171,6 +210,6 @@ class Demand(Nodes):
         p = self.p
         fixed = p["serving.host.fixed_cost"] * p["serving.host.fixed_cost_growth"] ** self.years(date(2025, 2))
         for n, line in enumerate(self.lines):
-            hosted = math.fsum(t[HOST] for r, t in zip(self.releases, self.books["tokens"], strict=True) if r.line == n)
-            cost = 0.0 if line.current_open == NONE else self.releases[line.current_open].cost
-            line.hosts = max(2, math.floor(math.sqrt(p["serving.host.transport"] * cost * hosted / fixed)))
+            books = zip(self.releases, self.books["tokens"], strict=True)
+            cost = math.fsum(t[HOST] * r.cost for r, t in books if r.line == n)
+            line.hosts = max(2, math.floor(math.sqrt(p["serving.host.transport"] * cost / fixed)))

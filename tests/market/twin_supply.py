@@ -386,7 +386,7 @@ class Supply:
         for r in late:
             line = self.lines[r.line]
             last = 0.0 if line.current_open == NONE else self.releases[line.current_open].degree
-            r.degree, r.is_open = self.degree(self.labs[r.lab], last), True
+            r.degree, r.is_open, line.published = self.degree(self.labs[r.lab], last), True, self.month
             if line.current_open == NONE or self.releases[line.current_open].month < r.month:
                 line.current_open = self.releases.index(r)
         for r in made:
@@ -420,7 +420,7 @@ class Supply:
         self.releases.append(r)
         line.current, line.last_month = len(self.releases) - 1, self.month
         if r.is_open:
-            line.current_open = line.current
+            line.current_open, line.published = line.current, self.month
         if self.handover is not None:
             line.next_month = self.month + self.interval(r.line, 0.0)
 

@@ -72,13 +72,15 @@ FIXED = ORIGIN + BLOCS
 
 
 class Offered(NamedTuple):
-    """Offers of a month, sorted by line; shapes (offers,) unless said."""
+    """Offers of a month, versions of lines on channels; shapes (offers,) unless said. The options come first."""
 
-    first: Any  # (lines + 1,) column at which each line starts
+    first: Any  # (lines + 1,) option at which each line starts
+    older: Any  # (lines + 1,) offer at which the older versions of each line start
     line: Any  # (lines,) number of the line
     lab: Any  # (lines,)
     lab_bloc: Any  # (lines,)
-    nest: Any  # which of the lines it belongs to
+    nest: Any  # (options,) which of the lines it belongs to
+    option: Any  # of which it is a version
     release: Any
     channel: Any
     capability: Any  # (classes, offers) with the lab's strength
@@ -90,12 +92,13 @@ class Offered(NamedTuple):
     is_open: Any  # 1.0 or 0.0
     column: Any  # (releases, channels) where each is offered, NONE where it is not
     line_key: Any  # (lines,) of the noise of options
-    key: Any
+    key: Any  # (options,)
 
 
 class Standing(NamedTuple):
     """Releases that may be in use; shapes (releases,) unless said."""
 
+    newest: Any  # (releases, channels) on offer as the line's newest
     lab: Any
     line: Any
     is_open: Any
@@ -169,7 +172,7 @@ def who_looks(first, last, people, now_release, now_channel, reach, offered, sta
         c = now_channel[i]
         off = not standing.runs[r, c]
         upgrade = False
-        if offered.column[r, c] == NONE:
+        if not standing.newest[r, c]:
             upgrade = uniform(rules.upgrade_key, house) < standing.upgrade[r]
         barred = reach[i, rules.lab_bloc[standing.lab[r]]] >= rules.ban_level[c]
         if review or barred:
@@ -230,8 +233,9 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utili
     for n in range(len(offered.line)):
         here, bloc = origin[offered.lab_bloc[n]], offered.lab_bloc[n]
         own_taste, moving, knows = taste[offered.line[n]], cost[offered.lab[n]], known[offered.lab[n]]
-        before = NONE
-        for j in range(offered.first[n], offered.first[n + 1]):
+        before, options = NONE, offered.first[n + 1] - offered.first[n]
+        for place in range(options + offered.older[n + 1] - offered.older[n]):
+            j = offered.first[n] + place if place < options else offered.older[n] + place - options
             if offered.release[j] != before:
                 before = offered.release[j]
                 capability, is_open = offered.capability[kind, j], offered.is_open[j]
@@ -256,6 +260,20 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utili
                 row[k] = row[k] if (knows[k] & (may[k] >> bit)) & 1 else IMPOSSIBLE
             for k in range(LANES):
                 highest[k] = max(highest[k], row[k])
+
+
+@kernel
+def fold(offered, utility, best, version):
+    """Write the utility of each option, that of the version that suits each lane best, and which it is (eq. 97)."""
+    for j in range(len(offered.nest)):
+        row, top, which = utility[j], best[j], version[j]
+        for k in range(LANES):
+            top[k], which[k] = row[k], np.int32(j)
+    for j in range(len(offered.nest), len(offered.release)):
+        row, top, which = utility[j], best[offered.option[j]], version[offered.option[j]]
+        for k in range(LANES):
+            which[k] = np.int32(j) if row[k] > top[k] else which[k]
+            top[k] = max(top[k], row[k])
 
 
 @kernel
@@ -393,13 +411,15 @@ def choose(
                     if r != NONE and scratch.looks[i - start] == 2 and max(highest[k], keep[k]) > IMPOSSIBLE:
                         outside[k] = IMPOSSIBLE
                     highest[k] = max(highest[k], max(keep[k], outside[k]))
-                weigh(offered, rules, may, utility, highest, nest, chance)
+                best, version = scratch.best, scratch.version
+                fold(offered, utility, best, version)
+                weigh(offered, rules, may, best, highest, nest, chance)
                 for k in range(LANES):
                     keep[k], outside[k] = exp2(keep[k] - highest[k]), exp2(outside[k] - highest[k])
                 whole, target, place = scratch.four[3], scratch.four[4], scratch.place
                 if rules.option_noise:
                     for k in range(count):
-                        scratch.won[k] = race(rows[k], k, offered, rules, utility, chance, keep[k], outside[k])
+                        scratch.won[k] = race(rows[k], k, offered, rules, best, chance, keep[k], outside[k])
                 for k in range(LANES):
                     whole[k] = ZERO
                 for n in range(len(offered.line)):
@@ -429,11 +449,11 @@ def choose(
                     if rules.option_noise:
                         j = scratch.won[k]
                     else:
-                        j = pick(place[k], target[k], k, offered, utility, nest, chance, keep[k])
+                        j = pick(place[k], target[k], k, offered, best, nest, chance, keep[k])
                     if j == WITHOUT:
                         now_release[i], now_channel[i] = NONE, 0
                     elif j >= 0:
-                        now_release[i], now_channel[i] = offered.release[j], offered.channel[j]
+                        now_release[i], now_channel[i] = offered.release[version[j, k]], offered.channel[j]
 
 
 class Scratch(NamedTuple):
@@ -449,6 +469,8 @@ class Scratch(NamedTuple):
     may: Any  # (LANES,)
     cost: Any  # (labs, LANES)
     utility: Any  # (offers, LANES)
+    best: Any  # (options, LANES)
+    version: Any  # (options, LANES)
     nest: Any  # (lines, LANES)
     chance: Any  # (lines, LANES)
     four: Any  # (5, LANES)
@@ -456,8 +478,8 @@ class Scratch(NamedTuple):
     won: Any  # (LANES,)
 
 
-def scratch(labs: int, all_lines: int, lines: int, offers: int) -> Scratch:
-    """Return room for blocks of a month with so many labs and lines and, on offer, lines and offers."""
+def scratch(labs: int, all_lines: int, lines: int, options: int, offers: int) -> Scratch:
+    """Return room for blocks of a month with so many labs and lines and, on offer, lines, options and offers."""
     f, i = np.float32, np.int32
     return Scratch(
         looks=np.empty(CHUNK, np.uint8),
@@ -470,6 +492,8 @@ def scratch(labs: int, all_lines: int, lines: int, offers: int) -> Scratch:
         may=np.empty(LANES, i),
         cost=np.empty((labs, LANES), f),
         utility=np.empty((offers, LANES), f),
+        best=np.empty((options, LANES), f),
+        version=np.empty((options, LANES), i),
         nest=np.empty((lines, LANES), f),
         chance=np.empty((lines, LANES), f),
         four=np.empty((5, LANES), f),

@@ -25,6 +25,7 @@ from sim.market.kernels.choice import (
     ONE,
     SELF_HOST,
     ZERO,
+    fold,
     gather,
     utilities,
     weigh,
@@ -37,7 +38,7 @@ LINE = 8  # numbers in a line of the cache
 # need not ask whether they overlap.
 ALPHA, RATE, INVERSE, VALUE, DIFFICULTY, CONTROL, DISTRUST, LIKING, STAFF = range(0, 9 * LANES, LANES)
 HIGHEST, OUTSIDE, SHARE, EVERY, NOBODY, LOOKED, STAYS = range(9 * LANES, 16 * LANES, LANES)
-GAIN, NEWCOMERS, FULL, HOME, BELOW, PART, ALONE = range(16 * LANES, 23 * LANES, LANES)
+GAIN, NEWCOMERS, FULL, HOME, BELOW, PART, ALONE, OWN, REST = range(16 * LANES, 25 * LANES, LANES)
 HIGHEST_POWER = np.float32(126.0)
 
 
@@ -59,7 +60,10 @@ class Room(NamedTuple):
     everybody: Any  # (labs, LANES) ones
     free: Any  # (labs, LANES) zeros
     may: Any  # (LANES,)
-    weight: Any  # (offers, LANES) inside the line
+    weight: Any  # (options, LANES) inside the line
+    utility: Any  # (offers, LANES)
+    version: Any  # (options, LANES) offer that suits best
+    replaced: Any  # (options, LANES) looks of users to whom the version that they have counts for more
     nest: Any  # (lines, LANES)
     chance: Any  # (lines, LANES)
     switch: Any  # (labs, LANES) factor of moving to a lab
@@ -76,17 +80,17 @@ class Room(NamedTuple):
     uses: Any  # (states,) which of these it uses
     flow: Any  # (states, LANES)
     level: Any  # (blocs, LANES) reach of bans
-    sums: Any  # (14, LANES)
-    at: Any  # (23 LANES,) `lane` and `sums` one after the other
+    sums: Any  # (16, LANES)
+    at: Any  # (25 LANES,) `lane` and `sums` one after the other
     rows: Any  # (LANES,)
     totals: Any  # (LANES,)
 
 
-def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Room:
-    """Return room for blocks of a month with so many labs, lines and states and, on offer, lines and offers."""
+def room(labs: int, all_lines: int, lines: int, options: int, offers: int, states: int) -> Room:
+    """Return room for blocks of a month with so many labs, lines, states and, on offer, lines, options and offers."""
     f, i = np.float32, np.int32
-    at, share = np.empty(23 * LANES, f), np.empty((states, LANES))
-    lane, sums = at[: 9 * LANES].reshape(9, LANES), at[9 * LANES :].reshape(14, LANES)
+    at, share = np.empty(25 * LANES, f), np.empty((states, LANES))
+    lane, sums = at[: 9 * LANES].reshape(9, LANES), at[9 * LANES :].reshape(16, LANES)
     return Room(
         lane=lane,
         taste=np.empty((all_lines, LANES), f),
@@ -95,7 +99,10 @@ def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Roo
         everybody=np.ones((labs, LANES), i),
         free=np.zeros((labs, LANES), f),
         may=np.empty(LANES, i),
-        weight=np.empty((offers, LANES), f),
+        weight=np.empty((options, LANES), f),
+        utility=np.empty((offers, LANES), f),
+        version=np.empty((options, LANES), i),
+        replaced=np.empty((options, LANES), f),
         nest=np.empty((lines, LANES), f),
         chance=np.empty((lines, LANES), f),
         switch=np.empty((labs, LANES), f),
@@ -163,7 +170,7 @@ def choose(
         room.level,
         room.usable,
     )
-    at = room.at
+    at, utility, replaced = room.at, room.utility, room.replaced
     highest, outside, share, every, none, looked, stays = (
         room.sums[0],
         room.sums[1],
@@ -188,18 +195,20 @@ def choose(
             rows[k] = first + k
         gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, room.may)
         utilities(
-            kind, offered, rules, lane, taste, origin, room.everybody, room.may, room.free, weight, highest, share
+            kind, offered, rules, lane, taste, origin, room.everybody, room.may, room.free, utility, highest, share
         )
         for k in range(LANES):
             alone[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
             highest[k] = max(highest[k], alone[k])
             outside[k] = exp2(alone[k] - highest[k])
+        fold(offered, utility, weight, room.version)
         weigh(offered, rules, room.may, weight, highest, nest, chance)
         for b in range(level.shape[0]):
             for k in range(LANES):
                 level[b, k] = reach[rows[k] if k < count else first, b]
         lam = np.float32(rules.dissimilarity)
         upgrade = exp2(-LOG2_E * np.float32(rules.upgrade_cost))
+        inverse = ONE / lam
         inside = exp2(-LOG2_E / lam * np.float32(rules.upgrade_cost))
         adoption = exp2(-LOG2_E * np.float32(rules.adoption_cost))
         cost, discount = np.float32(rules.switching_cost), np.float32(rules.multi_home_discount)
@@ -216,6 +225,9 @@ def choose(
             for k in range(LANES):
                 less[n, k] = more[n, k] = ZERO
             count_usable(n, offered, room.may, usable)
+        for q in range(len(replaced)):
+            for k in range(LANES):
+                replaced[q, k] = ZERO
         for k in range(LANES):
             every[k] = none[k] = looked[k] = stays[k] = gain[k] = newcomers[k] = ZERO
         for lab in range(labs):
@@ -256,7 +268,7 @@ def choose(
             hazard = ZERO
             if off:
                 hazard = ONE
-            elif j == NONE:
+            elif not standing.newest[r, c]:
                 hazard = np.float32(standing.upgrade[r])
             sells = rules.sells[lab]
             barring = np.int32(rules.ban_level[c])
@@ -291,56 +303,62 @@ def choose(
                     kept = exp2(min(at[STAYS + k] - at[HIGHEST + k], HIGHEST_POWER))
                     at[STAYS + k] = ZERO if off or level[bloc, k] >= barring else kept
                 for k in range(LANES):
-                    total = at[EVERY + k] - aware[lab, k] + own[lab, k] + at[STAYS + k]
-                    at[LOOKED + k] += at[FULL + k] + at[HOME + k]
-                    at[GAIN + k] += at[FULL + k] * log2(total)
-                    per = at[FULL + k] / total
-                    at[SHARE + k] = per
-                    at[PART + k] += per
-                    at[NOBODY + k] += per * at[OUTSIDE + k]
-                for k in range(LANES):
-                    looks[lab, k] += at[SHARE + k]
-                for k in range(LANES):
-                    flow[s, k] = at[SHARE + k] * at[STAYS + k] - at[FULL + k] - at[HOME + k]
-                if own_vendor > ZERO:
-                    for k in range(LANES):
-                        total = own[lab, k] + at[STAYS + k]
-                        lost = at[HOME + k] if total <= LEAST else ZERO  # nothing to look at there
-                        looking = at[HOME + k] - lost
-                        total = max(total, LEAST)
-                        at[NOBODY + k] += lost
-                        at[GAIN + k] += lost * (at[ALONE + k] - at[HIGHEST + k])
-                        at[GAIN + k] += looking * log2(total)
-                        at[SHARE + k] = looking / total
-                    for k in range(LANES):
-                        home[lab, k] += at[SHARE + k]
-                    for k in range(LANES):
-                        flow[s, k] += at[SHARE + k] * at[STAYS + k]
+                    at[REST + k] = own[lab, k]
             else:
-                n = offered.nest[j]
-                # its line with the offer in use free of the upgrade cost: `HOME` is the sum, `STAYS` the weight
+                q = offered.option[j]
+                n = offered.nest[q]
+                # its line with the version in use free of the upgrade cost: `BELOW` is the sum, `STAYS` the weight
+                if offered.older[n] < offered.older[n + 1]:
+                    for k in range(LANES):
+                        at[OWN + k] = exp2((utility[j, k] - at[HIGHEST + k]) * inverse)
+                else:
+                    for k in range(LANES):
+                        at[OWN + k] = weight[q, k]
                 for k in range(LANES):
-                    line = (nest[n, k] - weight[j, k]) * inside + weight[j, k]
+                    line = (nest[n, k] - weight[q, k]) * inside + max(weight[q, k] * inside, at[OWN + k])
                     mean = line / usable[n, k]
-                    at[HOME + k] = line
+                    at[BELOW + k] = line
                     at[STAYS + k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
                 for k in range(LANES):
-                    total = at[EVERY + k] - aware[lab, k] + own[lab, k] - upgrade * chance[n, k] + at[STAYS + k]
-                    at[LOOKED + k] += at[FULL + k]
-                    at[GAIN + k] += at[FULL + k] * log2(total)
-                    per = at[FULL + k] / total
-                    at[SHARE + k] = per
-                    at[PART + k] += per
-                    at[NOBODY + k] += per * at[OUTSIDE + k]
-                    at[STAYS + k] = per * at[STAYS + k] / max(at[HOME + k], LEAST)
+                    at[REST + k] = own[lab, k] - upgrade * chance[n, k]
+            for k in range(LANES):
+                total = at[EVERY + k] - aware[lab, k] + at[REST + k] + at[STAYS + k]
+                at[LOOKED + k] += at[FULL + k] + at[HOME + k]
+                at[GAIN + k] += at[FULL + k] * log2(total)
+                per = at[FULL + k] / total
+                at[SHARE + k] = per
+                at[PART + k] += per
+                at[NOBODY + k] += per * at[OUTSIDE + k]
+            for k in range(LANES):
+                looks[lab, k] += at[SHARE + k]
+            for k in range(LANES):
+                flow[s, k] = -at[FULL + k] - at[HOME + k]
+            if own_vendor > ZERO:
                 for k in range(LANES):
-                    looks[lab, k] += at[SHARE + k]
+                    total = at[REST + k] + at[STAYS + k]
+                    lost = at[HOME + k] if total <= LEAST else ZERO  # nothing to look at there
+                    looking = at[HOME + k] - lost
+                    total = max(total, LEAST)
+                    at[NOBODY + k] += lost
+                    at[GAIN + k] += lost * (at[ALONE + k] - at[HIGHEST + k])
+                    at[GAIN + k] += looking * log2(total)
+                    at[HOME + k] = looking / total
+                for k in range(LANES):
+                    home[lab, k] += at[HOME + k]
+                for k in range(LANES):
+                    at[SHARE + k] += at[HOME + k]
+            if j == NONE:
+                for k in range(LANES):
+                    flow[s, k] += at[SHARE + k] * at[STAYS + k]
+            else:
                 for k in range(LANES):
                     less[n, k] += at[SHARE + k]
                 for k in range(LANES):
-                    more[n, k] += at[STAYS + k] * inside
-                for k in range(LANES):
-                    flow[s, k] = at[STAYS + k] * weight[j, k] * (ONE - inside) - at[FULL + k]
+                    per = at[SHARE + k] * at[STAYS + k] / max(at[BELOW + k], LEAST)
+                    wins = at[OWN + k] >= weight[q, k] * inside
+                    more[n, k] += per * inside
+                    replaced[q, k] += per * inside if wins else ZERO
+                    flow[s, k] += per * at[OWN + k] if wins else ZERO
         settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
         leave(first, count, active, mass, present, room)
         for k in range(count):
@@ -435,12 +453,16 @@ def settle(first, count, states, offered, rules, room, part, newcomers, none, up
             inner[k] *= chance[k] / max(nest[k], LEAST)
         for k in range(LANES):
             more[k] += inner[k]
+    for q in range(len(offered.nest)):
+        weight, more, replaced = room.weight[q], room.more[offered.nest[q]], room.replaced[q]
+        for k in range(LANES):
+            weight[k] *= more[k] - replaced[k]
     for s in range(1, len(states.release)):
         j = states.column[s]
         if j != NONE:
-            row, weight, more = room.flow[s], room.weight[j], room.more[offered.nest[j]]
+            row, comes, version = room.flow[s], room.weight[offered.option[j]], room.version[offered.option[j]]
             for k in range(LANES):
-                row[k] += weight[k] * more[k]
+                row[k] += comes[k] if version[k] == j else ZERO
     for k in range(LANES):
         room.flow[0, k] += none[k]
 

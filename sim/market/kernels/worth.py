@@ -21,8 +21,10 @@ Rows: Any = namedtuple("Rows", [field.name for field in fields(Choosers)])
 
 
 class Columns(NamedTuple):
-    """Offers as the rules of a family have them; shapes (offers,) unless said."""
+    """Offers as the rules of a family have them; shapes (offers,) unless said. The options come first."""
 
+    option: Any  # of which it is a version
+    nest: Any  # (options,) which of the lines on offer it belongs to
     lab: Any
     release: Any
     channel: Any
@@ -30,7 +32,7 @@ class Columns(NamedTuple):
     lab_bloc: Any
     of_release: Any  # which of the releases it belongs to
     first_of_release: Any  # (releases,) first column of each
-    first_of_line: Any  # (lines + 1,)
+    first_of_line: Any  # (lines + 1,) options
     capability: Any  # (classes, offers) with the lab's strength
     home_fit: Any  # (blocs, offers)
     sold_in: Any  # (blocs, offers)
@@ -41,13 +43,16 @@ class Columns(NamedTuple):
     ban_level: Any
     price: Any  # (classes, offers)
     cluster: Any
-    loading: Any  # (classes, offers) price paid per unit of list price
+    loading: Any  # (classes, options) price paid per unit of list price
 
 
 def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
-    """Return offers as a family sees them; `loading` has shape (classes, offers)."""
+    """Return offers as a family sees them; `loading` has shape (classes, options)."""
     starts = np.diff(offers.release, prepend=NONE) != 0
+    first = np.append(offers.first_of_line, len(offers.newest))
     return Columns(
+        option=offers.option,
+        nest=np.repeat(np.arange(len(first) - 1), np.diff(first)),
         lab=offers.lab,
         release=offers.release,
         channel=offers.channel,
@@ -55,7 +60,7 @@ def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
         lab_bloc=rules.lab_bloc,
         of_release=np.cumsum(starts) - 1,
         first_of_release=np.flatnonzero(starts),
-        first_of_line=np.append(offers.first_of_line, len(offers)),
+        first_of_line=first,
         capability=offers.capability + rules.strength,
         home_fit=rules.home_fit,
         sold_in=rules.sold_in,
@@ -73,18 +78,20 @@ def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
 def write(
     who: Choosers, offers: OfferTable, rules: ChoiceRules, loading: Floats, worth: Floats, paid: Floats, base: Floats
 ) -> None:
-    """Write what rows that look at all vendors think of the offers, shapes (rows, offers).
+    """Write what rows that look at all vendors think of the options, shapes (rows, options).
+
+    An option has the version that suits a row best (eq. 97): where there are several no list price is to be set.
 
     Parameters
     ----------
-    loading : array, shape (classes, offers)
-        What a class pays over the list price, 0 for offers without one.
+    loading : array, shape (classes, options)
+        What a class pays over the list price, 0 for options without one.
     worth : array
         As `offer_worth` has it.
     paid : array
         The loading of each row.
     base : array
-        What each row pays for an offer without a list price [USD/Mtok], 0 for the others.
+        What each row pays for an option without a list price [USD/Mtok], 0 for the others.
     """
     rows = Rows(*vars(who).values())
     bonus = rules.dissimilarity * LOG_CHANNELS
@@ -96,8 +103,10 @@ def write(
 def write_worth(who, offers, width, discount, device_limit, bonus, worth, paid, base):
     """Write worth (eq. 53), loading and base price; `bonus` of a line goes by how many channels a row may use."""
     releases, labs, count = len(offers.first_of_release), who.used_here.shape[1], len(offers.release)
+    options = len(offers.nest)
     shared, move, knows = np.empty(releases), np.empty(labs), np.empty(labs, np.bool_)
     one, moving, can = np.empty(count), np.empty(count), np.empty(count, np.bool_)
+    price, line_bonus = np.empty(count), np.empty(len(offers.first_of_line) - 1)
     for r in range(len(who.kind)):
         kind, bloc = who.kind[r], who.bloc[r]
         difficulty, value, liking = who.difficulty[r], who.value[r], who.taste_open[r]
@@ -151,15 +160,30 @@ def write_worth(who, offers, width, discount, device_limit, bonus, worth, paid, 
             usable = 0
             for j in range(offers.first_of_line[n], offers.first_of_line[n + 1]):
                 usable += can[j]
-            for j in range(offers.first_of_line[n], offers.first_of_line[n + 1]):
-                moving[j] = bonus[usable]
+            line_bonus[n] = bonus[usable]
         for j in range(count):
-            worth[r, j] = one[j] - moving[j] if can[j] else -math.inf
+            moving[j] = line_bonus[offers.nest[offers.option[j]]]
+        for j in range(count):
+            one[j] = one[j] - moving[j] if can[j] else -math.inf
         for j in range(count):
             listed = offers.price[kind, j]
             cluster = offers.cluster[j] / need if offers.channel[j] == SELF_HOST else listed
-            base[r, j] = max(listed, cluster)
+            price[j] = max(listed, cluster)
+        for j in range(options):
+            worth[r, j] = one[j]
+        for j in range(options):
+            base[r, j] = price[j]
+        pain, sensitivity = who.pain[r], who.price_sensitivity[r]
         for j in range(count):
+            moving[j] = -math.inf  # utility of the best version so far, where there are several
+        for j in range(options, count):
+            q = offers.option[j]
+            if moving[q] == -math.inf:
+                moving[q] = one[q] - arithmetic.log1p(price[q] * need / pain) * sensitivity
+            utility = one[j] - arithmetic.log1p(price[j] * need / pain) * sensitivity
+            if utility > moving[q]:
+                moving[q], worth[r, q], base[r, q] = utility, one[j], price[j]
+        for j in range(options):
             paid[r, j] = offers.loading[kind, j]
-        for j in range(count):
+        for j in range(options):
             base[r, j] = 0.0 if paid[r, j] > 0.0 else base[r, j]

@@ -119,9 +119,10 @@ def offer_worth(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats
     worth[:, np.flatnonzero(offers.channel == SELF_HOST)] -= staff[:, None]
     worth -= vendor_costs(who, offers, rules)
     can = open_to(who, offers, rules)
-    channels = line_sums(can.view(np.int8), offers.first_of_line)
+    options = len(offers.newest)
+    channels = line_sums(can[:, :options].view(np.int8), offers.first_of_line)
     bonus = np.take(rules.dissimilarity * LOG_CHANNELS, channels)
-    worth -= np.take(bonus, _line_of(offers.first_of_line, len(offers)), axis=1)
+    worth -= np.take(bonus, _line_of(offers.first_of_line, options)[offers.option], axis=1)
     np.putmask(worth, ~can, -np.inf)
     return worth
 
@@ -139,6 +140,32 @@ def offer_utilities(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Fl
     bill = bill_disutility(offer_prices(who, offers), who.need[:, None], who.pain[:, None])
     bill *= who.price_sensitivity[:, None]
     return offer_worth(who, offers, rules) - bill
+
+
+def best_versions(utility: Floats, option: Ints) -> tuple[Floats, Ints]:
+    """Return the utility of each option, that of the version that suits a buyer best, and which it is (eq. 97).
+
+    Parameters
+    ----------
+    utility : array, shape (rows, offers)
+        Of every version.
+    option : array, shape (offers,)
+        Of which each offer is a version; the newest version of every option comes first.
+
+    Returns
+    -------
+    best : array, shape (rows, options)
+    version : array, shape (rows, options)
+        Number of the offer; the newest where versions are equal.
+    """
+    options = int(option.max()) + 1
+    best = utility[:, :options].copy()
+    version = np.broadcast_to(np.arange(options), best.shape).copy()
+    for offer in range(options, len(option)):
+        at = option[offer]
+        better = utility[:, offer] > best[:, at]
+        best[better, at], version[better, at] = utility[better, offer], offer
+    return best, version
 
 
 def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
@@ -215,8 +242,8 @@ def choice_probabilities(
 
     Parameters
     ----------
-    utility : array, shape (rows, offers)
-        Utilities of the offers, columns sorted by line.
+    utility : array, shape (rows, options)
+        Utilities of lines on channels (`best_versions`), columns sorted by line.
     keep, outside : array, shape (rows,)
         Utilities of the two options outside the nests.
     first_of_line : array, shape (lines,)
@@ -226,8 +253,8 @@ def choice_probabilities(
 
     Returns
     -------
-    probability : array, shape (rows, offers + 2)
-        Offers, then keep, then outside; rows sum to one.
+    probability : array, shape (rows, options + 2)
+        Options, then keep, then outside; rows sum to one.
     logsum : array, shape (rows,)
         Expected maximum utility less Euler's constant.
     """
@@ -250,9 +277,9 @@ def choice_probabilities(
     return weight, highest + log(total)
 
 
-def _line_of(first_of_line: Ints, offers: int) -> Ints:
-    """Return the number of each column's line, shape (offers,)."""
-    starts = np.zeros(offers, np.int64)
+def _line_of(first_of_line: Ints, options: int) -> Ints:
+    """Return the number of each column's line, shape (options,)."""
+    starts = np.zeros(options, np.int64)
     starts[first_of_line[1:]] = 1
     return np.cumsum(starts)
 

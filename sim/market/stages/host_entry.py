@@ -24,9 +24,9 @@ def free_entry(transport: Floats | float, tokens: Floats, fixed_cost: float) -> 
     Parameters
     ----------
     transport : float or array, shape (lines,)
-        t [USD/Mtok].
+        t [USD/Mtok], or τ, in units of the cost of serving.
     tokens : array, shape (lines,)
-        Q, hosted tokens [Mtok/month].
+        Q, hosted tokens [Mtok/month], or what serving them costs [USD/month].
     fixed_cost : float
         F, fixed cost of a host [USD/month].
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sim import rng
 from sim.market.adopters import Adopters, MonthView, Stand
 from sim.market.market import Market
 from sim.market.stages import choice
-from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints
+from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints, OfferTable
 
 
 def who_looks(market: Market, group: Adopters, view: MonthView) -> tuple[Ints, Bools]:
@@ -22,7 +23,7 @@ def who_looks(market: Market, group: Adopters, view: MonthView) -> tuple[Ints, B
     uses = release != NONE
     hazard = choice.review_hazard(group.review_hazard, leap=view.leap, bump=group.review_bump)
     reviews = rng.uniform(rng.stream_key(view.seed, "review", view.month), house) < hazard
-    outdated = uses & ~view.offered[release, channel]
+    outdated = uses & ~view.newest[release, channel]
     u = rng.uniform(rng.stream_key(view.seed, "upgrade", view.month), house)
     upgrades = outdated & (u < group.upgrade_hazards(release, view))
     off = uses & ~view.runs[release, channel]
@@ -41,10 +42,26 @@ def stand(market: Market, rows: Ints, view: MonthView) -> Stand:
     return Stand(usage.release[rows].astype(np.int64), usage.channel[rows].astype(np.int64), used, view.reach[rows])
 
 
-def options(group: Adopters, who: choice.Choosers, view: MonthView) -> tuple[Floats, Floats, Floats]:
-    """Return the probabilities of offers, keep and outside, the logsum, and the utility of doing without (eq. 59)."""
+def newest_alone(view: MonthView) -> MonthView:
+    """Return a month in which no older open weights are on sale beside the newest."""
+    offers, offered = view.offers.newest, np.zeros_like(view.offered)
+    offered[offers.release, offers.channel] = True
+    rules = tuple(of_newest(one, view.offers) for one in view.rules)
+    return replace(view, offers=offers, offered=offered, rules=rules)
+
+
+def of_newest(rules: choice.ChoiceRules, offers: OfferTable) -> choice.ChoiceRules:
+    """Return the rules of the newest version of every option."""
+    by_offer = {name: array for name, array in vars(rules).items() if isinstance(array, np.ndarray)}
+    return replace(rules, **{name: array[..., : len(offers.newest)] for name, array in by_offer.items()})
+
+
+def options(group: Adopters, who: choice.Choosers, view: MonthView) -> tuple[Floats, Ints, Floats, Floats]:
+    """Return the probabilities of options, keep and outside, each option's best version, the logsum, and the utility of
+    doing without (eqs. 59, 97)."""
     rules = view.rules[group.number]
-    utility, keep = choice.offer_utilities(who, view.offers, rules), choice.keep_utilities(who, rules)
+    utility, version = choice.best_versions(choice.offer_utilities(who, view.offers, rules), view.offers.option)
+    keep = choice.keep_utilities(who, rules)
     alone = choice.outside_utilities(who)
     stuck = np.maximum(utility.max(axis=1), keep) == -np.inf
     probability, logsum = choice.choice_probabilities(
@@ -54,18 +71,19 @@ def options(group: Adopters, who: choice.Choosers, view: MonthView) -> tuple[Flo
         first_of_line=view.offers.first_of_line,
         dissimilarity=rules.dissimilarity,
     )
-    return probability, logsum, alone
+    return probability, version, logsum, alone
 
 
 def choose(market: Market, group: Adopters, view: MonthView) -> dict[str, Any]:
     """Return what a family uses after its choices (eq. 62), and the workloads that look at each lab."""
     rows, at_home = who_looks(market, group, view)
     who = group.choosers(rows, at_home, market.workloads, stand(market, rows, view), view)
-    probability, logsum, alone = options(group, who, view)
+    probability, version, logsum, alone = options(group, who, view)
     u = rng.uniform(rng.stream_key(view.seed, "choice", view.month), rows)
     option, offers = choice.draw_option(probability, u), view.offers
-    inside = np.minimum(option, len(offers) - 1)
-    stays, without = option == len(offers), option == len(offers) + 1
+    count = version.shape[1]
+    inside = version[np.arange(len(rows)), np.minimum(option, count - 1)]
+    stays, without = option == count, option == count + 1
     release, channel = market.usage.release.astype(np.int64), market.usage.channel.astype(np.int64)
     surplus = market.usage.surplus.copy()
     release[rows] = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))

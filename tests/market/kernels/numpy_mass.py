@@ -26,7 +26,8 @@ def choose(market: Market, nodes: MeanField, fresh: Floats, view: MonthView) -> 
     count = len(nodes.table)
     after, gained = nodes.mass[:, :count].copy(), np.zeros(count)
     place = {at: n for n, at in enumerate(zip(nodes.release.tolist(), nodes.channel.tolist(), strict=True))}
-    offers = [place[at] for at in zip(view.offers.release.tolist(), view.offers.channel.tolist(), strict=True)]
+    pairs = zip(view.offers.release.tolist(), view.offers.channel.tolist(), strict=True)
+    offers = np.array([place[at] for at in pairs])
     for group in market.adopters:
         rows = np.arange(group.nodes.start, group.nodes.stop)
         used = view.used_elsewhere[nodes.people.segment[rows]]
@@ -37,9 +38,9 @@ def choose(market: Market, nodes: MeanField, fresh: Floats, view: MonthView) -> 
                 if not part.any():
                     continue
                 who = group.choosers(rows, np.full(len(rows), bool(at_home)), nodes.table, stand, view)
-                probability, logsum, alone = numpy_choice.options(group, who, view)
+                probability, version, logsum, alone = numpy_choice.options(group, who, view)
                 flow = part[:, None] * probability
-                after[np.ix_(offers, rows)] += flow[:, :-2].T
+                np.add.at(after, (offers[version], rows[:, None]), flow[:, :-2])
                 after[state, rows] += flow[:, -2] - part
                 after[0, rows] += flow[:, -1]
                 gained[rows] += part * who.pain / who.price_sensitivity * (logsum - alone)
@@ -56,7 +57,7 @@ def _looks(
     release, channel = stand.release[0], stand.channel[0]
     assert release != NONE
     lab = view.releases.lab[release]
-    hazard = 0.0 if view.offered[release, channel] else float(group.upgrade_hazards(stand.release[:1], view)[0])
+    hazard = 0.0 if view.newest[release, channel] else float(group.upgrade_hazards(stand.release[:1], view)[0])
     hazard = hazard if view.runs[release, channel] else 1.0
     barred = stand.reach[:, view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
     own = share * (1.0 - review) * hazard

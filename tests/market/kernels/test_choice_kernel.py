@@ -80,7 +80,9 @@ def test_the_months_compared_have_every_kind_of_look(moments):
             seen |= {"newcomers"} if (release == NONE).any() else set()
             seen |= {"own machines"} if (market.usage.channel[rows][release != NONE] == SELF_HOST).any() else set()
             seen |= {"superseded"} if (~view.offered[release, market.usage.channel[rows]]).any() else set()
-    assert seen == {"at home", "newcomers", "own machines", "superseded"}
+            older = view.offered & ~view.newest
+            seen |= {"older, on sale"} if older[release, market.usage.channel[rows]].any() else set()
+    assert seen == {"at home", "newcomers", "own machines", "superseded", "older, on sale"}
 
 
 @binds("kernels/choice.py", "choose", "min(LANES, scratch.filled[kind] - begin)")
@@ -106,7 +108,9 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             offered,
             choosing.standing(view, group),
             choosing.rules(view, group),
-            compiled.scratch(len(seen), len(view.lines.lab), len(offered.line), len(offered.release)),
+            compiled.scratch(
+                len(seen), len(view.lines.lab), len(offered.line), len(offered.nest), len(offered.release)
+            ),
             seen,
         )
     assert np.array_equal(whole.release, parts.release)
@@ -120,6 +124,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
 def test_who_stays_on_own_machines_pays_their_hours_or_the_smallest_cluster(moments, factor):
     """Free clusters leave the hours to pay; where they are dear nobody who looks stays."""
     market, view = copy.deepcopy(moments[3])
+    view = numpy_choice.newest_alone(view)
     view = replace(
         view, cluster=factor * view.cluster, offers=replace(view.offers, cluster=factor * view.offers.cluster)
     )

@@ -64,7 +64,9 @@ def closed_to_all(view):
 def in_use(nodes, view, kind):
     """Return the shares of nodes in states of one kind, by state."""
     on, runs = view.offered[nodes.release, nodes.channel], view.runs[nodes.release, nodes.channel]
-    which = {"offered": on, "superseded": ~on & runs, "off": ~runs}[kind] & (nodes.release != NONE)
+    newest = view.newest[nodes.release, nodes.channel]
+    kinds = {"offered": on, "older, on sale": on & ~newest, "superseded": ~on & runs, "off": ~runs}
+    which = kinds[kind] & (nodes.release != NONE)
     return which, nodes.mass[:, : len(nodes.table)][which]
 
 
@@ -74,7 +76,7 @@ def test_shares_flow_as_the_twin_says(moments, month):
     _, gained, before = compare(market, view)
     assert gained.max() > 0.0
     if month == "rules":
-        assert all(in_use(before, view, kind)[1].sum() > 0.01 for kind in ("offered", "superseded", "off"))
+        assert all(in_use(before, view, kind)[1].sum() > 0.01 for kind in ("older, on sale", "superseded", "off"))
 
 
 @binds(FILE, "count_usable", "max(usable[n, k], ONE)")

@@ -15,6 +15,8 @@ from sim.market.tables import LAB_API, NONE, ON_DEVICE, SELF_HOST
 from tests.market.guards import binds
 from tests.market.worlds import between, changed, event
 
+from .numpy_choice import of_newest
+
 FILE = "kernels/worth.py"
 
 
@@ -38,7 +40,8 @@ def as_panel(market):
     prices = offering.prices(market, costs)
     offers = offering.offers(market, prices)
     view = demand.month_view(market, offers, prices, np.zeros(len(market.labs.names)))
-    loading = np.where(offers.channel == LAB_API, prices.mix[:, offers.release], 0.0)
+    newest = offers.newest
+    loading = np.where(newest.channel == LAB_API, prices.mix[:, newest.release], 0.0)
     found = []
     for group in market.adopters:
         rows = group.nodes_present(market.nodes)
@@ -50,7 +53,7 @@ def as_panel(market):
 
 def written(who, offers, rules, loading):
     """Return worth, loading and base price as the kernel has them."""
-    found = np.full((3, len(who.kind), len(offers)), np.nan)
+    found = np.full((3, len(who.kind), len(offers.newest)), np.nan)
     compiled.write(who, offers, rules, loading, *found)
     return found
 
@@ -58,9 +61,12 @@ def written(who, offers, rules, loading):
 def test_worth_loading_and_base_price_are_those_of_the_stage_to_the_bit(seen):
     for who, offers, rules, loading in seen:
         worth, paid, base = written(who, offers, rules, loading)
-        assert np.array_equal(worth, choice.offer_worth(who, offers, rules))
+        _, version = choice.best_versions(choice.offer_utilities(who, offers, rules), offers.option)
+        assert (version >= version.shape[1]).any()
+        rows = np.arange(len(version))[:, None]
+        assert np.array_equal(worth, choice.offer_worth(who, offers, rules)[rows, version])
         assert np.array_equal(paid, loading[who.kind])
-        assert np.array_equal(base, np.where(paid > 0.0, 0.0, choice.offer_prices(who, offers)))
+        assert np.array_equal(base, np.where(paid > 0.0, 0.0, choice.offer_prices(who, offers)[rows, version]))
 
 
 def test_the_rows_compared_differ_in_all_that_bars_or_moves(seen):
@@ -81,6 +87,7 @@ def test_the_rows_compared_differ_in_all_that_bars_or_moves(seen):
 @binds(FILE, "write_worth", "max(listed, cluster)")
 def test_a_small_user_of_own_machines_pays_its_part_of_a_cluster(seen):
     for who, offers, rules, loading in seen:
+        offers, rules = offers.newest, of_newest(rules, offers)
         own = np.flatnonzero(offers.channel == SELF_HOST)
         base, listed = written(who, offers, rules, loading)[2][:, own], offers.price[who.kind][:, own]
         assert (base >= listed).all()

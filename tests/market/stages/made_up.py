@@ -24,6 +24,7 @@ def offers(*rows: tuple[int, int, int], price: Any = 1.0, capability: Any = 130.
     count = len(line)
     degree = np.broadcast_to(np.asarray(degree, float), count)
     return OfferTable(
+        option=np.arange(count),
         line=line,
         lab=lab,
         release=np.arange(count),
