@@ -47,6 +47,7 @@ class Month:
         )
         self.capability, self.upgrade = standing.capability.tolist(), standing.upgrade.tolist()
         self.runs, self.column, self.sells = standing.runs.tolist(), offered.column.tolist(), rules.sells.tolist()
+        self.newest = standing.newest.tolist()
         self.price, self.cluster = standing.price.tolist(), standing.cluster.tolist()
         self.appeal, self.strength = standing.appeal.tolist(), rules.strength.tolist()
         self.ban_level, self.channel_control = rules.ban_level.tolist(), rules.channel_control.tolist()
@@ -59,8 +60,9 @@ class Month:
             for kind in range(len(offered.price))
         ]
         # arrays over offers
-        of_line = offered.nest
-        self.first, self.nest = offered.first[:-1], of_line
+        of_line = offered.nest[offered.option]
+        self.first_older = len(offered.nest)
+        self.first, self.option = offered.first[:-1], offered.option
         self.offer_line, self.offer_lab = offered.line[of_line], offered.lab[of_line]
         self.offer_bloc = offered.lab_bloc[of_line]
         self.bit = self.offer_bloc * CHANNELS + offered.channel
@@ -72,21 +74,23 @@ class Month:
 
     @staticmethod
     def _line(offered: Any, kind: int, number: int) -> tuple[Any, ...]:
-        """Return number, lab, its bloc and the offers of a line."""
-        columns = range(offered.first[number], offered.first[number + 1])
+        """Return number, lab, its bloc and the options of a line, each a list of its versions."""
         own = [
-            (
-                j,
-                int(offered.channel[j]),
-                float(offered.capability[kind, j]),
-                float(offered.price[kind, j]),
-                float(offered.cluster[j]),
-                float(offered.appeal[j]),
-                float(offered.control[j]),
-                float(offered.exposure[j]),
-                float(offered.is_open[j]),
-            )
-            for j in columns
+            [
+                (
+                    int(j),
+                    int(offered.channel[j]),
+                    float(offered.capability[kind, j]),
+                    float(offered.price[kind, j]),
+                    float(offered.cluster[j]),
+                    float(offered.appeal[j]),
+                    float(offered.control[j]),
+                    float(offered.exposure[j]),
+                    float(offered.is_open[j]),
+                )
+                for j in np.flatnonzero(offered.option == option)
+            ]
+            for option in range(offered.first[number], offered.first[number + 1])
         ]
         return int(offered.line[number]), int(offered.lab[number]), int(offered.lab_bloc[number]), own
 
@@ -129,7 +133,7 @@ class Workload(mesa.Agent):
             if not review and self.arrival != m.month:
                 return
         elif not review and self.reach[m.lab_bloc[m.lab[r]]] < m.ban_level[c]:
-            outdated = m.column[r][c] == NONE
+            outdated = not m.newest[r][c]
             if m.runs[r][c] and not (outdated and m.upgrade_draw[self.house] < m.upgrade[r]):
                 return
             at_home = m.sells[m.lab[r]]
@@ -192,7 +196,7 @@ class PlainWorkload(Workload):
             used = m.used[self.house].tolist()
         highest = keep = self.kept(m, rate, pain, staff) if r != NONE else -inf
         seen = []
-        for number, lab, bloc, offers in m.lines[kind]:
+        for number, lab, bloc, options in m.lines[kind]:
             if lab != own and (at_home or not aware[lab]):
                 continue
             if r == NONE:
@@ -203,18 +207,23 @@ class PlainWorkload(Workload):
                 moving = m.used_cost if used[lab] else m.switching_cost
             liked = self.taste[number] + self.origin[bloc] + m.home_fit[self.bloc][bloc]
             found = []
-            for j, channel, capability, price, cluster, appeal, control, exposure, is_open in offers:
-                if not may >> (bloc * CHANNELS + channel) & 1:
-                    continue
-                worth = value / (1.0 + exp((difficulty - capability) / m.width)) + liked + appeal
-                worth += control * self.control - exposure * distrust + is_open * self.liking
-                burden = price * rate
-                if channel == SELF_HOST:
-                    burden = max(burden, cluster / pain)
-                    worth -= staff
-                worth -= alpha * log1p(burden) + (moving if j != here else 0.0)
-                highest = max(highest, worth)
-                found.append((j, worth))
+            for versions in options:
+                best, version = -inf, NONE
+                for j, channel, capability, price, cluster, appeal, control, exposure, is_open in versions:
+                    if not may >> (bloc * CHANNELS + channel) & 1:
+                        break
+                    worth = value / (1.0 + exp((difficulty - capability) / m.width)) + liked + appeal
+                    worth += control * self.control - exposure * distrust + is_open * self.liking
+                    burden = price * rate
+                    if channel == SELF_HOST:
+                        burden = max(burden, cluster / pain)
+                        worth -= staff
+                    worth -= alpha * log1p(burden) + (moving if j != here else 0.0)
+                    if worth > best:
+                        best, version = worth, j
+                if version != NONE:
+                    highest = max(highest, best)
+                    found.append((version, best))
             if found:
                 seen.append(found)
         may_leave = not (at_home and highest > -inf)
@@ -282,6 +291,12 @@ class ArrayWorkload(Workload):
         if r != NONE and m.column[r][self.channel] != NONE:
             worth[m.column[r][self.channel]] += m.upgrade_cost
         worth[~(may & aware[m.offer_lab])] = -inf
+        version = np.arange(m.first_older)
+        worth, every = worth[: m.first_older], worth
+        for j in range(m.first_older, len(every)):
+            if every[j] > worth[m.option[j]]:
+                worth[m.option[j]], version[m.option[j]] = every[j], j
+        may = may[: m.first_older]
         highest = max(worth.max(), keep)
         may_leave = not (at_home and highest > -inf)
         if may_leave:
@@ -302,7 +317,7 @@ class ArrayWorkload(Workload):
         first, end = m.first[line], (*m.first, len(weight))[line + 1]
         left = (target - (reached[line] - lines[line])) / lines[line] * inside[line]
         members = np.cumsum(weight[first:end])
-        self.take(m, int(first + min(np.searchsorted(members, left), np.flatnonzero(weight[first:end])[-1])))
+        self.take(m, int(version[first + min(np.searchsorted(members, left), np.flatnonzero(weight[first:end])[-1])]))
 
 
 class Choices(mesa.Model):

@@ -119,7 +119,7 @@ def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: A
 
     # utilities of the offers; what the channels of a release share is computed once
     starts = np.diff(offered.release, prepend=NONE) != 0
-    first, line = np.flatnonzero(starts), offered.nest
+    first, line = np.flatnonzero(starts), offered.nest[offered.option]
     of_release, own = np.cumsum(starts) - 1, np.flatnonzero(offered.channel == SELF_HOST)
     shared = np.subtract(difficulty, offered.capability[kind, first, None])
     shared *= SINGLE(1.0 / rules.success_width)
@@ -146,9 +146,18 @@ def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: A
     here = np.flatnonzero(column != NONE)
     utility[column[here], here] += moving[lab[here], here]
     can = may[offered.lab_bloc[line] * CHANNELS + offered.channel]
-    channels = np.add.reduceat(can, offered.first[:-1], axis=0, dtype=SINGLE)
+    options = len(offered.nest)
+    channels = np.add.reduceat(can[:options], offered.first[:-1], axis=0, dtype=SINGLE)
     can &= known[offered.lab[line]]
     np.putmask(utility, ~can, -np.inf)
+
+    # of each option the version that suits best
+    older, utility = utility[options:], utility[:options]
+    version = np.repeat(np.arange(options)[:, None], len(rows), axis=1)
+    for j, own_utility in enumerate(older, options):
+        at = offered.option[j]
+        version[at] = np.where(own_utility > utility[at], j, version[at])
+        np.maximum(utility[at], own_utility, out=utility[at])
 
     # what is kept, and doing without
     keep = np.full(len(rows), -np.inf, SINGLE)
@@ -188,7 +197,7 @@ def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: A
     option[chosen] = pick
     moved = every[option >= 0]
     usage.release[rows[moved]], usage.channel[rows[moved]] = (
-        offered.release[option[moved]],
+        offered.release[version[option[moved], moved]],
         offered.channel[option[moved]],
     )
     leaves = rows[option == NONE]

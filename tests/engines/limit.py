@@ -33,8 +33,12 @@ class Operations(NamedTuple):
     hash: int = 0
 
 
-# bill 5, worth and moving 5, whether it may be chosen 3, highest 1; distance from it 2, sum 1, members of the line 3
-OFFER = Operations(simple=20, exp2=1, log2=1)
+# bill 5, worth and moving 5, whether it may be chosen 3, highest 1
+OFFER = Operations(simple=14, log2=1)
+# whether the older version is the better one
+OLDER = Operations(simple=2)
+# distance from the highest 2, sum 1, members of the line 3
+OPTION = Operations(simple=6, exp2=1)
 # success 3, tastes 4
 RELEASE = Operations(simple=7, exp2=1, division=1)
 # mean 1, weight 3, running sum 1, comparison with the point 2
@@ -127,6 +131,8 @@ def nanoseconds(now: Moment, looking: int, speed: Speeds) -> float:
     offers = now.view.offers
     counts = (
         (OFFER, looking * len(offers)),
+        (OLDER, looking * (len(offers) - len(offers.newest))),
+        (OPTION, looking * len(offers.newest)),
         (RELEASE, looking * len(np.unique(offers.release))),
         (LINE, looking * len(offers.first_of_line)),
         (LAB, looking * len(now.view.lab_bloc)),

@@ -40,7 +40,7 @@ class Moment:
 
     @property
     def options(self) -> int:
-        """Options of a workload: the offers, staying, and doing without."""
+        """Options of a workload: the offers, each a version, staying, and doing without."""
         return len(self.view.offers) + 2
 
 
