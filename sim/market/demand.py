@@ -229,6 +229,7 @@ def _grown(market: Market, years: float) -> Floats:
 
 @settled
 def difficulty_rise(market: Market) -> Floats:
+    """Return by how much work of each class is harder this month than in January 2025 [ECI points], (classes,)."""
     p = market.parameters
     ambition = np.array([p[f"demand.ambition.{c}"] for c in CLASSES])
     return capability.difficulty_rise(ambition, market.releases.capability.max(), reference_frontier(market))

@@ -177,7 +177,7 @@ def _unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
     table = market.releases
     release, channel = np.nonzero(offered(market))
     latest = np.full((len(market.lines.lab), len(CHANNELS)), NONE)
-    np.maximum.at(latest, (table.line[release], channel), release)
+    latest[table.line[release], channel] = release  # releases ascend: the last one stays
     older = release < latest[table.line[release], channel]
     order = np.lexsort((channel, release, table.line[release], older))
     release, channel = release[order], channel[order]

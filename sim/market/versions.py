@@ -37,27 +37,30 @@ def older_weights(market: Market, costs: offering.Costs) -> Ints:
         newest = lines.current_open[line]
         weights = np.flatnonzero((table.line == line) & table.is_open)
         weights = np.append(weights[weights != newest], newest)
-        place = missed_most(*_wanted(market, weights, price), older.shape[1])
+        place = missed_most(*wanted(market, weights, price), older.shape[1])
         older[line] = np.where(place == NONE, NONE, weights[place])
     return older
 
 
-def _wanted(market: Market, weights: Ints, price: Floats) -> tuple[Floats, Floats]:
-    """Return what some taste nodes make of versions of a line at hosts, success less bill [utils], (nodes, versions).
+def asked(market: Market) -> Ints:
+    """Return the taste nodes that are asked, some of those in the market."""
+    present = arrived(market.nodes.table, market.month, market.parameters)
+    return np.flatnonzero(present > 0.0)[::EVERY]
+
+
+def wanted(market: Market, weights: Ints, price: Floats) -> tuple[Floats, Floats]:
+    """Return what nodes make of versions of a line at hosts, success less bill [utils], (nodes, versions) (eq. 96).
 
     And what a util is worth to all that each stands for [USD/month], (nodes,). `price` has shape (classes, releases).
     """
-    nodes, labs = market.nodes.table, market.labs
-    present = arrived(nodes, market.month, market.parameters)
-    some = np.flatnonzero(present > 0.0)[::EVERY]
+    nodes, labs, some = market.nodes.table, market.labs, asked(market)
+    present = arrived(nodes, market.month, market.parameters)[some]
     kind, alpha = nodes.kind[some], nodes.price_sensitivity[some]
-    need, pain = (
-        nodes.need[some] * demand.need_growth(market)[kind],
-        nodes.pain[some] * demand.pain_growth(market)[kind],
-    )
+    need = nodes.need[some] * demand.need_growth(market)[kind]
+    pain = nodes.pain[some] * demand.pain_growth(market)[kind]
     able = offering.perceived(market)[weights] + labs.strength[market.releases.lab[weights]].T[kind]
     hard = nodes.difficulty[some] + demand.difficulty_rise(market)[kind]
     bill = bill_disutility(price[:, weights][kind], need[:, None], pain[:, None])
     utility = success(able, hard[:, None], market.parameters["demand.success_width"]) * nodes.value[some, None]
     utility -= alpha[:, None] * bill
-    return utility, nodes.weight[some] * present[some] * pain / alpha
+    return utility, nodes.weight[some] * present * pain / alpha

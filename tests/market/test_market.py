@@ -113,9 +113,9 @@ def test_a_silent_line_changes_nobody(small_settings, small_tables, monkeypatch)
 
     def with_one_more(labs):
         table = plain(labs)
-        for column in ("current", "current_open", "last_month", "next_month", "offset"):
+        for column in ("current", "current_open", "older", "published", "last_month", "next_month", "offset"):
             values = getattr(table, column)
-            setattr(table, column, np.append(values, values[:1]))
+            setattr(table, column, np.append(values, values[:1], axis=0))
         table.lab = np.append(table.lab, table.lab[-1])
         table.names = (*table.names, "Cohere/silent")
         return table

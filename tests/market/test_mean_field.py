@@ -57,7 +57,8 @@ def test_every_node_is_where_it_is_and_nobody_twice(world):
         assert ledger.present.sum() == pytest.approx((weight * nodes.present).sum())
         assert ledger.workloads.sum() == pytest.approx((weight * share[1:]).sum())
         assert ledger.surplus.sum() == pytest.approx((weight * nodes.surplus).sum())
-        assert (nodes.surplus >= 0.0).all()
+        utils = nodes.surplus * nodes.table.price_sensitivity / nodes.table.pain
+        assert (utils >= -1e-6).all()  # utilities are single precision
         assert nodes.present.sum() > before
         before = nodes.present.sum()
     market.close()
@@ -79,9 +80,10 @@ def chances(market, view):
             view.node_reach[rows],
         )
         who = group.choosers(rows, np.zeros(len(rows), bool), nodes.table, nothing, view)
-        probability, _, _ = numpy_choice.options(group, who, view)
-        columns = [place[at] for at in zip(view.offers.release.tolist(), view.offers.channel.tolist(), strict=True)]
-        found[columns, group.nodes] = probability[:, : len(columns)].T
+        probability, version, _, _ = numpy_choice.options(group, who, view)
+        pairs = zip(view.offers.release.tolist(), view.offers.channel.tolist(), strict=True)
+        states = np.array([place[at] for at in pairs])
+        found[states[version], rows[:, None]] = probability[:, :-2]
         found[0, group.nodes] = probability[:, -1]
     return found
 
@@ -120,7 +122,8 @@ def test_a_state_that_next_to_nobody_uses_is_given_up_and_its_users_do_without(w
     for _ in range(3):
         market.step()
     market.close()
-    nodes, view = market.nodes, market.view
+    nodes, view = market.nodes, numpy_choice.newest_alone(market.view)
+    nodes._states(view)
     state, count = (nodes.release[1], nodes.channel[1]), len(nodes.table)
     moved = nodes.mass[1, :count] - part * mean_field.NEGLIGIBLE * nodes.present
     nodes.mass[1, :count] -= moved

@@ -7,14 +7,14 @@ import pytest
 
 from sim import evidence
 from sim.market import offering, supply
-from sim.market.tables import HOST, LAB_API, ON_DEVICE, SELF_HOST
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST
 from sim.scenario.schema import CLASSES
 
 
 def test_open_weights_are_on_hosts_and_own_machines_and_small_ones_on_devices(small_market):
     on, table, lines = offering.offered(small_market), small_market.releases, small_market.lines
     for row in range(len(table.names)):
-        is_weights = row in lines.current_open.tolist()
+        is_weights = row in lines.current_open.tolist() or row in lines.older[lines.older != NONE].tolist()
         assert on[row, HOST] == on[row, SELF_HOST] == is_weights
         assert on[row, ON_DEVICE] == (is_weights and table.on_device[row])
         sells = table.has_api[row] and small_market.labs.active[table.lab[row]]
@@ -25,11 +25,27 @@ def test_open_weights_are_on_hosts_and_own_machines_and_small_ones_on_devices(sm
 def test_offers_are_sorted_so_that_a_line_is_a_run_of_columns(small_market):
     costs = offering.serving_costs(small_market)
     table = offering.offers(small_market, offering.prices(small_market, costs))
-    assert np.all(np.diff(table.line) >= 0)
+    assert np.all(np.diff(table.newest.line) >= 0)
     assert table.line[table.first_of_line].tolist() == sorted(set(table.line.tolist()))
+    assert len(set(zip(table.newest.line.tolist(), table.newest.channel.tolist(), strict=True))) == len(table.newest)
     assert table.price.shape == (len(CLASSES), len(table))
     assert np.isfinite(table.price).all()
     assert (table.price[:, table.channel == ON_DEVICE] == 0.0).all()
+
+
+def test_older_versions_follow_the_newest_of_their_line_and_channel(small_market):
+    costs = offering.serving_costs(small_market)
+    table = offering.offers(small_market, offering.prices(small_market, costs))
+    newest, older = table.newest, slice(len(table.newest), None)
+    at = table.option[older]
+    assert len(at) > 10
+    assert table.option[: len(newest)].tolist() == list(range(len(newest)))
+    assert np.array_equal(newest.line[at], table.line[older])
+    assert np.array_equal(newest.channel[at], table.channel[older])
+    assert (newest.release[at] > table.release[older]).all()
+    assert table.is_open[older].all()
+    assert (newest.channel[at] != LAB_API).all()  # list prices alone move an option
+    assert np.all(np.diff(table.line[older]) >= 0)
 
 
 def test_hosts_sell_at_cost_plus_the_markup_of_their_number(small_market):

@@ -203,8 +203,9 @@ def priced(request, world):
         free = tuple(governments.Promotion(row, 0.3, market.month, 2.0) for row in (0, 3))
         market.policy = replace(market.policy, promotions=free, subsidy=(0.2, 0.0, 0.5, 0.0))
     costs = offering.serving_costs(market)
-    problem = price_setting.price_problem(market, costs)
-    view = demand.month_view(market, problem.offers, offering.prices(market, costs), np.zeros(len(market.labs.names)))
+    problem, prices = price_setting.price_problem(market, costs), offering.prices(market, costs)
+    offers = offering.offers(market, prices)
+    view = demand.month_view(market, offers, prices, np.zeros(len(market.labs.names)))
     parts = []
     for group in market.adopters:
         rows = group.nodes_present(market.nodes)
@@ -212,7 +213,8 @@ def priced(request, world):
         who = group.choosers(rows, np.zeros(len(rows), bool), market.nodes.table, stand, view)
         common = view.rules[group.number]
         keep, outside = choice.keep_utilities(who, common), choice.outside_utilities(who)
-        utility = choice.offer_utilities(who, problem.offers, common)
+        utility, version = choice.best_versions(choice.offer_utilities(who, offers, common), offers.option)
+        assert (version >= version.shape[1]).any()  # an older version suits some best
         probability, logsum = choice.choice_probabilities(
             utility,
             keep,

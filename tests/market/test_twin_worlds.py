@@ -97,6 +97,7 @@ def test_where_weights_are_withheld_nobody_uses_an_open_model_in_any_month(setti
         assert (twin.usage.channel[used] == LAB_API).all()
         assert not offering.offered(twin)[:, HOST:].any()
         assert (twin.lines.current_open == NONE).all()
+        assert (twin.lines.older == NONE).all()
         assert twin.month == market.month
 
     watched(settings, "weights_withheld", look)

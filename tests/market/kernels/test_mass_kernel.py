@@ -80,7 +80,7 @@ def test_shares_flow_as_the_twin_says(moments, month):
 
 
 @binds(FILE, "count_usable", "max(usable[n, k], ONE)")
-@binds(FILE, "choose", "max(at[HOME + k], LEAST)")
+@binds(FILE, "choose", "max(at[BELOW + k], LEAST)")
 @binds(FILE, "choose", "max(total, LEAST)")
 @binds(FILE, "choose", "max(mean, LEAST)")
 @binds(FILE, "settle", "max(nest[k], LEAST)")
@@ -110,6 +110,23 @@ def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     barred = (view.node_reach > 0).any(axis=1)
     assert share[kept][:, ~barred] == pytest.approx(was[:, ~barred], abs=2e-6)
     assert was[:, ~barred].sum() > 0.1
+
+
+@binds(FILE, "choose", "max(weight[q, k] * inside, at[OWN + k])")
+def test_who_uses_an_older_version_on_sale_keeps_it_where_another_costs_more_than_it_is_worth(moments):
+    """Where upgrades are free who looks goes to the version that suits best; where they are dear nobody does."""
+    market, view = moments["rules"]
+    left = []
+    for cost in (0.0, 50.0):
+        market = copy.deepcopy(market)
+        for group in market.adopters:
+            group.upgrade_cost, group.switching_cost, group.review_hazard = cost, 50.0, 1.0
+        share, _, before = compare(market, view)
+        older, was = in_use(before, view, "older, on sale")
+        barred = (view.node_reach > 0).any(axis=1)
+        left.append((was - share[older])[:, ~barred].sum() / was[:, ~barred].sum())
+    assert left[0] > 0.1
+    assert left[1] < 1e-3
 
 
 @binds(FILE, "stay", "max(price * at[RATE + k], cluster * at[INVERSE + k])")
