@@ -50,6 +50,7 @@ class MonthView:
     lines: LineTable
     offered: Bools  # (releases, channels)
     newest: Bools  # (releases, channels) on offer as the line's newest
+    place: Ints  # (releases, channels) option of which it is a version to who uses it, NONE if of none
     capability: Floats  # (releases,) as perceived now, ECI points
     runs: Bools  # (releases, channels) can still be used by who uses it
     price: Floats  # (channels, classes, releases) USD/Mtok; own machines at their highest utilisation
@@ -203,6 +204,7 @@ class Adopters(mesa.Agent):
             upgrade_cost=np.full(len(rows), self.upgrade_cost),
             adoption_cost=np.full(len(rows), self.adoption_cost),
             without_ai_cost=np.full(len(rows), self.without_ai_cost),
+            keep_option=np.where(uses, view.place[stand.release, stand.channel], NONE),
             keep_price=keep_price,
             keep_capability=keep_capability,
             keep_fixed=keep_fixed,

@@ -85,6 +85,7 @@ def offered(view: MonthView, family: int) -> compiled.Offered:
         exposure=rules.exposure.astype(SINGLE),
         is_open=offers.is_open.astype(SINGLE),
         column=column,
+        place=view.place.astype(np.int32),
         **_option_keys(view),
     )
 

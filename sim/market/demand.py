@@ -116,6 +116,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         lines=market.lines,
         offered=offering.offered(market),
         newest=offering.newest(market),
+        place=_places(market, offers),
         capability=offering.perceived(market),
         runs=_runs(market),
         price=priced.by_class,
@@ -168,6 +169,18 @@ def _runs(market: Market) -> Bools:
     runs = np.repeat(state.is_open[:, None], len(CHANNELS), axis=1)  # published weights are out for good
     runs[:, LAB_API] = offering.served(market)
     return runs
+
+
+def _places(market: Market, offers: OfferTable) -> Ints:
+    """Return the option of which each release is a version to who uses it, (releases, channels), `NONE` if of none.
+
+    Weights that are out are, on sale or not; a superseded release on its lab's API is not (eq. 57).
+    """
+    newest = offers.newest
+    options = np.full((len(market.lines.names), len(CHANNELS)), NONE)
+    options[newest.line, newest.channel] = np.arange(len(newest))
+    weights = market.releases.is_open[:, None] & (np.arange(len(CHANNELS)) >= HOST)
+    return np.where(weights | offering.offered(market), options[market.releases.line], NONE)
 
 
 def _barred(market: Market, table: WorkloadTable, seed: int) -> NDArray[np.int8]:

@@ -87,8 +87,9 @@ class MeanField:
         reach = view.node_reach
         looked = []
         for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
-            states = compiled.States(self.release, self.channel, offered.column[self.release, self.channel])
-            states.column[0] = NONE
+            at = self.release, self.channel
+            states = compiled.States(*at, offered.column[at], offered.place[at])
+            states.column[0] = states.place[0] = NONE
             seen = np.zeros(len(view.lab_bloc))
             compiled.choose(
                 blocks,

@@ -19,7 +19,8 @@ from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, NOT_CONVERGED, Solver, solve_prices
-from sim.market.tables import HOST, LAB_API, Floats, Ints, OfferTable
+from sim.market.stages.usage import bill_disutility
+from sim.market.tables import HOST, LAB_API, NONE, Floats, Ints, OfferTable
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -113,7 +114,7 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
             rules = view.rules[group.number]
             kernels.write(who, offers, rules, loading, worth[part], paid[part], base[part])
             weight = market.nodes.table.weight[rows] * market.nodes.present[rows]
-            keep, outside = choice.keep_utilities(who, rules), choice.outside_utilities(who)
+            keep, outside = _keep_in_line(who, offers, rules, worth[part], base[part]), choice.outside_utilities(who)
             parts.append((weight, keep, outside, who.price_sensitivity, who.need, who.pain))
             first = part.stop
     weight, keep, outside, sensitivity, need, pain = (np.concatenate(one) for one in zip(*parts, strict=True))
@@ -130,6 +131,24 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
         nest=offers.newest.line,
         dissimilarity=view.rules[0].dissimilarity,
     )
+
+
+def _keep_in_line(
+    who: choice.Choosers, offers: OfferTable, rules: choice.ChoiceRules, worth: Floats, base: Floats
+) -> Floats:
+    """Let weights in use that are no longer on sale count in the options of a panel, shapes (rows, options) (eq. 97).
+
+    Returns the utility of staying with what is a version of no option, shape (rows,).
+    """
+    keep = choice.keep_utilities(who, rules)
+    rows, option, bonus = choice.weights_kept(who, offers, rules, worth, keep)
+    at = rows, option
+    bill = who.price_sensitivity[rows] * bill_disutility(base[at], who.need[rows], who.pain[rows])
+    better = keep[rows] - bonus > worth[at] - bill
+    at = rows[better], option[better]
+    worth[at] = (choice.keep_worth(who, rules)[rows] - bonus)[better]
+    base[at] = who.keep_price[at[0]]
+    return np.where(who.keep_option != NONE, -np.inf, keep)
 
 
 def prices_month(market: Market, costs: offering.Costs) -> PriceMonth:

@@ -47,7 +47,7 @@ class Month:
         )
         self.capability, self.upgrade = standing.capability.tolist(), standing.upgrade.tolist()
         self.runs, self.column, self.sells = standing.runs.tolist(), offered.column.tolist(), rules.sells.tolist()
-        self.newest = standing.newest.tolist()
+        self.newest, self.place = standing.newest.tolist(), offered.place.tolist()
         self.price, self.cluster = standing.price.tolist(), standing.cluster.tolist()
         self.appeal, self.strength = standing.appeal.tolist(), rules.strength.tolist()
         self.ban_level, self.channel_control = rules.ban_level.tolist(), rules.channel_control.tolist()
@@ -74,22 +74,25 @@ class Month:
 
     @staticmethod
     def _line(offered: Any, kind: int, number: int) -> tuple[Any, ...]:
-        """Return number, lab, its bloc and the options of a line, each a list of its versions."""
+        """Return number, lab, its bloc and the options of a line, each a number and a list of its versions."""
         own = [
-            [
-                (
-                    int(j),
-                    int(offered.channel[j]),
-                    float(offered.capability[kind, j]),
-                    float(offered.price[kind, j]),
-                    float(offered.cluster[j]),
-                    float(offered.appeal[j]),
-                    float(offered.control[j]),
-                    float(offered.exposure[j]),
-                    float(offered.is_open[j]),
-                )
-                for j in np.flatnonzero(offered.option == option)
-            ]
+            (
+                option,
+                [
+                    (
+                        int(j),
+                        int(offered.channel[j]),
+                        float(offered.capability[kind, j]),
+                        float(offered.price[kind, j]),
+                        float(offered.cluster[j]),
+                        float(offered.appeal[j]),
+                        float(offered.control[j]),
+                        float(offered.exposure[j]),
+                        float(offered.is_open[j]),
+                    )
+                    for j in np.flatnonzero(offered.option == option)
+                ],
+            )
             for option in range(offered.first[number], offered.first[number + 1])
         ]
         return int(offered.line[number]), int(offered.lab[number]), int(offered.lab_bloc[number]), own
@@ -195,6 +198,9 @@ class PlainWorkload(Workload):
             own, here = m.lab[r], m.column[r][self.channel]
             used = m.used[self.house].tolist()
         highest = keep = self.kept(m, rate, pain, staff) if r != NONE else -inf
+        place = NONE if r == NONE else m.place[r][self.channel]
+        if place != NONE:
+            highest = -inf
         seen = []
         for number, lab, bloc, options in m.lines[kind]:
             if lab != own and (at_home or not aware[lab]):
@@ -207,7 +213,7 @@ class PlainWorkload(Workload):
                 moving = m.used_cost if used[lab] else m.switching_cost
             liked = self.taste[number] + self.origin[bloc] + m.home_fit[self.bloc][bloc]
             found = []
-            for versions in options:
+            for option, versions in options:
                 best, version = -inf, NONE
                 for j, channel, capability, price, cluster, appeal, control, exposure, is_open in versions:
                     if not may >> (bloc * CHANNELS + channel) & 1:
@@ -222,10 +228,13 @@ class PlainWorkload(Workload):
                     if worth > best:
                         best, version = worth, j
                 if version != NONE:
+                    if option == place and keep > best:
+                        best, version = keep, STAY
                     highest = max(highest, best)
                     found.append((version, best))
             if found:
                 seen.append(found)
+        keep = keep if place == NONE else -inf
         may_leave = not (at_home and highest > -inf)
         if may_leave:
             highest = max(highest, alone)
@@ -297,6 +306,11 @@ class ArrayWorkload(Workload):
             if every[j] > worth[m.option[j]]:
                 worth[m.option[j]], version[m.option[j]] = every[j], j
         may = may[: m.first_older]
+        place = NONE if r == NONE else m.place[r][self.channel]
+        if place != NONE:
+            if keep > worth[place] > -np.inf:
+                worth[place], version[place] = keep, STAY
+            keep = -inf
         highest = max(worth.max(), keep)
         may_leave = not (at_home and highest > -inf)
         if may_leave:

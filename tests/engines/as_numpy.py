@@ -49,7 +49,7 @@ def by_the_book(now: Moment, usage: UsageTable) -> Outcome:
         offers = view.offers
         count = version.shape[1]
         inside = version[np.arange(len(option)), np.minimum(option, count - 1)]
-        stays, without = option == count, option == count + 1
+        stays, without = (option == count) | ((option < count) & (inside == NONE)), option == count + 1
         release = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))
         channel = np.where(stays, who.channel, np.where(without, LAB_API, offers.channel[inside]))
         surplus = who.pain / who.price_sensitivity * (logsum - alone)
@@ -165,6 +165,12 @@ def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: A
     stale = stale[now.view.reach[rows[stale], rules.lab_bloc[lab[stale]]] < rules.ban_level[channel[stale]]]
     if len(stale):
         keep[stale] = _kept(seen, kind, stale, release[stale], channel[stale], traits, origin, rate, inverse, staff)
+        place = offered.place[release[stale], channel[stale]]
+        own, place = stale[place != NONE], place[place != NONE]
+        better = (utility[place, own] > -np.inf) & (keep[own] > utility[place, own])
+        utility[place[better], own[better]] = keep[own[better]]
+        version[place[better], own[better]] = NONE
+        keep[own] = -np.inf
     highest = np.maximum(utility.max(axis=0), keep)
     outside[at_home & (highest > -np.inf)] = -np.inf
     np.maximum(highest, outside, out=highest)
@@ -195,7 +201,7 @@ def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: A
         total += np.where(positive, utility[j, chosen], 0.0)
         left &= ~(positive & (inside <= total))
     option[chosen] = pick
-    moved = every[option >= 0]
+    moved = every[(option >= 0) & (version[option, every] != NONE)]
     usage.release[rows[moved]], usage.channel[rows[moved]] = (
         offered.release[version[option[moved], moved]],
         offered.channel[option[moved]],

@@ -212,9 +212,10 @@ def priced(request, world):
         stand = demand.standing(market, view, rows)
         who = group.choosers(rows, np.zeros(len(rows), bool), market.nodes.table, stand, view)
         common = view.rules[group.number]
-        keep, outside = choice.keep_utilities(who, common), choice.outside_utilities(who)
+        outside = choice.outside_utilities(who)
         utility, version = choice.best_versions(choice.offer_utilities(who, offers, common), offers.option)
         assert (version >= version.shape[1]).any()  # an older version suits some best
+        keep = choice.kept_in_line(who, offers, common, utility, version, choice.keep_utilities(who, common))
         probability, logsum = choice.choice_probabilities(
             utility,
             keep,

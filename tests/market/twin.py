@@ -78,7 +78,7 @@ class Twin(Demand):
             usable, channels = self.versions(
                 [
                     (r, channel, u - self.moving(node, r, channel))
-                    for r, channel, u in self.looked_at(node, self.menu(node), at_home=False)
+                    for r, channel, u in self.with_own(node, self.looked_at(node, self.menu(node), at_home=False))
                 ]
             )
             for r, channel, _ in usable:

@@ -145,7 +145,20 @@ class Choice(Supply):
             return -math.inf
         r = self.releases[w.release]
         keeps = not self.on_offer(r, w.channel) and self.runs(r, w.channel) and not self.barred(w, r, w.channel)
-        return self.worth(w, r, w.channel) if keeps else -math.inf
+        return self.worth(w, r, w.channel) if keeps and not self.of_an_option(r, w.channel) else -math.inf
+
+    def of_an_option(self, r: Row, channel: int) -> bool:
+        """Return whether a release that is no longer on sale is a version of a line on a channel that is."""
+        return r.is_open and channel != API and any(o.line == r.line and c == channel for o, c in self.offers)
+
+    def with_own(self, w: Row, offers: list[tuple[Row, int, float]]) -> list[tuple[Row, int, float]]:
+        """Return offers, as release, channel and utility, and with them own weights that are no longer on sale."""
+        if w.release == NONE or self.on_offer(self.releases[w.release], w.channel):
+            return offers
+        r = self.releases[w.release]
+        here = any(o.line == r.line and channel == w.channel for o, channel, _ in offers)
+        own = here and self.of_an_option(r, w.channel)
+        return [*offers, (r, w.channel, self.worth(w, r, w.channel))] if own else offers
 
     def runs(self, r: Row, channel: int) -> bool:
         if channel != API:
@@ -247,9 +260,8 @@ class Choice(Supply):
     ) -> tuple[list[tuple[float, int, int]], float]:
         """Return odds, release and channel of all options, keeping and doing without last, and the surplus."""
         lam, keep, without = self.p["demand.nest_dissimilarity"], self.keeping(w), self.without(w)
-        usable = [
-            (r, channel, u - self.moving(w, r, channel)) for r, channel, u in self.looked_at(w, menu, at_home=at_home)
-        ]
+        seen = self.with_own(w, self.looked_at(w, menu, at_home=at_home))
+        usable = [(r, channel, u - self.moving(w, r, channel)) for r, channel, u in seen]
         usable, channels = self.versions(usable)
         level = [u - lam * math.log(channels[r.line]) for r, _, u in usable]
         outside = -math.inf if at_home and max([keep, *level]) > -math.inf else without

@@ -91,6 +91,7 @@ class Offered(NamedTuple):
     exposure: Any
     is_open: Any  # 1.0 or 0.0
     column: Any  # (releases, channels) where each is offered, NONE where it is not
+    place: Any  # (releases, channels) option of which it is a version to who uses it, NONE if of none
     line_key: Any  # (lines,) of the noise of options
     key: Any  # (options,)
 
@@ -406,13 +407,20 @@ def choose(
                             if utility[j, k] > IMPOSSIBLE:
                                 utility[j, k] += cost[standing.lab[r], k]
                                 highest[k] = max(highest[k], utility[j, k])
-                        elif standing.runs[r, c] and reach[i, rules.lab_bloc[standing.lab[r]]] < rules.ban_level[c]:
+                        elif standing.runs[r, c] and can_stay(i, k, r, c, offered, standing, rules, reach, may):
                             keep[k] = kept(i, k, kind, r, c, people, standing, rules, lane, scratch.origin)
                     if r != NONE and scratch.looks[i - start] == 2 and max(highest[k], keep[k]) > IMPOSSIBLE:
                         outside[k] = IMPOSSIBLE
                     highest[k] = max(highest[k], max(keep[k], outside[k]))
                 best, version = scratch.best, scratch.version
                 fold(offered, utility, best, version)
+                for k in range(count):
+                    r, c = now_release[rows[k]], now_channel[rows[k]]
+                    q = offered.place[r, c] if r != NONE else NONE
+                    if q != NONE and offered.column[r, c] == NONE:
+                        if keep[k] > best[q, k]:
+                            best[q, k], version[q, k] = keep[k], STAY
+                        keep[k] = IMPOSSIBLE
                 weigh(offered, rules, may, best, highest, nest, chance)
                 for k in range(LANES):
                     keep[k], outside[k] = exp2(keep[k] - highest[k]), exp2(outside[k] - highest[k])
@@ -452,7 +460,7 @@ def choose(
                         j = pick(place[k], target[k], k, offered, best, nest, chance, keep[k])
                     if j == WITHOUT:
                         now_release[i], now_channel[i] = NONE, 0
-                    elif j >= 0:
+                    elif j >= 0 and version[j, k] != STAY:
                         now_release[i], now_channel[i] = offered.release[version[j, k]], offered.channel[j]
 
 
@@ -500,6 +508,15 @@ def scratch(labs: int, all_lines: int, lines: int, options: int, offers: int) ->
         place=np.empty(LANES, i),
         won=np.empty(LANES, i),
     )
+
+
+@kernel
+def can_stay(i, k, r, c, offered, standing, rules, reach, may):
+    """Return whether nothing forbids what a row uses: a ban, or what bars the option of which it is a version."""
+    bloc = rules.lab_bloc[standing.lab[r]]
+    if offered.place[r, c] != NONE:
+        return (may[k] >> (bloc * CHANNELS + c)) & 1 == 1
+    return reach[i, bloc] < rules.ban_level[c]
 
 
 @kernel

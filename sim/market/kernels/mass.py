@@ -48,6 +48,7 @@ class States(NamedTuple):
     release: Any
     channel: Any
     column: Any  # of the offer, NONE where it is not on offer
+    place: Any  # option of which it is a version to who uses it, NONE if of none
 
 
 class Room(NamedTuple):
@@ -261,7 +262,8 @@ def choose(
         # `part` sums the looks of users at all vendors, each over the sum of the weights that the user sees
         for place in range(1, active):
             s = room.active[place]
-            r, c, j = release[s], channel[s], column[s]
+            r, c, j, q = release[s], channel[s], column[s], states.place[s]
+            n = offered.nest[q]
             lab = standing.lab[r]
             bloc = rules.lab_bloc[lab]
             off = not standing.runs[r, c]
@@ -299,16 +301,20 @@ def choose(
                     np.float32(standing.cluster[c, r]) if c == SELF_HOST else ZERO,
                     ONE if c == SELF_HOST else ZERO,
                 )
+                steep = ONE if q == NONE else inverse
+                bit = np.int32(bloc * CHANNELS + c)
                 for k in range(LANES):
-                    kept = exp2(min(at[STAYS + k] - at[HIGHEST + k], HIGHEST_POWER))
-                    at[STAYS + k] = ZERO if off or level[bloc, k] >= barring else kept
+                    kept = exp2(min((at[STAYS + k] - at[HIGHEST + k]) * steep, HIGHEST_POWER))
+                    may = level[bloc, k] < barring if q == NONE else (room.may[k] >> bit) & 1 == 1
+                    at[STAYS + k] = at[OWN + k] = kept if may and not off else ZERO
+            if q == NONE:
                 for k in range(LANES):
                     at[REST + k] = own[lab, k]
             else:
-                q = offered.option[j]
-                n = offered.nest[q]
                 # its line with the version in use free of the upgrade cost: `BELOW` is the sum, `STAYS` the weight
-                if offered.older[n] < offered.older[n + 1]:
+                if j == NONE:
+                    pass
+                elif offered.older[n] < offered.older[n + 1]:
                     for k in range(LANES):
                         at[OWN + k] = exp2((utility[j, k] - at[HIGHEST + k]) * inverse)
                 else:
@@ -347,7 +353,7 @@ def choose(
                     home[lab, k] += at[HOME + k]
                 for k in range(LANES):
                     at[SHARE + k] += at[HOME + k]
-            if j == NONE:
+            if q == NONE:
                 for k in range(LANES):
                     flow[s, k] += at[SHARE + k] * at[STAYS + k]
             else:

@@ -53,6 +53,7 @@ class Choosers:
     upgrade_cost: Floats
     adoption_cost: Floats
     without_ai_cost: Floats  # USD/Mtok-equivalent
+    keep_option: Ints  # of which the release in use is a version, NONE if of none
     keep_price: Floats  # price of the release in use where it is superseded and still served, else NaN
     keep_capability: Floats  # with the lab's strength in the class
     keep_fixed: Floats  # the rest of its utility that no price or capability moves
@@ -168,6 +169,45 @@ def best_versions(utility: Floats, option: Ints) -> tuple[Floats, Ints]:
     return best, version
 
 
+def weights_kept(
+    who: Choosers, offers: OfferTable, rules: ChoiceRules, best: Floats, keep: Floats
+) -> tuple[Ints, Ints, Floats]:
+    """Return who uses weights that are no longer on sale: rows, options of which they are versions, and the log term.
+
+    They compete with the versions on sale, less what (eq. 53) takes off for the channels of the line.
+
+    Parameters
+    ----------
+    best : array, shape (rows, options)
+        Utilities of the versions on sale, or anything that is -inf where an option cannot be chosen.
+    keep : array, shape (rows,)
+        Utility of staying (eq. 57).
+    """
+    first, possible = offers.first_of_line, best > -np.inf
+    rows = np.flatnonzero((who.keep_option != NONE) & (keep > -np.inf))
+    rows = rows[possible[rows, who.keep_option[rows]]]
+    option = who.keep_option[rows]
+    line = _line_of(first, best.shape[1])[option]
+    channels = line_sums(possible[rows].view(np.int8), first)[np.arange(len(rows)), line]
+    return rows, option, rules.dissimilarity * LOG_CHANNELS[channels]
+
+
+def kept_in_line(
+    who: Choosers, offers: OfferTable, rules: ChoiceRules, best: Floats, version: Ints, keep: Floats
+) -> Floats:
+    """Let weights in use that are no longer on sale count as versions of their option (eq. 97).
+
+    Writes their utility into `best` and `NONE` into `version` where they suit better than the versions on sale, shapes
+    (rows, options), and returns the utility of staying with what is a version of no option, shape (rows,).
+    """
+    rows, option, bonus = weights_kept(who, offers, rules, best, keep)
+    own = keep[rows] - bonus
+    better = own > best[rows, option]
+    best[rows[better], option[better]] = own[better]
+    version[rows[better], option[better]] = NONE
+    return np.where(who.keep_option != NONE, -np.inf, keep)
+
+
 def vendor_costs(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Floats:
     """Return the cost of moving to each offer, shape (rows, offers) (eq. 56).
 
@@ -203,9 +243,13 @@ def open_to(who: Choosers, offers: OfferTable, rules: ChoiceRules) -> Bools:
 
 def keep_utilities(who: Choosers, rules: ChoiceRules) -> Floats:
     """Return the utility of staying with a superseded release, -inf where impossible, shape (rows,) (eq. 57)."""
-    gain = who.value * success(who.keep_capability, who.difficulty, rules.success_width)
     bill = who.price_sensitivity * bill_disutility(who.keep_price, who.need, who.pain)
-    return np.where(np.isnan(who.keep_price), -np.inf, gain - bill + who.keep_fixed)
+    return np.where(np.isnan(who.keep_price), -np.inf, keep_worth(who, rules) - bill)
+
+
+def keep_worth(who: Choosers, rules: ChoiceRules) -> Floats:
+    """Return what a superseded release is worth before its bill to who uses it, shape (rows,) (eq. 57)."""
+    return who.value * success(who.keep_capability, who.difficulty, rules.success_width) + who.keep_fixed
 
 
 def contested(

@@ -61,7 +61,7 @@ def options(group: Adopters, who: choice.Choosers, view: MonthView) -> tuple[Flo
     doing without (eqs. 59, 97)."""
     rules = view.rules[group.number]
     utility, version = choice.best_versions(choice.offer_utilities(who, view.offers, rules), view.offers.option)
-    keep = choice.keep_utilities(who, rules)
+    keep = choice.kept_in_line(who, view.offers, rules, utility, version, choice.keep_utilities(who, rules))
     alone = choice.outside_utilities(who)
     stuck = np.maximum(utility.max(axis=1), keep) == -np.inf
     probability, logsum = choice.choice_probabilities(
@@ -83,7 +83,7 @@ def choose(market: Market, group: Adopters, view: MonthView) -> dict[str, Any]:
     option, offers = choice.draw_option(probability, u), view.offers
     count = version.shape[1]
     inside = version[np.arange(len(rows)), np.minimum(option, count - 1)]
-    stays, without = option == count, option == count + 1
+    stays, without = (option == count) | ((option < count) & (inside == NONE)), option == count + 1
     release, channel = market.usage.release.astype(np.int64), market.usage.channel.astype(np.int64)
     surplus = market.usage.surplus.copy()
     release[rows] = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))

@@ -40,7 +40,7 @@ def choose(market: Market, nodes: MeanField, fresh: Floats, view: MonthView) -> 
                 who = group.choosers(rows, np.full(len(rows), bool(at_home)), nodes.table, stand, view)
                 probability, version, logsum, alone = numpy_choice.options(group, who, view)
                 flow = part[:, None] * probability
-                np.add.at(after, (offers[version], rows[:, None]), flow[:, :-2])
+                np.add.at(after, (np.where(version == NONE, state, offers[version]), rows[:, None]), flow[:, :-2])
                 after[state, rows] += flow[:, -2] - part
                 after[0, rows] += flow[:, -1]
                 gained[rows] += part * who.pain / who.price_sensitivity * (logsum - alone)

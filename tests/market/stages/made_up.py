@@ -86,6 +86,7 @@ def choosers(count: int, table: OfferTable, **columns: Any) -> Choosers:
         "upgrade_cost": 0.0,
         "adoption_cost": 0.0,
         "without_ai_cost": 20.0,
+        "keep_option": NONE,
         "keep_price": np.nan,
         "keep_capability": 0.0,
         "keep_fixed": 0.0,
