@@ -126,7 +126,7 @@ class Adopters(mesa.Agent):
         threads: int = 1,
         counts: bool = True,
     ) -> Floats:
-        """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
+        """Let the family's workloads choose (eq. 62); write what all of them use, and what they have of it this month.
 
         Returns
         -------
@@ -144,6 +144,7 @@ class Adopters(mesa.Agent):
                 people,
                 usage.release,
                 usage.channel,
+                usage.held,
                 usage.surplus,
                 view.used,
                 view.reach,

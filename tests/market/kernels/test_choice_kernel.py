@@ -85,6 +85,7 @@ def test_the_months_compared_have_every_kind_of_look(moments):
 
 @binds("kernels/choice.py", "choose", "min(LANES, scratch.filled[kind] - begin)")
 @binds("kernels/choice.py", "choose", "min(last, start + CHUNK)")
+@binds("kernels/choice.py", "follow", "min(LANES, last - begin)")
 def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     market, view = moments[2]
     group = market.adopters[1]
@@ -100,6 +101,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             market.people,
             parts.release,
             parts.channel,
+            parts.held,
             parts.surplus,
             view.used,
             view.reach,
@@ -111,11 +113,12 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
         )
     assert np.array_equal(whole.release, parts.release)
     assert np.array_equal(whole.channel, parts.channel)
+    assert np.array_equal(whole.held, parts.held)
     assert np.array_equal(whole.surplus, parts.surplus)
     assert np.array_equal(looked, np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
 
 
-@binds("kernels/choice.py", "kept", "max(burden, np.float32(standing.cluster[c, r]) * lane[2, k])")
+@binds("kernels/choice.py", "in_use", "max(burden, np.float32(standing.cluster[c, r]) * inverse)")
 @pytest.mark.parametrize("factor", [0.0, 1e4])
 def test_who_stays_on_own_machines_pays_their_hours_or_the_smallest_cluster(moments, factor):
     """Free clusters leave the hours to pay; where they are dear nobody who looks stays."""
