@@ -119,9 +119,10 @@ def check_people(market, plain):
     as_utils([w.held for w in plain.users], market.usage.held)
 
 
-def as_utils(mine, theirs):
+def as_utils(mine, theirs, largest=0.0):
     """Assert that utilities agree as well as single precision can tell; some lie beyond 100 where an API is full."""
-    assert np.abs(np.array(mine) - theirs).max() <= SINGLE * max(1.0, np.abs(theirs).max() / 100.0)
+    largest = max(largest, np.abs(theirs).max())
+    assert np.abs(np.array(mine) - theirs).max() <= SINGLE * max(1.0, largest / 100.0)
 
 
 def check_nodes(nodes, plain):
@@ -132,7 +133,8 @@ def check_nodes(nodes, plain):
     same("present", [node.present for node in plain.nodes], nodes.present)
     scale = np.array([node.pain_now / node.price_sensitivity for node in plain.nodes])
     as_utils([node.surplus for node in plain.nodes] / scale, nodes.surplus / scale)
-    as_utils(np.array([node.premium for node in plain.nodes]).T, nodes.premium[:, : len(plain.nodes)])
+    held = np.array([node.premium for node in plain.nodes]).T
+    as_utils(held, nodes.premium[:, : len(plain.nodes)], np.abs(nodes.surplus / scale).max())
     reached = np.cumsum(found, axis=0)
     edge = (nodes.present > 0.0) & (np.abs(reached - nodes.quantile * nodes.present).min(axis=0) <= SHARES)
     assert edge.sum() <= 2
