@@ -45,14 +45,24 @@ def compare(market, view):
     present = arrived(before.table, view.month, before.parameters)
     fresh = present - before.present
     before.mass[0, : len(fresh)] += fresh
-    wanted, gained = numpy_mass.choose(market, before, fresh, view)
+    wanted, premium, gained, surplus = numpy_mass.choose(market, before, fresh, view)
     nodes.choose(view, [choosing.seen(view, group) for group in market.adopters])
     share = nodes.mass[:, : len(fresh)]
     assert np.isfinite(nodes.mass).all()
     assert np.abs(share - wanted).max() <= 1e-5
     assert np.abs(share.sum(axis=0) - present).max() <= 1e-12
     assert np.isfinite(nodes.surplus).all()
+    largest = max(1.0, np.abs(surplus / scale_of(before.table, view)).max() / 100.0)
+    on = view.runs[before.release, before.channel]
+    on[0] = True
+    assert np.abs(nodes.premium[:, : len(fresh)] - premium)[on].max() <= 3e-5 * largest
+    assert np.abs((nodes.surplus - surplus) / scale_of(before.table, view)).max() <= 3e-5 * largest
     return share, gained, before
+
+
+def scale_of(table, view):
+    """Return what a util is worth to each node [USD/month]."""
+    return table.pain * view.pain[table.kind] / table.price_sensitivity
 
 
 def closed_to_all(view):
