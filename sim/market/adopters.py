@@ -227,7 +227,7 @@ class Adopters(mesa.Agent):
 
     @staticmethod
     def _keeps(stand: Stand, view: MonthView) -> Bools:
-        """Return who may stay with what is on offer no more, shape (rows,) (eq. 57)."""
+        """Return who may stay with what is on offer no more, shape (rows,)."""
         release, channel = stand.release, stand.channel
         barred = stand.reach[np.arange(len(release)), view.lab_bloc[view.releases.lab[release]]]
         stale = ~view.offered[release, channel] & view.runs[release, channel]
