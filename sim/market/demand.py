@@ -174,7 +174,7 @@ def _runs(market: Market) -> Bools:
 def _places(market: Market, offers: OfferTable) -> Ints:
     """Return the option of which each release is a version to who uses it, (releases, channels), `NONE` if of none.
 
-    Weights that are out are, on sale or not; a superseded release on its lab's API is not (eq. 57).
+    Weights that are out are, on sale or not; a superseded release on its lab's API is not (eq. 97).
     """
     newest = offers.newest
     options = np.full((len(market.lines.names), len(CHANNELS)), NONE)

@@ -40,6 +40,7 @@ ALPHA, RATE, INVERSE, VALUE, DIFFICULTY, CONTROL, DISTRUST, LIKING, STAFF = rang
 HIGHEST, OUTSIDE, SHARE, EVERY, NOBODY, LOOKED, STAYS = range(9 * LANES, 16 * LANES, LANES)
 GAIN, NEWCOMERS, FULL, HOME, BELOW, PART, ALONE, OWN, REST = range(16 * LANES, 25 * LANES, LANES)
 HIGHEST_POWER = np.float32(126.0)
+FEWEST = 1e-300  # nobody looks: nothing to divide by
 
 
 class States(NamedTuple):
@@ -65,6 +66,7 @@ class Room(NamedTuple):
     utility: Any  # (offers, LANES)
     version: Any  # (options, LANES) offer that suits best
     replaced: Any  # (options, LANES) looks of users to whom the version that they have counts for more
+    plain: Any  # (offers, LANES) utilities, of barred offers too
     nest: Any  # (lines, LANES)
     chance: Any  # (lines, LANES)
     switch: Any  # (labs, LANES) factor of moving to a lab
@@ -80,6 +82,8 @@ class Room(NamedTuple):
     active: Any  # (states,) those that the block uses or may move to
     uses: Any  # (states,) which of these it uses
     flow: Any  # (states, LANES)
+    gone: Any  # (states, LANES) part of a share that looks
+    worth: Any  # (states, LANES) utility over doing without in units of log2, 0 where it is switched off
     level: Any  # (blocs, LANES) reach of bans
     sums: Any  # (16, LANES)
     at: Any  # (25 LANES,) `lane` and `sums` one after the other
@@ -104,6 +108,7 @@ def room(labs: int, all_lines: int, lines: int, options: int, offers: int, state
         utility=np.empty((offers, LANES), f),
         version=np.empty((options, LANES), i),
         replaced=np.empty((options, LANES), f),
+        plain=np.empty((offers, LANES), f),
         nest=np.empty((lines, LANES), f),
         chance=np.empty((lines, LANES), f),
         switch=np.empty((labs, LANES), f),
@@ -119,6 +124,8 @@ def room(labs: int, all_lines: int, lines: int, options: int, offers: int, state
         active=np.empty(states, np.int64),
         uses=np.empty(states, bool),
         flow=np.empty((states, LANES), f),
+        gone=np.empty((states, LANES), f),
+        worth=np.empty((states, LANES), f),
         level=np.empty((4, LANES), i),
         sums=sums,
         at=at,
@@ -129,7 +136,21 @@ def room(labs: int, all_lines: int, lines: int, options: int, offers: int, state
 
 @kernel
 def choose(
-    blocks, people, states, mass, present, fresh, surplus, used, reach, offered, standing, rules, room, evaluations
+    blocks,
+    people,
+    states,
+    mass,
+    premium,
+    present,
+    fresh,
+    surplus,
+    used,
+    reach,
+    offered,
+    standing,
+    rules,
+    room,
+    evaluations,
 ):
     """Let the nodes of one family look again and choose; change the shares that use each state (eq. 94).
 
@@ -139,10 +160,12 @@ def choose(
         First node, number of nodes and class of each block.
     mass : array, shape (states, nodes)
         Shares of each node, which sum to the part of it that is in the market.
+    premium : array, shape (states, nodes)
+        What the users of each state, all of them together, held beyond its utility when they chose it [utils].
     present, fresh : array, shape (nodes,)
         That part, and what of it has come this month.
     surplus : array, shape (nodes,)
-        Surplus of the last choices of who is in the market [USD/month]; who looks again takes the node's mean along.
+        Surplus of who is in the market [USD/month]; written.
     used : array, shape (segments, labs)
         Chance that the organisation uses the lab for another workload.
     evaluations : array, shape (labs,) or (0,)
@@ -159,9 +182,11 @@ def choose(
         room.nest,
         room.chance,
     )
-    held, flow, aware, own, looks, home, less, more, level, usable = (
+    held, flow, gone, worth, aware, own, looks, home, less, more, level, usable = (
         room.share,
         room.flow,
+        room.gone,
+        room.worth,
         room.aware,
         room.own,
         room.looks,
@@ -196,7 +221,19 @@ def choose(
             rows[k] = first + k
         gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, room.may)
         utilities(
-            kind, offered, rules, lane, taste, origin, room.everybody, room.may, room.free, utility, highest, share
+            kind,
+            offered,
+            rules,
+            lane,
+            taste,
+            origin,
+            room.everybody,
+            room.may,
+            room.free,
+            utility,
+            room.plain,
+            highest,
+            share,
         )
         for k in range(LANES):
             alone[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
@@ -257,6 +294,7 @@ def choose(
             newcomers[k] = part[k] * adoption
             none[k] += part[k] * outside[k]
             flow[0, k] = -full[k]
+            gone[0, k], worth[0, k] = review, ZERO
             every[k] += outside[k]
             part[k] = ZERO
         # `part` sums the looks of users at all vendors, each over the sum of the weights that the user sees
@@ -278,9 +316,11 @@ def choose(
             own_vendor = (ONE - review) * hazard if sells else ZERO
             if not room.uses[place]:
                 for k in range(LANES):
-                    flow[s, k] = ZERO
+                    flow[s, k] = gone[s, k] = ZERO
+                    worth[s, k] = room.plain[j, k] - alone[k]
                 continue
             for k in range(LANES):
+                gone[s, k] = ONE if level[bloc, k] >= barring else every_vendor + own_vendor
                 barred, users = level[bloc, k] >= barring, np.float32(held[s, k])
                 at[FULL + k] = users * (ONE if barred else every_vendor)
                 at[HOME + k] = ZERO if barred else users * own_vendor
@@ -304,22 +344,25 @@ def choose(
                 steep = ONE if q == NONE else inverse
                 bit = np.int32(bloc * CHANNELS + c)
                 for k in range(LANES):
+                    worth[s, k] = ZERO if off else at[STAYS + k] - at[ALONE + k]
+                for k in range(LANES):
                     kept = exp2(min((at[STAYS + k] - at[HIGHEST + k]) * steep, HIGHEST_POWER))
                     may = level[bloc, k] < barring if q == NONE else (room.may[k] >> bit) & 1 == 1
                     at[STAYS + k] = at[OWN + k] = kept if may and not off else ZERO
-            if q == NONE:
-                for k in range(LANES):
-                    at[REST + k] = own[lab, k]
             else:
-                # its line with the version in use free of the upgrade cost: `BELOW` is the sum, `STAYS` the weight
-                if j == NONE:
-                    pass
-                elif offered.older[n] < offered.older[n + 1]:
+                for k in range(LANES):
+                    worth[s, k] = room.plain[j, k] - at[ALONE + k]
+                if offered.older[n] < offered.older[n + 1]:
                     for k in range(LANES):
                         at[OWN + k] = exp2((utility[j, k] - at[HIGHEST + k]) * inverse)
                 else:
                     for k in range(LANES):
                         at[OWN + k] = weight[q, k]
+            if q == NONE:
+                for k in range(LANES):
+                    at[REST + k] = own[lab, k]
+            else:
+                # its line with the version in use free of the upgrade cost: `BELOW` is the sum, `STAYS` the weight
                 for k in range(LANES):
                     line = (nest[n, k] - weight[q, k]) * inside + max(weight[q, k] * inside, at[OWN + k])
                     mean = line / usable[n, k]
@@ -366,14 +409,17 @@ def choose(
                     replaced[q, k] += per * inside if wins else ZERO
                     flow[s, k] += per * at[OWN + k] if wins else ZERO
         settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
+        carry(first, count, active, fresh, premium, room)
         leave(first, count, active, mass, present, room)
         for k in range(count):
+            surplus[first + k] = 0.0
+        for place in range(active):
+            s = room.active[place]
+            for k in range(count):
+                surplus[first + k] += np.float64(LOG_2 * worth[s, k]) * mass[s, first + k] + premium[s, first + k]
+        for k in range(count):
+            surplus[first + k] /= np.float64(lane[0, k]) * np.float64(lane[2, k])
             seen = np.float64(looked[k])
-            value = np.float64(gain[k]) + seen * np.float64(highest[k] - alone[k])
-            scale = np.float64(lane[0, k]) * np.float64(lane[2, k])
-            before = present[first + k] - fresh[first + k]
-            lost = (seen - fresh[first + k]) / before if before > 0.0 else 0.0
-            surplus[first + k] += value * np.float64(LOG_2) / scale - lost * surplus[first + k]
             for lab in range(len(evaluations)):
                 evaluations[lab] += people.weight[first + k] * seen * known[lab, k]
 
@@ -408,6 +454,29 @@ def enter(first, count, states, mass, room):
             room.uses[active] = used != 0
             active += 1
     return active
+
+
+@kernel
+def carry(first, count, active, fresh, premium, room):
+    """Move the premium of a block with its shares (eq. 94).
+
+    Who looks leaves that of the state behind; who comes to a state brings what a look was worth to the node's lookers
+    on average, less the utility of the state.
+    """
+    looked, gain, highest, alone = room.sums[5], room.sums[7], room.sums[0], room.sums[13]
+    each, share, flow, gone, worth = room.totals, room.share, room.flow, room.gone, room.worth
+    for k in range(count):
+        each[k] = np.float64(gain[k]) / (np.float64(looked[k]) + FEWEST) + np.float64(highest[k] - alone[k])
+    for place in range(active):
+        s = room.active[place]
+        for k in range(count):
+            part = np.float64(gone[s, k])
+            came = share[s, k] * part + np.float64(flow[s, k])
+            brought = (each[k] - np.float64(worth[s, k])) * np.float64(LOG_2)
+            premium[s, first + k] = premium[s, first + k] * (1.0 - part) + came * brought
+    for k in range(count):  # newcomers look whether they review or not
+        came = fresh[first + k] * (1.0 - np.float64(gone[0, k]))
+        premium[0, first + k] += came * each[k] * np.float64(LOG_2)
 
 
 @kernel

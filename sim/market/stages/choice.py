@@ -172,16 +172,16 @@ def best_versions(utility: Floats, option: Ints) -> tuple[Floats, Ints]:
 def weights_kept(
     who: Choosers, offers: OfferTable, rules: ChoiceRules, best: Floats, keep: Floats
 ) -> tuple[Ints, Ints, Floats]:
-    """Return who uses weights that are no longer on sale: rows, options of which they are versions, and the log term.
+    """Return who uses weights that are no longer on sale: rows, options of which these are versions, and the log term.
 
-    They compete with the versions on sale, less what (eq. 53) takes off for the channels of the line.
+    They compete with the versions on sale, once the term for the channels of the line is taken off theirs too (eq. 97).
 
     Parameters
     ----------
     best : array, shape (rows, options)
         Utilities of the versions on sale, or anything that is -inf where an option cannot be chosen.
     keep : array, shape (rows,)
-        Utility of staying (eq. 57).
+        Utility of staying, as `keep_utilities` has it.
     """
     first, possible = offers.first_of_line, best > -np.inf
     rows = np.flatnonzero((who.keep_option != NONE) & (keep > -np.inf))
@@ -272,6 +272,21 @@ def contested(
     hard = who.difficulty[:, None]
     enough = success(able, hard, rules.success_width) >= success(capability[:, None], hard, rules.success_width) - slack
     return np.asarray((can & enough).any(axis=1))
+
+
+def surplus(gain: Floats, premium: Floats, *, price_sensitivity: Floats, pain: Floats) -> Floats:
+    """Return what a month with the model in use is worth, shape broadcast [USD/month] (eq. 62).
+
+    Parameters
+    ----------
+    gain : array
+        This month's utility of what is in use over that of doing without [utils]; 0 for who does without.
+    premium : array
+        What the last choice was worth beyond the utility of what was chosen [utils].
+    price_sensitivity, pain : array
+        alpha [utils] and this month's pain [USD/month].
+    """
+    return pain / price_sensitivity * (gain + premium)
 
 
 def outside_utilities(who: Choosers) -> Floats:
