@@ -126,7 +126,7 @@ class Adopters(mesa.Agent):
         threads: int = 1,
         counts: bool = True,
     ) -> Floats:
-        """Let the family's workloads choose (eq. 62) and write what they use; who does not look again keeps it.
+        """Let the family's workloads choose (eq. 62); write what all of them use, and what they have of it this month.
 
         Returns
         -------
@@ -144,6 +144,7 @@ class Adopters(mesa.Agent):
                 people,
                 usage.release,
                 usage.channel,
+                usage.held,
                 usage.surplus,
                 view.used,
                 view.reach,
@@ -176,7 +177,7 @@ class Adopters(mesa.Agent):
         uses = stand.release != NONE
         lab = np.where(uses, view.releases.lab[stand.release], NONE)
         segment = table.group[rows] * len(BLOCS) + table.bloc[rows]
-        keep_price, keep_capability, keep_fixed = self._keep(rows, uses, table, stand, view)
+        price, keep_capability, keep_fixed = self.in_use(rows, table, stand, view)
         return choice.Choosers(
             kind=table.kind[rows],
             bloc=table.bloc[rows],
@@ -202,18 +203,15 @@ class Adopters(mesa.Agent):
             upgrade_cost=np.full(len(rows), self.upgrade_cost),
             adoption_cost=np.full(len(rows), self.adoption_cost),
             without_ai_cost=np.full(len(rows), self.without_ai_cost),
-            keep_price=keep_price,
+            keep_price=np.where(self._keeps(stand, view), price, np.nan),
             keep_capability=keep_capability,
             keep_fixed=keep_fixed,
         )
 
-    def _keep(
-        self, rows: Ints, uses: Bools, table: WorkloadTable, stand: Stand, view: MonthView
-    ) -> tuple[Floats, Floats, Floats]:
-        """Return price, NaN where there is nothing to keep, capability and fixed utility of what is in use (eq. 57)."""
+    def in_use(self, rows: Ints, table: WorkloadTable, stand: Stand, view: MonthView) -> tuple[Floats, Floats, Floats]:
+        """Return price, capability and fixed utility of what is in use, on offer or not, shapes (rows,) (eq. 57)."""
         release, channel = stand.release, stand.channel
         kind, bloc = table.kind[rows], table.bloc[rows]
-        keeps = uses & ~view.offered[release, channel] & view.runs[release, channel]
         lab, line = view.releases.lab[release], view.releases.line[release]
         need, pain = table.need[rows] * view.need[kind], table.pain[rows] * view.pain[kind]
         price = paid_price(view.price, view.cluster, channel, kind, release, need)
@@ -225,9 +223,15 @@ class Adopters(mesa.Agent):
         fixed += table.taste_open[rows] * view.releases.is_open[release]
         staff = table.price_sensitivity[rows] * log1p(self.staff_cost / pain)
         fixed -= staff * (channel == SELF_HOST)
-        barred = stand.reach[np.arange(len(rows)), view.lab_bloc[lab]] >= choice.BAN_LEVEL[channel]
-        capability = view.capability[release] + view.strength[lab, kind]
-        return np.where(keeps & ~barred, price, np.nan), capability, fixed
+        return price, view.capability[release] + view.strength[lab, kind], fixed
+
+    @staticmethod
+    def _keeps(stand: Stand, view: MonthView) -> Bools:
+        """Return who may stay with what is on offer no more, shape (rows,)."""
+        release, channel = stand.release, stand.channel
+        barred = stand.reach[np.arange(len(release)), view.lab_bloc[view.releases.lab[release]]]
+        stale = ~view.offered[release, channel] & view.runs[release, channel]
+        return (release != NONE) & stale & (barred < choice.BAN_LEVEL[channel])
 
 
 class Developers(Adopters):

@@ -49,6 +49,7 @@ def people(table: WorkloadTable) -> compiled.People:
     columns = {name: getattr(table, name) for name in compiled.TRAITS if name != "inverse_pain"}
     columns["inverse_pain"] = 1.0 / table.pain
     fixed = [columns[name].astype(SINGLE)[:, None] for name in compiled.TRAITS]
+    core = np.concatenate(fixed, axis=1)
     return compiled.People(
         kind=table.kind.astype(np.uint8),
         segment=(table.group * len(BLOCS) + table.bloc).astype(np.uint8),
@@ -57,7 +58,8 @@ def people(table: WorkloadTable) -> compiled.People:
         weight=table.weight,
         need=table.need,
         pain=table.pain,
-        traits=np.concatenate([*fixed, table.taste_origin.astype(SINGLE), table.taste_line, table.attention], axis=1),
+        core=core,
+        traits=np.concatenate([core, table.taste_origin.astype(SINGLE), table.taste_line, table.attention], axis=1),
     )
 
 

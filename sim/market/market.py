@@ -129,6 +129,7 @@ class Market(mesa.Model):
             release=np.full(rows, NONE, np.int32),
             channel=np.full(rows, LAB_API, np.int8),
             present=np.zeros(rows, bool),
+            held=np.zeros(rows, np.float32),
             surplus=np.zeros(rows),
         )
         self.memory = observation.Memory(rows)

@@ -51,8 +51,10 @@ class MeanField:
         That part.
     stands : tuple of array, shape (nodes,)
         Release and channel of one state in use that stands for the node, at a point of its own.
+    premium : array, shape (states, nodes)
+        What the users of each state held beyond its utility when they chose it, all together [utils].
     surplus : array, shape (nodes,)
-        Surplus of the last choices over doing without, of who is in the market [USD/month].
+        Surplus over doing without, of who is in the market [USD/month].
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class MeanField:
         self.release = np.array([NONE])
         self.channel = np.array([LAB_API])
         self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
-        self._seats = np.empty((0, self.mass.shape[1]))  # memory for more states than there are
+        self.premium = np.zeros_like(self.mass)
+        self._seats = np.empty((2, 0, self.mass.shape[1]))  # memory for more states than there are
         self.surplus = np.zeros(len(table))
         self.stands = np.full(len(table), NONE), np.full(len(table), LAB_API)
 
@@ -95,6 +98,7 @@ class MeanField:
                 self.people,
                 states,
                 self.mass,
+                self.premium,
                 self.present,
                 fresh,
                 self.surplus,
@@ -111,8 +115,9 @@ class MeanField:
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
         over = ~view.runs[self.release, self.channel]  # everybody looked; what is left is rounding
         over[0] = False
-        self.mass[0] += self.mass[over].sum(axis=0)
-        self.mass[over] = 0.0
+        for held in (self.mass, self.premium):
+            held[0] += held[over].sum(axis=0)
+            held[over] = 0.0
         state = np.empty(len(self.table), np.int64)
         compiled.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
         self.stands = self.release[state], self.channel[state]
@@ -124,28 +129,30 @@ class MeanField:
         least = NEGLIGIBLE * float(self.present.sum())
         keeps = (total > least) | view.offered[self.release, self.channel]
         keeps[0] = True
-        self.mass[0] += self.mass[~keeps].sum(axis=0)
+        for held in (self.mass, self.premium):
+            held[0] += held[~keeps].sum(axis=0)
         here = np.zeros_like(view.offered)
         here[self.release[keeps][1:], self.channel[keeps][1:]] = True
         release, channel = np.nonzero(view.offered & ~here)
         self.release = np.append(self.release[keeps], release)
         self.channel = np.append(self.channel[keeps], channel)
-        self.mass = self._reseated(np.flatnonzero(keeps), len(self.release))
+        self.mass, self.premium = self._reseated(np.flatnonzero(keeps), len(self.release))
 
     def _reseated(self, kept: Ints, count: int) -> Floats:
-        """Return the shares of so many states, those kept first and no one in the others.
+        """Return shares and premiums of so many states, those kept first and no one in the others.
 
         They stay in the memory that they have as long as it has room: new memory costs more than the move.
         """
         first = 0
-        if self.mass.base is self._seats and count <= len(self._seats):
+        if self.mass.base is self._seats and count <= self._seats.shape[1]:
             first = int((kept == np.arange(len(kept))).sum())  # `kept` ascends: these stay where they are
-        elif count > len(self._seats):
-            self._seats = np.empty((2 * count, self.mass.shape[1]))
-        compiled.move(self.mass, kept, first, self._seats)
-        mass = self._seats[:count]
-        mass[len(kept) :] = 0.0
-        return mass
+        elif count > self._seats.shape[1]:
+            self._seats = np.empty((2, 2 * count, self.mass.shape[1]))
+        for held, seats in zip((self.mass, self.premium), self._seats, strict=True):
+            compiled.move(held, kept, first, seats)
+        seated = self._seats[:, :count]
+        seated[:, len(kept) :] = 0.0
+        return seated
 
     def tally(self, view: MonthView, price: Floats, cluster: Floats) -> Ledger:
         """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them.

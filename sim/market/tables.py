@@ -167,4 +167,5 @@ class UsageTable:
     release: NDArray[np.int32]  # NONE: does without
     channel: NDArray[np.int8]
     present: Bools  # has arrived
-    surplus: Floats  # USD/month, from the last choice
+    held: NDArray[np.float32]  # utils that stay until the next choice: tastes for line and bloc, noise, less moving
+    surplus: Floats  # USD/month, this month's

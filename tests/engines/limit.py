@@ -43,8 +43,8 @@ LINE = Operations(simple=7, exp2=1, log2=1, division=1)
 LAB = Operations(simple=4)
 # traits 12, four blocs 8, staff, outside and keep 12, whole and point 4, surplus 6, place in the line 12
 LOOKING = Operations(simple=54, exp2=3, log2=4, division=4, hash=1)
-# whether a row looks at all: two draws at most, one for most; comparisons
-ROW = Operations(simple=8, hash=1)
+# whether a row looks at all: two draws at most, one for most; comparisons 8; what it has of its choice this month 24
+ROW = Operations(simple=32, exp2=1, log2=1, division=5, hash=1)
 
 
 class Speeds(NamedTuple):

@@ -227,9 +227,21 @@ class Choice(Supply):
                 self.looked[i] = at_home
                 chosen[i] = self.drawn(i, at_home)
                 self.evaluate(w, w.weight)
-        for i, (release, channel, surplus) in chosen.items():
-            w = self.users[i]
-            w.release, w.channel, w.surplus = release, channel, surplus
+        for i, w in enumerate(self.users):
+            if i in chosen:
+                w.release, w.channel, gain = chosen[i]
+                w.held = gain - self.over(w)
+            if w.present:
+                w.surplus = w.pain_now / w.price_sensitivity * (self.over(w) + w.held)
+
+    def over(self, w: Row) -> float:
+        """Return the utility of what a workload uses over doing without, but for tastes, which stay as they are."""
+        if w.release == NONE:
+            return 0.0
+        r = self.releases[w.release]
+        tastes = w.taste_line[r.line] + w.taste_origin[self.labs[r.lab].bloc]
+        tastes += self.p["demand.language_fit"] * (w.bloc == CHINA == self.labs[r.lab].bloc)
+        return self.worth(w, r, w.channel) - self.without(w) - tastes
 
     def evaluate(self, w: Row, weight: float) -> None:
         for n, line in enumerate(self.lines):
@@ -242,7 +254,7 @@ class Choice(Supply):
     def options(
         self, w: Row, menu: list[tuple[Row, int, float]], *, at_home: bool
     ) -> tuple[list[tuple[float, int, int]], float]:
-        """Return odds, release and channel of all options, keeping and doing without last, and the surplus."""
+        """Return odds, release and channel of all options, keeping and doing without last, and what a look is worth."""
         lam, keep, without = self.p["demand.nest_dissimilarity"], self.keeping(w), self.without(w)
         usable = self.looked_at(w, menu, at_home=at_home)
         channels: dict[int, int] = {}
@@ -259,18 +271,18 @@ class Choice(Supply):
             options.append((odds, r.number, channel))
         options += [(math.exp(keep - top), w.release, w.channel), (math.exp(outside - top), NONE, API)]
         total = math.fsum(odds for odds, _, _ in options)
-        return options, w.pain_now / w.price_sensitivity * (math.log(total) + top - without)
+        return options, math.log(total) + top - without
 
     def drawn(self, i: int, at_home: bool) -> tuple[int, int, float]:
-        """Return the release and channel that a workload draws, and its surplus over doing without."""
+        """Return the release and channel that a workload draws, and the utility of its look over doing without."""
         w = self.users[i]
-        options, surplus = self.options(w, self.menu(w), at_home=at_home)
+        options, gain = self.options(w, self.menu(w), at_home=at_home)
         if self.option_noise:
-            return *self.first(i, options), surplus
+            return *self.first(i, options), gain
         target = self.luck("choice", i) * math.fsum(odds for odds, _, _ in options)
         reached = accumulate(odds for odds, _, _ in options)
         _, release, channel = next(o for o, sum_ in zip(options, reached, strict=True) if sum_ >= target and o[0] > 0)
-        return release, channel, surplus
+        return release, channel, gain
 
     def first(self, i: int, options: list[tuple[float, int, int]]) -> tuple[int, int]:
         """Return the option that comes first where each has a clock of its own: a line, and an offer inside it."""

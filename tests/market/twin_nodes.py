@@ -41,28 +41,47 @@ class Nodes(Choice):
             before, node.present = node.present, self.arrived(node)
             fresh = node.present - before
             node.shares[0] += fresh
-            flows, looked, gained, menu = dict.fromkeys(self.states, 0.0), 0.0, 0.0, self.menu(node)
+            come, leave, menu = dict.fromkeys(self.states, 0.0), dict.fromkeys(self.states, 0.0), self.menu(node)
+            looked = gained = 0.0
             for state, share in zip(self.states, node.shares, strict=True):
                 node.release, node.channel = state
                 for at_home, part in self.lookers(node, share, fresh) if share > 0 else ():
                     if part > 0:
-                        options, surplus = self.options(node, menu, at_home=at_home)
+                        options, gain = self.options(node, menu, at_home=at_home)
                         total = math.fsum(odds for odds, _, _ in options)
                         for odds, release, channel in options:
                             if odds > 0:
-                                flows[release, channel] += part * odds / total
-                        flows[state] -= part
+                                come[release, channel] += part * odds / total
+                        leave[state] += part
                         looked += part
-                        gained += part * surplus
+                        gained += part * gain
             if not self.users:
                 self.evaluate(node, node.weight * looked)
-            node.surplus += gained - ((looked - fresh) / before if before > 0 else 0.0) * node.surplus
-            node.shares = [max(0.0, n + flows[state]) for state, n in zip(self.states, node.shares, strict=True)]
+            self.carry(node, come, leave, fresh, gained / looked if looked > 0 else 0.0)
+            node.shares = [max(0.0, n + come[at] - leave[at]) for at, n in zip(self.states, node.shares, strict=True)]
             for number, (release, channel) in enumerate(self.states[1:], 1):
                 if not self.runs(self.releases[release], channel):
-                    node.shares[0] += node.shares[number]
-                    node.shares[number] = 0.0
+                    for held in (node.shares, node.premium):
+                        held[0] += held[number]
+                        held[number] = 0.0
+            node.surplus = math.fsum(node.premium)
+            for state, share in zip(self.states, node.shares, strict=True):
+                node.surplus += share * self.gain_of(node, state) if share > 0.0 else 0.0
+            node.surplus *= node.pain_now / node.price_sensitivity
             self.stand(node)
+
+    def gain_of(self, node: Row, state: tuple[int, int]) -> float:
+        """Return the utility of a state over doing without."""
+        release, channel = state
+        return 0.0 if release == NONE else self.worth(node, self.releases[release], channel) - self.without(node)
+
+    def carry(self, node: Row, come: dict, leave: dict, fresh: float, each: float) -> None:
+        """Let who leaves a state take its part of the premium along, and who comes bring what a look is worth."""
+        for n, state in enumerate(self.states):
+            new = fresh if state[0] == NONE else 0.0  # who has come holds none yet
+            if node.shares[n] - new > 0:
+                node.premium[n] *= 1 - (leave[state] - new) / (node.shares[n] - new)
+            node.premium[n] += come[state] * (each - self.gain_of(node, state)) if come[state] > 0 else 0.0
 
     def follow_states(self) -> None:
         """Drop states that next to nobody uses, who then do without, and add those of new offers."""
@@ -71,9 +90,11 @@ class Nodes(Choice):
         keeps = [n == 0 or sums[n] > least or state in offered for n, state in enumerate(self.states)]
         new = sorted(offered - {state for state, stays in zip(self.states, keeps, strict=True) if stays})
         for node in self.nodes:
-            lost = math.fsum(n for n, stays in zip(node.shares, keeps, strict=True) if not stays)
-            node.shares = [n for n, stays in zip(node.shares, keeps, strict=True) if stays] + [0.0] * len(new)
-            node.shares[0] += lost
+            for name in ("shares", "premium"):
+                held = getattr(node, name)
+                lost = math.fsum(n for n, stays in zip(held, keeps, strict=True) if not stays)
+                stay = [n for n, stays in zip(held, keeps, strict=True) if stays]
+                setattr(node, name, [stay[0] + lost, *stay[1:], *[0.0] * len(new)])
         self.states = [state for state, stays in zip(self.states, keeps, strict=True) if stays] + new
 
     def stand(self, node: Row) -> None:

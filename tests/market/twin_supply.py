@@ -88,6 +88,7 @@ class Supply:
         self.states = [*zip(of.release.tolist(), of.channel.tolist(), strict=True)]
         for n, node in enumerate(self.nodes):
             node.shares, node.point = of.mass[:, n].tolist(), float(of.quantile[n])
+            node.premium = of.premium[:, n].tolist()
             node.present, node.surplus = float(of.present[n]), float(of.surplus[n])
             node.release, node.channel = (int(column[n]) for column in of.stands)
         for w in self.users:

@@ -62,6 +62,7 @@ class People(NamedTuple):
     weight: Any
     need: Any
     pain: Any
+    core: Any  # (rows, TRAITS) of single precision, which everybody is asked for every month
     traits: Any  # (rows, FIXED + lines + labs) of single precision: `TRAITS`, tastes for lines, attention to labs
 
 
@@ -210,8 +211,11 @@ def gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, 
 
 
 @kernel
-def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utility, highest, share):
-    """Write the utilities of the offers in units of log2, `IMPOSSIBLE` where barred, and the highest (eq. 53)."""
+def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utility, plain, highest, share):
+    """Write the utilities of the offers in units of log2, `IMPOSSIBLE` where barred, and the highest (eq. 53).
+
+    `plain` is of the same shape and gets them wherever barred too, or has no rows and gets nothing.
+    """
     width = np.float32(-LOG2_E / np.float32(rules.success_width))
     alpha, rate, inverse_pain, value, difficulty, control, distrust, liking, staff = (
         lane[0],
@@ -252,6 +256,9 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utili
             for k in range(LANES):
                 worth = share[k] + appeal + kept * control[k] - raised * distrust[k]
                 row[k] = LOG2_E * worth - row[k] - moving[k]
+            if len(plain):
+                for k in range(LANES):
+                    plain[j, k] = row[k]
             for k in range(LANES):
                 row[k] = row[k] if (knows[k] & (may[k] >> bit)) & 1 else IMPOSSIBLE
             for k in range(LANES):
@@ -287,14 +294,29 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
 
 @kernel
 def choose(
-    first, last, people, now_release, now_channel, surplus, used, reach, offered, standing, rules, scratch, evaluations
+    first,
+    last,
+    people,
+    now_release,
+    now_channel,
+    held,
+    surplus,
+    used,
+    reach,
+    offered,
+    standing,
+    rules,
+    scratch,
+    evaluations,
 ):
-    """Let the rows of one family look again and choose; write what they use (eq. 62).
+    """Let the rows of one family look again and choose; write what they use and what all have of it (eq. 62).
 
     Parameters
     ----------
     first, last : int
         Rows of the family, or some of them: no row's choice depends on the others.
+    held, surplus : array, shape (rows,)
+        What stays until the next choice [utils], and surplus this month [USD/month].
     used : array, shape (organisations, labs)
         1 where the organisation uses the lab.
     reach : array, shape (rows, blocs)
@@ -373,6 +395,7 @@ def choose(
                     may,
                     cost,
                     utility,
+                    scratch.plain,
                     highest,
                     scratch.four[3],
                 )
@@ -434,6 +457,7 @@ def choose(
                         now_release[i], now_channel[i] = NONE, 0
                     elif j >= 0:
                         now_release[i], now_channel[i] = offered.release[j], offered.channel[j]
+        follow(start, stop, people, now_release, now_channel, standing, rules, scratch, held, surplus)
 
 
 class Scratch(NamedTuple):
@@ -449,6 +473,7 @@ class Scratch(NamedTuple):
     may: Any  # (LANES,)
     cost: Any  # (labs, LANES)
     utility: Any  # (offers, LANES)
+    plain: Any  # (0, LANES)
     nest: Any  # (lines, LANES)
     chance: Any  # (lines, LANES)
     four: Any  # (5, LANES)
@@ -470,6 +495,7 @@ def scratch(labs: int, all_lines: int, lines: int, offers: int) -> Scratch:
         may=np.empty(LANES, i),
         cost=np.empty((labs, LANES), f),
         utility=np.empty((offers, LANES), f),
+        plain=np.empty((0, LANES), f),
         nest=np.empty((lines, LANES), f),
         chance=np.empty((lines, LANES), f),
         four=np.empty((5, LANES), f),
@@ -479,24 +505,73 @@ def scratch(labs: int, all_lines: int, lines: int, offers: int) -> Scratch:
 
 
 @kernel
+def in_use(i, kind, r, c, people, standing, rules):
+    """Return what the utility of a release in use is made of (eq. 57).
+
+    How far it is ahead of the work [points], the utility that neither success nor money nor tastes for its line and
+    bloc give it, and one plus the bill over pain, own staff in it, whose logarithm is the disutility of the bill.
+    """
+    who, lab = people.core, standing.lab[r]
+    inverse = who[i, INVERSE_PAIN] / np.float32(rules.pain[kind])
+    burden = np.float32(standing.price[c, kind, r]) * (who[i, NEED] * np.float32(rules.need[kind]) * inverse)
+    bill = ONE + burden
+    if c == SELF_HOST:
+        bill = ONE + max(burden, np.float32(standing.cluster[c, r]) * inverse)
+        bill *= ONE + np.float32(rules.staff_cost) * inverse
+    ahead = standing.capability[r] + rules.strength[lab, kind] - who[i, DIFFICULTY] - rules.rise[kind]
+    fixed = standing.appeal[r, c] + who[i, OPEN] * standing.is_open[r]
+    fixed += who[i, CONTROL] * standing.degree[r] * rules.channel_control[c]
+    fixed -= who[i, DISTRUST] * rules.relief * rules.channel_exposure[c] * (rules.lab_bloc[lab] == CN)
+    return np.float32(ahead), np.float32(fixed), bill
+
+
+@kernel
 def kept(i, k, kind, r, c, people, standing, rules, lane, origin):
     """Return the utility of staying with a superseded release in units of log2 (eq. 57)."""
-    lab = standing.lab[r]
-    bloc = rules.lab_bloc[lab]
-    price = np.float32(standing.price[c, kind, r])
-    burden = price * lane[1, k]
-    if c == SELF_HOST:
-        burden = max(burden, np.float32(standing.cluster[c, r]) * lane[2, k])
-    ahead = standing.capability[r] + rules.strength[lab, kind] - lane[4, k]
-    gain = lane[3, k] / (ONE + exp2(np.float32(-LOG2_E * ahead / rules.success_width)))
-    fixed = lane[5, k] * standing.degree[r] * rules.channel_control[c]
-    fixed -= lane[6, k] * rules.channel_exposure[c] * (bloc == CN)
-    fixed += standing.appeal[r, c] + people.traits[i, FIXED + standing.line[r]] + origin[bloc, k]
-    fixed += lane[7, k] * standing.is_open[r]
-    bill = lane[0, k] * log2(ONE + burden)
-    if c == SELF_HOST:
-        bill += lane[8, k]
-    return np.float32(LOG2_E * (gain + fixed) - bill)
+    ahead, fixed, bill = in_use(i, kind, r, c, people, standing, rules)
+    fixed += people.traits[i, FIXED + standing.line[r]] + origin[rules.lab_bloc[standing.lab[r]], k]
+    gain = lane[3, k] / (ONE + exp2(np.float32(-LOG2_E / np.float32(rules.success_width)) * ahead))
+    return LOG2_E * (gain + fixed) - lane[0, k] * log2(bill)
+
+
+@kernel
+def follow(first, last, people, release, channel, standing, rules, scratch, held, surplus):
+    """Write what stays of who has chosen, whose surplus stands there, and this month's surplus of all others (eq. 62).
+
+    `scratch.looks` says who has chosen, from row `first` on.
+    """
+    alpha, inverse, value, ahead, fixed, bill, over = (
+        scratch.lane[0],
+        scratch.lane[1],
+        scratch.lane[2],
+        scratch.lane[3],
+        scratch.lane[4],
+        scratch.lane[5],
+        scratch.lane[6],
+    )
+    width, who = np.float32(-LOG2_E / np.float32(rules.success_width)), people.core
+    for begin in range(first, last, LANES):
+        count = min(LANES, last - begin)
+        for k in range(count):
+            i = begin + k
+            kind, r = people.kind[i], release[i]
+            alpha[k] = who[i, ALPHA]
+            inverse[k] = who[i, INVERSE_PAIN] / np.float32(rules.pain[kind])
+            value[k], ahead[k], fixed[k], bill[k] = ZERO, ZERO, ZERO, ONE
+            if r != NONE:
+                value[k] = who[i, VALUE]
+                ahead[k], fixed[k], bill[k] = in_use(i, kind, r, channel[i], people, standing, rules)
+                rate = who[i, NEED] * np.float32(rules.need[kind]) * inverse[k]
+                bill[k] /= ONE + np.float32(rules.without_ai_cost) * rate
+        for k in range(LANES):
+            over[k] = value[k] / (ONE + exp2(width * ahead[k])) + fixed[k] - LOG_2 * alpha[k] * log2(bill[k])
+        for k in range(count):
+            i = begin + k
+            scale = np.float64(alpha[k]) * np.float64(inverse[k])
+            if scratch.looks[i - first]:
+                held[i] = np.float32(surplus[i] * scale - over[k])
+            else:
+                surplus[i] = (np.float64(over[k]) + held[i]) / scale
 
 
 @kernel

@@ -39,6 +39,7 @@ ALPHA, RATE, INVERSE, VALUE, DIFFICULTY, CONTROL, DISTRUST, LIKING, STAFF = rang
 HIGHEST, OUTSIDE, SHARE, EVERY, NOBODY, LOOKED, STAYS = range(9 * LANES, 16 * LANES, LANES)
 GAIN, NEWCOMERS, FULL, HOME, BELOW, PART, ALONE = range(16 * LANES, 23 * LANES, LANES)
 HIGHEST_POWER = np.float32(126.0)
+FEWEST = 1e-300  # nobody looks: nothing to divide by
 
 
 class States(NamedTuple):
@@ -60,6 +61,7 @@ class Room(NamedTuple):
     free: Any  # (labs, LANES) zeros
     may: Any  # (LANES,)
     weight: Any  # (offers, LANES) inside the line
+    plain: Any  # (offers, LANES) utilities, of barred offers too
     nest: Any  # (lines, LANES)
     chance: Any  # (lines, LANES)
     switch: Any  # (labs, LANES) factor of moving to a lab
@@ -75,6 +77,8 @@ class Room(NamedTuple):
     active: Any  # (states,) those that the block uses or may move to
     uses: Any  # (states,) which of these it uses
     flow: Any  # (states, LANES)
+    gone: Any  # (states, LANES) part of a share that looks
+    worth: Any  # (states, LANES) utility over doing without in units of log2, 0 where it is switched off
     level: Any  # (blocs, LANES) reach of bans
     sums: Any  # (14, LANES)
     at: Any  # (23 LANES,) `lane` and `sums` one after the other
@@ -96,6 +100,7 @@ def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Roo
         free=np.zeros((labs, LANES), f),
         may=np.empty(LANES, i),
         weight=np.empty((offers, LANES), f),
+        plain=np.empty((offers, LANES), f),
         nest=np.empty((lines, LANES), f),
         chance=np.empty((lines, LANES), f),
         switch=np.empty((labs, LANES), f),
@@ -111,6 +116,8 @@ def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Roo
         active=np.empty(states, np.int64),
         uses=np.empty(states, bool),
         flow=np.empty((states, LANES), f),
+        gone=np.empty((states, LANES), f),
+        worth=np.empty((states, LANES), f),
         level=np.empty((4, LANES), i),
         sums=sums,
         at=at,
@@ -121,7 +128,21 @@ def room(labs: int, all_lines: int, lines: int, offers: int, states: int) -> Roo
 
 @kernel
 def choose(
-    blocks, people, states, mass, present, fresh, surplus, used, reach, offered, standing, rules, room, evaluations
+    blocks,
+    people,
+    states,
+    mass,
+    premium,
+    present,
+    fresh,
+    surplus,
+    used,
+    reach,
+    offered,
+    standing,
+    rules,
+    room,
+    evaluations,
 ):
     """Let the nodes of one family look again and choose; change the shares that use each state (eq. 94).
 
@@ -131,10 +152,12 @@ def choose(
         First node, number of nodes and class of each block.
     mass : array, shape (states, nodes)
         Shares of each node, which sum to the part of it that is in the market.
+    premium : array, shape (states, nodes)
+        What the users of each state, all of them together, held beyond its utility when they chose it [utils].
     present, fresh : array, shape (nodes,)
         That part, and what of it has come this month.
     surplus : array, shape (nodes,)
-        Surplus of the last choices of who is in the market [USD/month]; who looks again takes the node's mean along.
+        Surplus of who is in the market [USD/month]; written.
     used : array, shape (segments, labs)
         Chance that the organisation uses the lab for another workload.
     evaluations : array, shape (labs,) or (0,)
@@ -151,9 +174,11 @@ def choose(
         room.nest,
         room.chance,
     )
-    held, flow, aware, own, looks, home, less, more, level, usable = (
+    held, flow, gone, worth, aware, own, looks, home, less, more, level, usable = (
         room.share,
         room.flow,
+        room.gone,
+        room.worth,
         room.aware,
         room.own,
         room.looks,
@@ -188,7 +213,19 @@ def choose(
             rows[k] = first + k
         gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, room.may)
         utilities(
-            kind, offered, rules, lane, taste, origin, room.everybody, room.may, room.free, weight, highest, share
+            kind,
+            offered,
+            rules,
+            lane,
+            taste,
+            origin,
+            room.everybody,
+            room.may,
+            room.free,
+            weight,
+            room.plain,
+            highest,
+            share,
         )
         for k in range(LANES):
             alone[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
@@ -244,6 +281,7 @@ def choose(
             newcomers[k] = part[k] * adoption
             none[k] += part[k] * outside[k]
             flow[0, k] = -full[k]
+            gone[0, k], worth[0, k] = review, ZERO
             every[k] += outside[k]
             part[k] = ZERO
         # `part` sums the looks of users at all vendors, each over the sum of the weights that the user sees
@@ -264,9 +302,11 @@ def choose(
             own_vendor = (ONE - review) * hazard if sells else ZERO
             if not room.uses[place]:
                 for k in range(LANES):
-                    flow[s, k] = ZERO
+                    flow[s, k] = gone[s, k] = ZERO
+                    worth[s, k] = room.plain[j, k] - alone[k]
                 continue
             for k in range(LANES):
+                gone[s, k] = ONE if level[bloc, k] >= barring else every_vendor + own_vendor
                 barred, users = level[bloc, k] >= barring, np.float32(held[s, k])
                 at[FULL + k] = users * (ONE if barred else every_vendor)
                 at[HOME + k] = ZERO if barred else users * own_vendor
@@ -287,6 +327,8 @@ def choose(
                     np.float32(standing.cluster[c, r]) if c == SELF_HOST else ZERO,
                     ONE if c == SELF_HOST else ZERO,
                 )
+                for k in range(LANES):
+                    worth[s, k] = ZERO if off else at[STAYS + k] - at[ALONE + k]
                 for k in range(LANES):
                     kept = exp2(min(at[STAYS + k] - at[HIGHEST + k], HIGHEST_POWER))
                     at[STAYS + k] = ZERO if off or level[bloc, k] >= barring else kept
@@ -318,6 +360,8 @@ def choose(
                         flow[s, k] += at[SHARE + k] * at[STAYS + k]
             else:
                 n = offered.nest[j]
+                for k in range(LANES):
+                    worth[s, k] = room.plain[j, k] - at[ALONE + k]
                 # its line with the offer in use free of the upgrade cost: `HOME` is the sum, `STAYS` the weight
                 for k in range(LANES):
                     line = (nest[n, k] - weight[j, k]) * inside + weight[j, k]
@@ -342,14 +386,17 @@ def choose(
                 for k in range(LANES):
                     flow[s, k] = at[STAYS + k] * weight[j, k] * (ONE - inside) - at[FULL + k]
         settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
+        carry(first, count, active, fresh, premium, room)
         leave(first, count, active, mass, present, room)
         for k in range(count):
+            surplus[first + k] = 0.0
+        for place in range(active):
+            s = room.active[place]
+            for k in range(count):
+                surplus[first + k] += np.float64(LOG_2 * worth[s, k]) * mass[s, first + k] + premium[s, first + k]
+        for k in range(count):
+            surplus[first + k] /= np.float64(lane[0, k]) * np.float64(lane[2, k])
             seen = np.float64(looked[k])
-            value = np.float64(gain[k]) + seen * np.float64(highest[k] - alone[k])
-            scale = np.float64(lane[0, k]) * np.float64(lane[2, k])
-            before = present[first + k] - fresh[first + k]
-            lost = (seen - fresh[first + k]) / before if before > 0.0 else 0.0
-            surplus[first + k] += value * np.float64(LOG_2) / scale - lost * surplus[first + k]
             for lab in range(len(evaluations)):
                 evaluations[lab] += people.weight[first + k] * seen * known[lab, k]
 
@@ -384,6 +431,29 @@ def enter(first, count, states, mass, room):
             room.uses[active] = used != 0
             active += 1
     return active
+
+
+@kernel
+def carry(first, count, active, fresh, premium, room):
+    """Move the premium of a block with its shares (eq. 94).
+
+    Who looks leaves that of the state behind; who comes to a state brings what a look was worth to the node's lookers
+    on average, less the utility of the state.
+    """
+    looked, gain, highest, alone = room.sums[5], room.sums[7], room.sums[0], room.sums[13]
+    each, share, flow, gone, worth = room.totals, room.share, room.flow, room.gone, room.worth
+    for k in range(count):
+        each[k] = np.float64(gain[k]) / (np.float64(looked[k]) + FEWEST) + np.float64(highest[k] - alone[k])
+    for place in range(active):
+        s = room.active[place]
+        for k in range(count):
+            part = np.float64(gone[s, k])
+            came = share[s, k] * part + np.float64(flow[s, k])
+            brought = (each[k] - np.float64(worth[s, k])) * np.float64(LOG_2)
+            premium[s, first + k] = premium[s, first + k] * (1.0 - part) + came * brought
+    for k in range(count):  # newcomers look whether they review or not
+        came = fresh[first + k] * (1.0 - np.float64(gone[0, k]))
+        premium[0, first + k] += came * each[k] * np.float64(LOG_2)
 
 
 @kernel

@@ -203,6 +203,21 @@ def contested(
     return np.asarray((can & enough).any(axis=1))
 
 
+def surplus(gain: Floats, premium: Floats, *, price_sensitivity: Floats, pain: Floats) -> Floats:
+    """Return what a month with the model in use is worth, shape broadcast [USD/month] (eq. 62).
+
+    Parameters
+    ----------
+    gain : array
+        This month's utility of what is in use over that of doing without [utils]; 0 for who does without.
+    premium : array
+        What the last choice was worth beyond the utility of what was chosen [utils].
+    price_sensitivity, pain : array
+        alpha [utils] and this month's pain [USD/month].
+    """
+    return pain / price_sensitivity * (gain + premium)
+
+
 def outside_utilities(who: Choosers) -> Floats:
     """Return the utility of doing the work without a model, shape (rows,) (eq. 58)."""
     return -who.price_sensitivity * bill_disutility(who.without_ai_cost, who.need, who.pain)

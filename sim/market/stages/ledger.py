@@ -36,7 +36,7 @@ class Ledger:
     spend: Floats
     spilled: Floats  # tokens that hosts serve in place of the lab's full API
     present: Floats  # (cells,) workloads in the market, users or not
-    surplus: Floats  # (cells,) USD/month over doing without, of the last choices
+    surplus: Floats  # (cells,) USD/month over doing without
 
     def shaped(self, name: str) -> Floats:
         """Return a quantity with axes of its own for groups, blocs and classes, (groups, blocs, classes, states)."""

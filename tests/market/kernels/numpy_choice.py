@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,29 @@ def choose(market: Market, group: Adopters, view: MonthView) -> dict[str, Any]:
     inside = np.minimum(option, len(offers) - 1)
     stays, without = option == len(offers), option == len(offers) + 1
     release, channel = market.usage.release.astype(np.int64), market.usage.channel.astype(np.int64)
-    surplus = market.usage.surplus.copy()
     release[rows] = np.where(stays, who.release, np.where(without, NONE, offers.release[inside]))
     channel[rows] = np.where(stays, who.channel, np.where(without, LAB_API, offers.channel[inside]))
-    surplus[rows] = who.pain / who.price_sensitivity * (logsum - alone)
+    everybody = np.arange(group.rows.start, group.rows.stop)
+    gain, tastes, pain = over_none(market, group, everybody, release[everybody], channel[everybody], view)
+    held, surplus = market.usage.held.astype(float), market.usage.surplus.copy()
+    held[rows] = logsum - alone - (gain - tastes)[rows - group.rows.start]
+    alpha = market.workloads.price_sensitivity[everybody]
+    surplus[everybody] = choice.surplus(gain, held[everybody] - tastes, price_sensitivity=alpha, pain=pain)
     looked = (who.knows * market.workloads.weight[rows, None]).sum(axis=0)
-    return {"release": release, "channel": channel, "surplus": surplus, "looked": looked, "rows": rows, "who": who}
+    found = {"release": release, "channel": channel, "held": held, "surplus": surplus}
+    return found | {"looked": looked, "rows": rows, "who": who, "everybody": everybody, "scale": pain / alpha}
+
+
+def over_none(
+    market: Market, group: Adopters, rows: Ints, release: Ints, channel: Ints, view: MonthView
+) -> tuple[Floats, Floats, Floats]:
+    """Return the utility of what is used over doing without, the tastes in it that stay, and pain, shapes (rows,)."""
+    table, usage = market.workloads, release != NONE
+    stand_ = Stand(release, channel, view.used[table.organisation[rows]].astype(float), view.reach[rows])
+    who = group.choosers(rows, np.zeros(len(rows), bool), table, stand_, view)
+    price, _, _ = group.in_use(rows, table, stand_, view)
+    utility = choice.keep_utilities(replace(who, keep_price=price), view.rules[group.number])
+    bloc = view.lab_bloc[who.lab]
+    tastes = table.taste_line[rows, view.releases.line[release]] + table.taste_origin[rows, bloc]
+    tastes += view.home_fit[who.bloc, bloc]
+    return np.where(usage, utility - choice.outside_utilities(who), 0.0), np.where(usage, tastes, 0.0), who.pain

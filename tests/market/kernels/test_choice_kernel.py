@@ -62,10 +62,10 @@ def test_everybody_chooses_what_the_numpy_twin_chooses(moments):
             looked = group.choose(market.people, usage, view)
             same = (usage.release == expected["release"]) & (usage.channel == expected["channel"])
             assert (~same).sum() <= 1  # a draw may fall within rounding of an edge
-            rows, who = expected["rows"], expected["who"]
-            scale = (who.pain / who.price_sensitivity)[same[rows]]
-            gap = np.abs(usage.surplus - expected["surplus"])[rows[same[rows]]]
-            assert (gap <= 3e-5 * scale).all()
+            rows = expected["everybody"]
+            gap = np.abs(usage.surplus - expected["surplus"])[rows] / expected["scale"]
+            assert (gap[same[rows]] <= 3e-5).all()
+            assert (np.abs(usage.held - expected["held"])[same] <= 3e-5).all()
             open_lines = view.lines.current_open != NONE
             assert looked == pytest.approx(np.where(open_lines, expected["looked"][view.lines.lab], 0.0), rel=1e-12)
 
@@ -85,6 +85,7 @@ def test_the_months_compared_have_every_kind_of_look(moments):
 
 @binds("kernels/choice.py", "choose", "min(LANES, scratch.filled[kind] - begin)")
 @binds("kernels/choice.py", "choose", "min(last, start + CHUNK)")
+@binds("kernels/choice.py", "follow", "min(LANES, last - begin)")
 def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     market, view = moments[2]
     group = market.adopters[1]
@@ -100,6 +101,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             market.people,
             parts.release,
             parts.channel,
+            parts.held,
             parts.surplus,
             view.used,
             view.reach,
@@ -111,11 +113,12 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
         )
     assert np.array_equal(whole.release, parts.release)
     assert np.array_equal(whole.channel, parts.channel)
+    assert np.array_equal(whole.held, parts.held)
     assert np.array_equal(whole.surplus, parts.surplus)
     assert np.array_equal(looked, np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
 
 
-@binds("kernels/choice.py", "kept", "max(burden, np.float32(standing.cluster[c, r]) * lane[2, k])")
+@binds("kernels/choice.py", "in_use", "max(burden, np.float32(standing.cluster[c, r]) * inverse)")
 @pytest.mark.parametrize("factor", [0.0, 1e4])
 def test_who_stays_on_own_machines_pays_their_hours_or_the_smallest_cluster(moments, factor):
     """Free clusters leave the hours to pay; where they are dear nobody who looks stays."""

@@ -38,21 +38,36 @@ def moments(small_scenario):
     return found
 
 
-def compare(market, view):
-    """Assert that nodes choose as the twin says; return their shares after it, their gains, and the nodes before."""
+def compare(market, view, valued=True):
+    """Assert that nodes choose as the twin says; return their shares after it, their gains, and the nodes before.
+
+    What it is worth is compared too, but where `valued` is false.
+    """
     nodes, before = copy.deepcopy(market.nodes), copy.deepcopy(market.nodes)
     before._states(view)
     present = arrived(before.table, view.month, before.parameters)
     fresh = present - before.present
     before.mass[0, : len(fresh)] += fresh
-    wanted, gained = numpy_mass.choose(market, before, fresh, view)
+    wanted, premium, gained, surplus = numpy_mass.choose(market, before, fresh, view)
     nodes.choose(view, [choosing.seen(view, group) for group in market.adopters])
     share = nodes.mass[:, : len(fresh)]
     assert np.isfinite(nodes.mass).all()
     assert np.abs(share - wanted).max() <= 1e-5
     assert np.abs(share.sum(axis=0) - present).max() <= 1e-12
     assert np.isfinite(nodes.surplus).all()
+    if not valued:
+        return share, gained, before
+    largest = max(1.0, np.abs(surplus / scale_of(before.table, view)).max() / 100.0)
+    on = view.runs[before.release, before.channel]
+    on[0] = True
+    assert np.abs(nodes.premium[:, : len(fresh)] - premium)[on].max() <= 3e-5 * largest
+    assert np.abs((nodes.surplus - surplus) / scale_of(before.table, view)).max() <= 3e-5 * largest
     return share, gained, before
+
+
+def scale_of(table, view):
+    """Return what a util is worth to each node [USD/month]."""
+    return table.pain * view.pain[table.kind] / table.price_sensitivity
 
 
 def closed_to_all(view):
@@ -103,7 +118,7 @@ def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     """Its weight against the others would be infinite: more than 126 powers of two above them."""
     market, view = moments["rules"]
     stale = np.broadcast_to(~view.offered, view.appeal.shape)
-    share, _, before = compare(market, replace(view, appeal=view.appeal + 200.0 * stale))
+    share, _, before = compare(market, replace(view, appeal=view.appeal + 200.0 * stale), valued=False)
     kept, was = in_use(before, view, "superseded")
     barred = (view.node_reach > 0).any(axis=1)
     assert share[kept][:, ~barred] == pytest.approx(was[:, ~barred], abs=2e-6)
@@ -131,7 +146,9 @@ def test_where_one_lab_has_every_user_nobody_comes_from_another(moments):
     nodes, lab = market.nodes, view.releases.lab[market.nodes.release]
     others = (lab != lab[1]) & (nodes.release != NONE)
     nodes.mass[1] += nodes.mass[0] + nodes.mass[others].sum(axis=0)
-    nodes.mass[0] = nodes.mass[others] = 0.0
+    nodes.premium[1] += nodes.premium[0] + nodes.premium[others].sum(axis=0)
+    for held in (nodes.mass, nodes.premium):
+        held[0] = held[others] = 0.0
     share, _, before = compare(market, view)
     assert (share >= 0.0).all()
     assert (before.mass[others[: len(before.mass)]] == 0.0).all()
