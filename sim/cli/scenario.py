@@ -26,6 +26,7 @@ def validate(scenarios: tuple[str, ...], overrides: tuple[str, ...], resolved: b
     SCENARIO is a file or the name of a scenario that comes with the package. A value that a file sets without a
     source or an assumption is a warning, not a problem.
     """
+    from sim.scenario.files import locate
     from sim.scenario.load import load_scenario
 
     if resolved and len(scenarios) > 1:
@@ -50,7 +51,8 @@ def validate(scenarios: tuple[str, ...], overrides: tuple[str, ...], resolved: b
             click.echo(scenario.resolved_text(), nl=False)
         elif not as_json:
             count = len(scenario.warnings)
-            click.echo(f"{argument}: valid" + (f", {count} warning{'s' * (count > 1)}" if count else ""))
+            packaged = " (packaged)" if locate(argument)[1] != argument else ""  # whatever file of that name lies here
+            click.echo(f"{argument}: valid{packaged}" + (f", {count} warning{'s' * (count > 1)}" if count else ""))
     if as_json:
         click.echo(json.dumps({"scenarios": reports}, indent=2))
     if problems:

@@ -205,4 +205,5 @@ def test_a_new_file_extends_the_packaged_baseline_by_default(here: Path):
 
 @needs_packaged
 def test_validate_takes_the_bare_names_of_packaged_scenarios(here: Path):
-    assert run(validate, "baseline").stdout.startswith("baseline: valid")
+    Path("baseline.yaml").write_text("name: baseline\nextends: none\n")
+    assert run(validate, "baseline").stdout.startswith("baseline: valid (packaged)")
