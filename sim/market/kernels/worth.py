@@ -175,14 +175,11 @@ def write_worth(who, offers, width, discount, device_limit, bonus, worth, paid, 
             base[r, j] = price[j]
         pain, sensitivity = who.pain[r], who.price_sensitivity[r]
         for j in range(count):
-            moving[j] = -math.inf  # utility of the best version so far, where there are several
+            moving[j] = one[j] - arithmetic.log1p(price[j] * need / pain) * sensitivity
         for j in range(options, count):
             q = offers.option[j]
-            if moving[q] == -math.inf:
-                moving[q] = one[q] - arithmetic.log1p(price[q] * need / pain) * sensitivity
-            utility = one[j] - arithmetic.log1p(price[j] * need / pain) * sensitivity
-            if utility > moving[q]:
-                moving[q], worth[r, q], base[r, q] = utility, one[j], price[j]
+            if moving[j] > moving[q]:
+                moving[q], worth[r, q], base[r, q] = moving[j], one[j], price[j]
         for j in range(options):
             paid[r, j] = offers.loading[kind, j]
         for j in range(options):
