@@ -102,7 +102,7 @@ def test_where_everybody_looks_surplus_is_what_the_offers_are_worth_over_doing_w
         for group in market.adopters:
             rows, at_home = numpy_choice.who_looks(market, group, view)
             who = group.choosers(rows, at_home, market.workloads, numpy_choice.stand(market, rows, view), view)
-            _, logsum, alone = numpy_choice.options(group, who, view)
+            _, _, logsum, alone = numpy_choice.options(group, who, view)
             worth[rows] = who.pain / who.price_sensitivity * (logsum - alone)
         assert (worth > 0.0).sum() > 1000
     else:
