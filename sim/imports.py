@@ -1,11 +1,13 @@
 """Imports that wait until something is needed of a module.
 
-Mesa imports pandas for the tables of its `DataCollector`, which takes a quarter of a second or more, and a run of this
-package never looks into them. The standard library's `LazyLoader` puts such a module off until it is first used.
+Mesa imports pandas for the tables of its `DataCollector` and scipy.spatial for its continuous space, which takes a
+quarter of a second or more each, and a run of this package never looks into either. The standard library's `LazyLoader`
+puts such a module off until it is first used.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +47,16 @@ def lazily(*names: str) -> Iterator[None]:
 
 
 def import_market() -> None:
-    """Import the market without pandas, for the command line and its workers."""
-    with lazily("pandas"):
-        import_module("sim.market.market")
+    """Import the market without pandas and Mesa's spaces, for the command line and its workers.
+
+    What is imported stays to the end, so that the garbage collector need not look through it over and over.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with lazily("pandas", "mesa.experimental"):
+            import_module("sim.market.market")
+    finally:
+        gc.freeze()
+        if collecting:
+            gc.enable()
