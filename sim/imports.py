@@ -78,7 +78,7 @@ def import_market() -> None:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with lazily("pandas", "mesa.experimental"):
+        with lazily("pandas", "mesa.experimental", "numpy.f2py", "numpy.testing"):
             import_module("sim.market.market")
     finally:
         gc.freeze()

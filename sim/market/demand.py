@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from sim import evidence, rng
 from sim.market import governments, offering, resources
-from sim.market.adopters import CN, FAMILIES, MonthView, Stand, paid_price
+from sim.market.adopters import CN, FAMILIES, MonthView, Stand
 from sim.market.kernels import usage as compiled
+from sim.market.kernels.contested import Users, contested
 from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
@@ -340,28 +341,34 @@ def contestable_share(market: Market, view: MonthView) -> float:
     Judged on the taste nodes.
     """
     table, state = market.nodes.table, market.releases
+    release, channel = market.nodes.stands
+    closed = (release != NONE) & (channel == LAB_API) & ~state.is_open[release]
     whole, part = 0.0, 0.0
     for group in market.adopters:
         rows = group.nodes_present(market.nodes)
-        release, channel = (of_node[rows] for of_node in market.nodes.stands)
-        rows = rows[(release != NONE) & (channel == LAB_API) & ~state.is_open[release]]
+        rows = rows[closed[rows]]
         if len(rows) == 0:
             continue
-        now = standing(market, view, rows)
-        who = group.choosers(rows, np.zeros(len(rows), bool), table, now, view)
-        price = paid_price(view.price, view.cluster, now.channel, who.kind, now.release, who.need)
-        contested = choice.contested(
-            who,
-            view.offers,
-            view.rules[group.number],
-            view.capability[now.release] + view.strength[state.lab[now.release], who.kind],
-            price,
-            slack=market.parameters["observation.good_enough"],
+        kind, bloc, used = table.kind[rows], table.bloc[rows], release[rows]
+        need, pain = table.need[rows] * view.need[kind], table.pain[rows] * view.pain[kind]
+        price = view.price[LAB_API, kind, used]
+        users = Users(
+            kind=kind,
+            bloc=bloc,
+            need=need,
+            difficulty=table.difficulty[rows] + view.rise[kind],
+            knows=table.attention[rows] < view.consideration[table.group[rows] * len(BLOCS) + bloc],
+            barred=view.node_reach[rows],
+            lab=state.lab[used],
+            capability=view.capability[used] + view.strength[state.lab[used], kind],
+            price=price,
         )
-        spend = price * usage.tokens_bought(price, who.need, who.pain)
+        slack = market.parameters["observation.good_enough"]
+        known = contested(users, view.offers, view.rules[group.number], slack=slack)
+        spend = price * usage.tokens_bought(price, need, pain)
         spend *= table.weight[rows] * market.nodes.present[rows]
         whole += float(spend.sum())
-        part += float(spend[contested].sum())
+        part += float(spend[known].sum())
     return accounts.ratio(part, whole)
 
 
