@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -103,3 +104,15 @@ sim.save(sim.run(scenario), {str(tmp_path / "out")!r})
 print([name for name in ("pandas.core", "scipy.spatial") if name in sys.modules])
 """
     assert in_a_fresh_process(program).splitlines() == ["[]"]
+
+
+def test_kernels_that_are_kept_are_loaded_without_what_compiling_takes(tmp_path):
+    program = """
+import sys
+import numpy as np
+from sim.market.kernels.elementary import exp
+print(float(exp(np.zeros(1))[0]), "numba.np.linalg" in sys.modules)
+"""
+    env = os.environ | {"SIM_CACHE_DIR": str(tmp_path)}
+    found = [subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True) for _ in range(2)]
+    assert [done.stdout for done in found] == ["1.0 True\n", "1.0 False\n"]
