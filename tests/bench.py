@@ -155,6 +155,10 @@ def sweep_rows(small: bool):
     yield "  two plain processes over one: what the machine allows", f"{plain:.2f} x ({least:.2f} to {most:.2f})", ""
     yield "  the first over the second, round by round", f"{share:.2f} ({worst:.2f} to {best:.2f})", ""
     yield "  seconds to the first result, one process, two", f"{one:.1f} s, {two:.1f} s", ""
+    for workloads, until in ((20_000, "2025-12"), (400_000, "2024-06")):
+        workers, threads = measured("threads", workloads, until)
+        what = f"a run of {workloads:,} on two cores: two workers, two threads"
+        yield what, f"{workers:.2f} s, {threads:.2f} s", ""
     for engine in ("dask", "local"):
         rate, used = measured("rate", engine, 20_000)
         what = f"1-ms cells a second on two workers, {engine}"

@@ -5,6 +5,7 @@ Everything runs in a process of its own, started by `tests.bench.python`.
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import statistics
@@ -13,15 +14,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
 
 from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.engines import Engine, Inline, Local
+from sim.experiment.executors import local_pool
 from sim.experiment.plan import Plan
+from sim.experiment.run import simulate
 from sim.experiment.shards import pack
 from sim.experiment.sweep import run_sweep
 from sim.experiment.sweep_results import SweepResults
+from sim.scenario.load import load_scenario
 
 from .experiment.made_up import market, plan_of, quick_one, sweep_text
 
@@ -169,6 +174,27 @@ def by_itself() -> None:
     began = time.perf_counter()
     compute(work, tasks[8 : 8 + BARE])
     print(time.perf_counter() - began, flush=True)
+
+
+def threads(workloads: int, until: str) -> None:
+    """Print seconds a run of two workers with a thread each, and of one worker with two threads, medians of rounds."""
+    run = functools.partial(_seconds, workloads, until)
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    with local_pool(2) as pool:
+        for number in range(5):  # the first one compiles and loads
+            for each in (1, 2) if number % 2 else (2, 1):
+                began = time.perf_counter()
+                if each == 1:
+                    wait([pool.submit(run, 1) for _ in range(2)])
+                else:
+                    for _ in range(2):
+                        pool.submit(run, 2).result()
+                spent[each].append((time.perf_counter() - began) / 2)
+    print(*(statistics.median(spent[each][1:]) for each in (1, 2)))
+
+
+def _seconds(workloads: int, until: str, threads: int) -> None:
+    simulate(load_scenario("baseline", until=until).replace(workloads=workloads, runs=1), None, 0, threads)
 
 
 def memory(cells: int) -> None:
