@@ -205,10 +205,11 @@ def test_one_who_does_not_look_changes_nobody_elses_choice(world, monkeypatch):
         choose(group, people._replace(arrival=arrival), others, view, *rest)
         before = copy.deepcopy(usage)
         looked = choose(group, people, usage, view, *rest)
-        for name in ("release", "channel", "surplus"):
+        for name in ("release", "channel", "held"):
             expected = getattr(usage, name).copy()
             expected[rows[:1]] = getattr(before, name)[rows[:1]]
             assert (getattr(others, name) == expected).all(), name
+        assert (np.delete(others.surplus, rows[:1]) == np.delete(usage.surplus, rows[:1])).all()
         compared.append(len(rows) - 1)
         return looked
 
