@@ -166,6 +166,14 @@ def test_a_pool_that_is_left_in_haste_leaves_no_process_and_no_thread():
     assert not any(each.is_alive() for each in left)
 
 
+def test_a_worker_has_one_thread_of_the_numerical_libraries(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with local_pool(1) as pool:
+        found = [pool.submit(os.getenv, f"{name}_NUM_THREADS").result() for name in ("OMP", "OPENBLAS", "MKL")]
+    assert found == ["1", "1", "1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
 def test_batches_are_at_least_a_fifth_of_a_second():
     pace = Pace(0.2)
     assert pace.batch() == 1
