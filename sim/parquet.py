@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.columns import FLOAT, MONTH, RUN, TABLES, TEXT, Column
+from sim.content import text_codes
 from sim.errors import ResultError
 
 if TYPE_CHECKING:
@@ -89,14 +90,30 @@ def file_bytes(table: pa.Table) -> bytes:
 
 
 def _to_arrow(values: NDArray[Any], column: Column) -> pa.Array:
+    """Return a column in Arrow's form, made of its bytes: `pa.array` would import pandas to ask whether it is one."""
     import pyarrow as pa
 
     if column.kind == TEXT:
-        return pa.array(values.tolist(), type=pa.string())
+        words, codes = text_codes(values)
+        encoded = [word.encode() for word in words]
+        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+        dictionary = pa.Array.from_buffers(
+            pa.string(), len(words), [None, _buffer(ends), pa.py_buffer(b"".join(encoded))]
+        )
+        present = None if (codes >= 0).all() else _buffer(np.packbits(codes >= 0, bitorder="little"))
+        kind = pa.dictionary(pa.int32(), pa.string())
+        places = [present, _buffer(np.maximum(codes, 0))]
+        return pa.DictionaryArray.from_buffers(kind, len(codes), places, dictionary).dictionary_decode()
     if column.kind == MONTH:
         days = month_starts(values).astype("datetime64[D]").astype(np.int32)
-        return pa.array(days, type=pa.int32()).cast(pa.date32())
-    return pa.array(values)
+        return pa.Array.from_buffers(pa.date32(), len(days), [None, _buffer(days)])
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, _buffer(values)])
+
+
+def _buffer(values: NDArray[Any]) -> pa.Buffer:
+    import pyarrow as pa
+
+    return pa.py_buffer(np.ascontiguousarray(values))
 
 
 def month_starts(months: NDArray[Any]) -> NDArray[np.datetime64]:

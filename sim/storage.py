@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from sim import interrupts
 from sim.errors import FolderHeld, ResultError, Unreadable, UsageError, WriteError
 
 _UNFINISHED = r"\.(tmp|old)-\d+-[0-9a-f]{8}"  # the end of a name that no finished file or folder has
@@ -72,17 +73,18 @@ def hold(folder: str | os.PathLike[str]) -> Iterator[None]:
         finally:
             _held[name] -= 1
         return
-    lock = place.parent / f".{place.name}.lock"
-    handle = _locked(place, lock)
-    _held[name] = 1
-    try:
-        yield
-    finally:
-        del _held[name]
-        if handle is not None:
-            with contextlib.suppress(OSError):  # a folder made read-only meanwhile: the next holder takes the file over
-                lock.unlink()
-            os.close(handle)
+    lock, handle = place.parent / f".{place.name}.lock", None
+    with interrupts.unwound():
+        try:
+            with interrupts.held():
+                handle = _locked(place, lock)
+                _held[name] = 1
+            yield
+        finally:
+            if _held.pop(name, None) and handle is not None:
+                with contextlib.suppress(OSError):  # a folder made read-only: the next holder takes the file over
+                    lock.unlink()
+                os.close(handle)
 
 
 def is_held(folder: str | os.PathLike[str]) -> bool:
@@ -196,6 +198,7 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@interrupts.unwound()
 def replace_file(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file beside its place, flush it and rename it in; an existing file is replaced at once.
 
@@ -215,7 +218,9 @@ def replace_file(path: Path, content: bytes | Iterable[bytes]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_pieces(partial, [content] if isinstance(content, bytes) else content)
-        os.replace(partial, path)
+        with interrupts.held():
+            os.replace(partial, path)
+            interrupts.written.add(path)
         flush_folder(path.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
@@ -225,6 +230,7 @@ def replace_file(path: Path, content: bytes | Iterable[bytes]) -> None:
         raise
 
 
+@interrupts.unwound()
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write `files` as a folder that appears whole, replacing what the caller has checked may go.
 
@@ -251,9 +257,11 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         _remove_leftovers(folder)
         os.mkdir(partial, 0o755)
         _fill(partial, files)
-        if folder.exists():
-            os.rename(folder, aside)
-        os.rename(partial, folder)
+        with interrupts.held():
+            if folder.exists():
+                os.rename(folder, aside)
+            os.rename(partial, folder)
+            interrupts.written.add(folder)
         flush_folder(folder.parent)
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)

@@ -5,22 +5,28 @@ Everything runs in a process of its own, started by `tests.bench.python`.
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
 
 from sim.experiment.cells import Outcome, Task, Work, compute
 from sim.experiment.engines import Engine, Inline, Local
+from sim.experiment.executors import local_pool
 from sim.experiment.plan import Plan
+from sim.experiment.run import simulate
 from sim.experiment.shards import pack
 from sim.experiment.sweep import run_sweep
 from sim.experiment.sweep_results import SweepResults
+from sim.scenario.load import load_scenario
 
 from .experiment.made_up import market, plan_of, quick_one, sweep_text
 
@@ -93,53 +99,102 @@ def overhead() -> None:
     print(wall * 2 - 1.0, used)
 
 
-def speed_up() -> None:
-    """Print how much faster two processes are than one on runs of the model, in a sweep and side by side without one.
+ROUNDS, RUNS, BARE = 5, 40, 20  # of the comparison of two processes with one; runs of a sweep, of a plain process
 
-    The second is what the machine allows: two cores may share a clock, a cache or a neighbour.
+
+def speed_up() -> None:
+    """Print how much faster two processes are than one on runs of the model, in a sweep and as plain processes.
+
+    The second is what the machine allows: two cores may share a clock, a cache or a neighbour. All four are measured in
+    each round, every other one backwards, and ratios are taken within a round, so that a drift of the machine meets all
+    alike. Prints median, least and most of the ratio in a sweep, of that of plain processes, and of the first over the
+    second; then the median seconds until the first result of a sweep of one worker and of two.
     """
-    swept: dict[int, list[float]] = {1: [], 2: []}
-    bare: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(3):
-        for workers in (1, 2):
-            swept[workers].append(_swept(workers))
-            bare[workers].append(_side_by_side(workers))
-    print(min(swept[1]) / min(swept[2]), min(bare[1]) / min(bare[2]))
+    kinds = [(_swept, 1), (_plain, 1), (_swept, 2), (_plain, 2)]
+    rounds, starts = [], {1: [], 2: []}
+    for number in range(ROUNDS):
+        found = {}
+        for measure, workers in kinds if number % 2 == 0 else kinds[::-1]:
+            found[measure, workers], start = measure(workers)
+            if measure is _swept:
+                starts[workers].append(start)
+        swept, plain = (found[measure, 1] / found[measure, 2] for measure in (_swept, _plain))
+        rounds.append((swept, plain, swept / plain))
+    for values in zip(*rounds, strict=True):
+        print(statistics.median(values), min(values), max(values))
+    print(*(statistics.median(starts[workers]) for workers in (1, 2)))
 
 
 def _model(place: Path) -> Plan:
-    text = sweep_text(cells=40).replace("until: 2023-12", "until: 2025-06").replace("[0.1,", "[0.05,")
-    return plan_of(place, text)
+    text = (
+        sweep_text(cells=RUNS).replace("until: 2023-12", "until: 2025-06").replace("workloads: 200", "workloads: 2000")
+    )
+    return plan_of(place, text.replace("[0.1,", "[0.05,"))
 
 
-def _swept(workers: int) -> float:
-    """Return seconds a run in the middle of a sweep, where every worker is busy."""
+def _swept(workers: int) -> tuple[float, float]:
+    """Return seconds a run while every worker is busy, and seconds until the first result."""
     marks: list[tuple[int, float]] = []
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
+        plan = _model(place)
         note = lambda ended, *_: marks.append((ended, time.perf_counter()))  # noqa: E731
-        run_sweep(_model(place), place / "o", lambda: Local(workers), progress=note)
-    first, last = (next(mark for mark in marks if mark[0] >= ended) for ended in (8, 32))
-    return (last[1] - first[1]) / (last[0] - first[0])
+        begun = time.perf_counter()
+        run_sweep(plan, place / "o", lambda: Local(workers), progress=note)
+    start = next(at for ended, at in marks if ended) - begun
+    # The slope through all results of the middle: its ends do not depend on which run ended just before them.
+    busy = [mark for mark in marks if RUNS // 6 <= mark[0] <= RUNS - RUNS // 12]
+    return statistics.linear_regression(*zip(*busy, strict=True)).slope, start
 
 
-def _side_by_side(processes: int) -> float:
-    """Return seconds a run, divided by the processes that each compute such runs and know nothing of each other."""
+def _plain(processes: int) -> tuple[float, float]:
+    """Return seconds a run of so many processes that compute such runs and know nothing of each other or of a sweep."""
     command = [sys.executable, "-m", "tests.bench_sweeps", "by_itself"]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
-    return max(float(each.communicate()[0]) for each in started) / processes
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(processes)]
+    for each in started:
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
+    for each in started:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    return 1.0 / sum(BARE / float(each.communicate()[0]) for each in started), 0.0
 
 
 def by_itself() -> None:
-    """Print seconds a run of the model in this process alone."""
+    """Print the seconds that runs of the model take in this process alone, once it has been told to begin."""
     with tempfile.TemporaryDirectory() as name:
         plan = _model(Path(name))
     tasks = [Task(cell, 0, 0, plan.values(cell)) for cell in range(plan.cells)]
     work = Work.of(plan)
-    compute(work, tasks[:4])
+    compute(work, tasks[:2])
+    print("ready", flush=True)
+    sys.stdin.readline()
     began = time.perf_counter()
-    compute(work, tasks[4:28])
-    print((time.perf_counter() - began) / 24)
+    compute(work, tasks[8 : 8 + BARE])
+    print(time.perf_counter() - began, flush=True)
+
+
+def threads(workloads: int, until: str) -> None:
+    """Print seconds a run of two workers with a thread each, and of one worker with two threads, medians of rounds."""
+    run = functools.partial(_seconds, workloads, until)
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    with local_pool(2) as pool:
+        for number in range(5):  # the first one compiles and loads
+            for each in (1, 2) if number % 2 else (2, 1):
+                began = time.perf_counter()
+                if each == 1:
+                    wait([pool.submit(run, 1) for _ in range(2)])
+                else:
+                    for _ in range(2):
+                        pool.submit(run, 2).result()
+                spent[each].append((time.perf_counter() - began) / 2)
+    print(*(statistics.median(spent[each][1:]) for each in (1, 2)))
+
+
+def _seconds(workloads: int, until: str, threads: int) -> None:
+    simulate(load_scenario("baseline", until=until).replace(workloads=workloads, runs=1), None, 0, threads)
 
 
 def memory(cells: int) -> None:

@@ -16,7 +16,7 @@ SOURCES = sorted(p for p in SIM.rglob("*.py") if "scenarios" not in p.parts)
 
 # A package may import those before it in this order, and itself. Single modules count as the layer named here.
 LAYERS = [
-    {"errors", "months", "rng", "imports"},
+    {"errors", "months", "rng", "imports", "interrupts"},
     {"columns", "environment"},
     {"evidence", "storage", "record"},
     {"scenario"},

@@ -57,7 +57,7 @@ def fault(line: str, *, whole: bool) -> str:
     if words[0] == "python":
         own = words[2].split(".")[0] in ("sim", "tests")
         return f"no module {words[2]}" if own and find_spec(words[2]) is None else ""
-    from sim.cli import cli
+    from sim.cli.commands import cli
 
     if words[1] in ("--help", "-h", "--version"):
         return ""

@@ -1,87 +1,48 @@
-"""The command `sim`: one group, its commands loaded when they are called."""
+"""The program `sim`: it runs a command and turns whatever comes of it into an exit code and at most one line.
+
+Nothing is imported here before Ctrl-C is held back, so that it has the same answer from the first moment on.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from difflib import get_close_matches
-from importlib import import_module
-from typing import Any
 
-import click
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sim import interrupts
 
-from sim import __version__
-from sim.errors import SimError
-
-# name -> (module, object, one line for the list of commands)
-COMMANDS = {
-    "run": ("sim.cli.run", "run", "Run a scenario and write a result folder with figures."),
-    "plot": ("sim.cli.plot", "plot", "Draw the standard figures of a result folder."),
-    "new": ("sim.cli.scenario", "new", "Start a scenario file that extends another."),
-    "validate": ("sim.cli.scenario", "validate", "Check scenario files; --resolved prints the effective one."),
-    "schema": ("sim.cli.scenario", "schema", "Print the JSON Schema of scenario files for editors."),
-    "sweep": ("sim.cli.sweep", "sweep", "Run a designed experiment; nothing finished is ever lost."),
-    "status": ("sim.cli.sweep", "status", "Show how far a sweep is and what failed."),
-    "reproduce": ("sim.cli.sweep", "reproduce", "Run a sample of a result again and compare it."),
-    "verify": ("sim.cli.results", "verify", "Check that result folders are whole and add up."),
-    "diff": ("sim.cli.results", "diff", "Compare two scenarios or two results."),
-    "theory": ("sim.cli.theory", "theory", "Compare the price solver with closed forms and another program."),
-    "warmup": ("sim.cli.warmup", "warmup", "Compile the inner loops before the first run."),
-    "export": ("sim.cli.results", "export", "Write CSV or XLSX copies of a result."),
-}
-INTERRUPTED, TERMINATED, INTERNAL, CANNOT_WRITE = 130, 143, 70, 74
-
-
-class Commands(click.Group):
-    """A group that imports a command's module only when the command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order a newcomer meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, importing its module."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, name, _ = COMMANDS[cmd_name]
-        return getattr(import_module(module), name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command of the arguments; an unknown one is answered with the nearest."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" The commands are {', '.join(COMMANDS)}."
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List every command with its one line, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="sim")
-def cli() -> None:
-    """Simulate the market for open-weight and closed AI models.
-
-    Start with:  sim run baseline   (or the path of a scenario file)
-    """
-
-
-def _terminate(*_: Any) -> None:
-    raise SystemExit(TERMINATED)
+INTERNAL, CANNOT_WRITE = 70, 74
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return the exit code; a user's mistake is one line, never a traceback."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run the command line and return the exit code; a user's mistake is one line, never a traceback.
+
+    A request to stop is held back until the command can say what is there. Called without arguments this is the
+    program itself, which has nothing left to stop when it returns.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    from sim.interrupts import answered
+
+    with answered(for_good=arguments is None) as request:
+        try:
+            return _ran(arguments, request)
+        except KeyboardInterrupt:  # asked for once more while the first answer was given
+            return 128 + request.number
+
+
+def _ran(arguments: list[str] | None, request: interrupts.Request) -> int:
+    """Return the exit code of a command, having printed the line that tells why it failed."""
+    import click
+
+    from sim.cli.commands import cli
+    from sim.errors import SimError
+
     colour = False if "NO_COLOR" in os.environ else None
     try:
-        outcome = cli.main(args=arguments, prog_name="sim", standalone_mode=False, color=colour)
+        outcome = cli.main(args=arguments, prog_name="sim", standalone_mode=False, color=colour, obj=request)
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -94,8 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo(str(error), err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; nothing was written.", err=True)
-        return INTERRUPTED
+        return request.say()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -105,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo(f"cannot read or write {error.filename or 'the output'}: {error.strerror}", err=True)
         return CANNOT_WRITE
     except Exception as error:
+        if request.number:  # a library made something else of the exception that stops the program
+            return request.say()
         if os.environ.get("SIM_DEBUG") == "1":
             raise
         click.echo(

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from sim import interrupts
 from sim.errors import ScenarioError, UsageError, WriteError
 
 SCHEMA_FILE = "scenario.schema.json"
@@ -144,6 +145,7 @@ def _is_our_schema(path: Path) -> bool:
         return False
 
 
+@interrupts.unwound()
 def _write(path: Path, text: str, *, force: bool, check: Any = None) -> None:
     """Write a whole file or nothing; `check` sees the finished file in its folder before it gets its name."""
     try:
@@ -156,9 +158,11 @@ def _write(path: Path, text: str, *, force: bool, check: Any = None) -> None:
         os.chmod(temporary, 0o666 & ~_umask())
         if check is not None:
             check(temporary)
-        if not force:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))  # claims the name, or finds it taken
-        os.replace(temporary, path)
+        with interrupts.held():
+            if not force:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))  # claims the name, or finds it taken
+            os.replace(temporary, path)
+            interrupts.written.add(path)
     except FileExistsError:
         raise UsageError(f"{path}: exists; --force replaces it") from None
     except OSError as error:

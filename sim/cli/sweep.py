@@ -6,11 +6,13 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sim import interrupts
 from sim.cli.progress import Progress, in_words
 from sim.errors import UsageError
 
@@ -70,6 +72,9 @@ def sweep(
     folder = out or Path("outputs") / loaded.name
     from sim.experiment.session import Session
 
+    if not dry_run:
+        ctx.obj.answer = partial(_answer, folder)
+    interrupts.release()
     session = Session(loaded, folder, jobs, engine, scheduler)
     if dry_run:
         _print_plan(session, as_json)
@@ -88,6 +93,15 @@ def sweep(
     elif not quiet:
         _print_report(report, folder)
     ctx.exit(FAILED if report.totals["failed_runs"] else 0)
+
+
+def _answer(folder: Path) -> str:
+    """Return what is true of a command that is stopped, with the way on where a sweep is in the folder."""
+    from sim.experiment.folder import is_sweep
+
+    if not is_sweep(folder):
+        return interrupts.what_was_written()
+    return f"stopped: what is finished is kept in {folder}; go on with: {_resume_command()}"
 
 
 def _resume_command() -> str:

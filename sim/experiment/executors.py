@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+from sim import interrupts
 from sim.errors import WorkerLost
 from sim.imports import import_market
 
@@ -62,29 +63,25 @@ def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     context = multiprocessing.get_context("spawn")  # Mesa 3.3 changes the global default on import
     pool = _Pool(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
-    try:
-        yield pool
-        pool.shutdown()
-    except BaseException:
-        end_processes(pool)
-        raise
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+    with interrupts.unwound():
+        try:
+            yield pool
+            pool.shutdown()
+        except BaseException:
+            end_processes(pool)
+            raise
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
     """Hold back Ctrl-C inside the block; a process started there never gets one, not even while it starts."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    if os.name != "nt":
+        resource_tracker.ensure_running()  # its start would let Ctrl-C through again in the middle of the block
+    with interrupts.held(signal.SIGINT):
         yield
-        return
-    resource_tracker.ensure_running()  # its start would let Ctrl-C through again in the middle of the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_processes(pool: ProcessPoolExecutor) -> list[int | None]:

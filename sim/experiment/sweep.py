@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,10 +23,10 @@ from sim.experiment.folder import FINISHED, NEW, look, read_totals, session, wri
 from sim.experiment.ledger import content_hash, run_hashes
 from sim.experiment.plan import Plan
 from sim.experiment.store import Store
+from sim.interrupts import REQUESTS, Request
 from sim.precision import replicates_needed
 
 TOTALS_FORMAT = "sim-sweep-totals"
-SAME_REQUEST = 1.0  # seconds within which further signals belong to the first
 _LISTED = 1000  # failures in the manifest; the log has all
 
 
@@ -204,7 +203,10 @@ def run_sweep(
     """
     place = storage.real(folder)
     with storage.hold(place), storage.refusals(place):
-        found = look(place, plan, force=force, resume=resume or retry_failed, allow_mixed=allow_mixed)
+        with _signals() as stop:
+            found = look(place, plan, force=force, resume=resume or retry_failed, allow_mixed=allow_mixed)
+        if stop.number:
+            signal.raise_signal(stop.number)  # nothing has been done: not ours to answer
         if found == FINISHED:
             totals = read_totals(place)
             if totals and not (retry_failed and totals["failed_runs"]):
@@ -235,11 +237,13 @@ def _planned_store(place: Path, plan: Plan, found: str) -> Iterator[Store]:
 
 
 def _compute(
-    queue: SweepQueue, work: Work, engine: Callable[[], Engine], task: Compute, stop: _Stop, command: list[str]
+    queue: SweepQueue, work: Work, engine: Callable[[], Engine], task: Compute, stop: Request, command: list[str]
 ) -> bool:
     """Compute what is left; return whether all of it was."""
     if not queue.left():
         return True
+    if stop.number:
+        return False
     queue.report()
     with engine() as running:
         facts = session(
@@ -295,34 +299,22 @@ def _totals(store: Store, queue: SweepQueue, command: Sequence[str]) -> dict[str
     }
 
 
-@dataclass
-class _Stop:
-    """The number of the signal that asked to stop, 0 before, and when it came [s]."""
-
-    number: int = 0
-    since: float = 0.0
-
-
 @contextmanager
-def _signals() -> Iterator[_Stop]:
+def _signals() -> Iterator[Request]:
     """Turn the first Ctrl-C or request to end into a mark, so that nothing is cut in the middle; a later one acts now.
 
-    One request may come as several signals: `timeout` sends its own to the program and to the whole group. Outside the
-    main thread signals stay what they are.
+    Outside the main thread signals stay what they are.
     """
-    stop = _Stop()
+    stop = Request()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def note(number: int, _frame: Any) -> None:
-        now = time.monotonic()
-        if stop.number and now - stop.since > SAME_REQUEST:
+        if stop.note(number):
             raise KeyboardInterrupt
-        if not stop.number:
-            stop.number, stop.since = number, now
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in REQUESTS}
     try:
         yield stop
     finally:

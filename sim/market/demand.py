@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from sim import evidence, rng
 from sim.market import governments, offering, resources
-from sim.market.adopters import CN, FAMILIES, MonthView, Stand, paid_price
+from sim.market.adopters import CN, FAMILIES, MonthView, Stand
 from sim.market.kernels import usage as compiled
+from sim.market.kernels.contested import Users, contested
 from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
@@ -39,7 +40,7 @@ LEAST_COMPUTE = 1e-3  # H100e, so that a lab without any has a load
 def awareness_month(market: Market, leaps: Floats) -> tuple[Floats, Floats]:
     """Return awareness (segments, labs) and buzz (labs,); a lab becomes known with its first release."""
     p = market.parameters
-    appeared = np.isin(np.arange(len(market.labs.names)), market.releases.lab)
+    appeared = np.bincount(market.releases.lab, minlength=len(market.labs.names)) > 0
     known = np.where(appeared, np.maximum(market.awareness, market.labs.initial_awareness), 0.0)
     spread = awareness.next_awareness(
         known, vendor_shares(market), innovation=p["awareness.innovation"], imitation=p["awareness.imitation"]
@@ -75,7 +76,7 @@ def family_shares(market: Market) -> Floats:
     by_segment = market.ledger.segment_labs(market.releases.lab, labs)
     developers = len(DEVELOPER_GROUPS) * len(BLOCS)
     count = np.stack([by_segment[:developers].sum(axis=0), by_segment[developers:].sum(axis=0)])
-    appeared = np.isin(np.arange(labs), market.releases.lab).astype(float)
+    appeared = (np.bincount(market.releases.lab, minlength=labs) > 0).astype(float)
     return np.where(count.sum(axis=1, keepdims=True) > 0, count, appeared)
 
 
@@ -130,11 +131,11 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         sold=sold,
         consideration=awareness.consideration(market.awareness, market.buzz),
         used=_used_in_organisation(market),
-        used_elsewhere=used_elsewhere(market.ledger, state.lab, len(labs.names), p["demand.organisation_tail"]),
+        used_elsewhere=_used_elsewhere(market),
         need=need_growth(market),
         pain=pain_growth(market),
         rise=difficulty_rise(market),
-        relief=float(exp(-p["demand.distrust_relief"] * _chinese_share(market))),
+        relief=_relief(market),
         reach=_barred(market, market.workloads, market.population_seed),
         node_reach=_barred(market, market.nodes.table, market.seed),
         leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
@@ -262,6 +263,19 @@ def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
     return seen
 
 
+@settled
+def _used_elsewhere(market: Market) -> Floats:
+    """Return `used_elsewhere` of last month's ledger, which stands until this month's choices are counted."""
+    tail = market.parameters["demand.organisation_tail"]
+    return used_elsewhere(market.ledger, market.releases.lab, len(market.labs.names), tail)
+
+
+@settled
+def _relief(market: Market) -> float:
+    """Return the part of the distrust that is left, by last month's ledger, which stands as long."""
+    return float(exp(-market.parameters["demand.distrust_relief"] * _chinese_share(market)))
+
+
 def _chinese_share(market: Market) -> float:
     """Return Chinese models' share of workloads outside China last month: what others are seen to use."""
     count = market.ledger.segment_labs(market.releases.lab, len(market.labs.names))
@@ -355,28 +369,34 @@ def contestable_share(market: Market, view: MonthView) -> float:
     Judged on the taste nodes.
     """
     table, state = market.nodes.table, market.releases
+    release, channel = market.nodes.stands
+    closed = (release != NONE) & (channel == LAB_API) & ~state.is_open[release]
     whole, part = 0.0, 0.0
     for group in market.adopters:
         rows = group.nodes_present(market.nodes)
-        release, channel = (of_node[rows] for of_node in market.nodes.stands)
-        rows = rows[(release != NONE) & (channel == LAB_API) & ~state.is_open[release]]
+        rows = rows[closed[rows]]
         if len(rows) == 0:
             continue
-        now = standing(market, view, rows)
-        who = group.choosers(rows, np.zeros(len(rows), bool), table, now, view)
-        price = paid_price(view.price, view.cluster, now.channel, who.kind, now.release, who.need)
-        contested = choice.contested(
-            who,
-            view.offers,
-            view.rules[group.number],
-            view.capability[now.release] + view.strength[state.lab[now.release], who.kind],
-            price,
-            slack=market.parameters["observation.good_enough"],
+        kind, bloc, used = table.kind[rows], table.bloc[rows], release[rows]
+        need, pain = table.need[rows] * view.need[kind], table.pain[rows] * view.pain[kind]
+        price = view.price[LAB_API, kind, used]
+        users = Users(
+            kind=kind,
+            bloc=bloc,
+            need=need,
+            difficulty=table.difficulty[rows] + view.rise[kind],
+            knows=table.attention[rows] < view.consideration[table.group[rows] * len(BLOCS) + bloc],
+            barred=view.node_reach[rows],
+            lab=state.lab[used],
+            capability=view.capability[used] + view.strength[state.lab[used], kind],
+            price=price,
         )
-        spend = price * usage.tokens_bought(price, who.need, who.pain)
+        slack = market.parameters["observation.good_enough"]
+        known = contested(users, view.offers, view.rules[group.number], slack=slack)
+        spend = price * usage.tokens_bought(price, need, pain)
         spend *= table.weight[rows] * market.nodes.present[rows]
         whole += float(spend.sum())
-        part += float(spend[contested].sum())
+        part += float(spend[known].sum())
     return accounts.ratio(part, whole)
 
 
@@ -401,16 +421,17 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
     is_open = state.is_open[ledger.release]
     chinese = market.labs.bloc[state.lab[ledger.release]] == CN
     unit = _unit_cost(ledger, costs, priced)
-    spill_price = np.tile(priced.by_class[HOST][:, ledger.release], (len(GROUPS) * len(BLOCS), 1))
-    spill_spend = np.where(ledger.spilled > 0.0, ledger.spilled * spill_price, 0.0)
     own = ledger.channel >= SELF_HOST
+    spill_spend = spill_cost = ledger.spilled
+    if ledger.spilled.any():
+        spill_price = np.tile(priced.by_class[HOST][:, ledger.release], (len(GROUPS) * len(BLOCS), 1))
+        spill_spend = np.where(ledger.spilled > 0.0, ledger.spilled * spill_price, 0.0)
+        spill_cost = np.where(own, 0.0, ledger.spilled * unit)
     return accounts.Accounts(
         workloads=ledger.by_offer(ledger.workloads, rows),
         tokens=sold_by_hosts(ledger, ledger.tokens, ledger.spilled, rows),
         spend=sold_by_hosts(ledger, ledger.spend, spill_spend, rows),
-        cost=sold_by_hosts(
-            ledger, np.where(own, ledger.spend, ledger.tokens * unit), np.where(own, 0.0, ledger.spilled * unit), rows
-        ),
+        cost=sold_by_hosts(ledger, np.where(own, ledger.spend, ledger.tokens * unit), spill_cost, rows),
         segment_present=ledger.by_segment(ledger.present),
         segment_workloads=ledger.by_segment(ledger.workloads),
         segment_tokens=ledger.by_segment(ledger.tokens),

@@ -276,7 +276,7 @@ def _sample(
     """
     ledger, state = market.ledger, market.releases
     factor = np.ones(len(BLOCS)) if factor is None else factor
-    seen = factor * np.isin(BLOCS, blocs)
+    seen = factor * np.array([bloc in blocs for bloc in BLOCS])
 
     def part(amount: Floats) -> Floats:
         return (seen[:, None, None] * amount[groups].sum(axis=0)).sum(axis=0)[:, states].ravel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,30 +51,39 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 def wrapped(text: str, width: float, size: float, weight: str = "normal", lines: int = 2) -> str:
     """Return the text broken into at most `lines` lines of at most `width` points; the rest becomes an ellipsis."""
-    words = text.split(" ")
+
+    def fits(part: str) -> bool:
+        return text_width(part, size, weight) <= width
+
     out: list[str] = []
-    line = ""
-    while words:
-        word = words.pop(0)
-        trial = f"{line} {word}" if line else word
-        if text_width(trial, size, weight) <= width:
-            line = trial
-        elif line:
-            out.append(line)
-            line = ""
-            words.insert(0, word)
+    rest = text.lstrip(" ")
+    while rest and len(out) <= lines:
+        ends = [place for place, sign in enumerate(rest) if sign == " "] + [len(rest)]
+        words = _most(len(ends), lambda count, rest=rest, ends=ends: fits(rest[: ends[count - 1]]))
+        if words:
+            end = ends[words - 1]
         else:  # one word longer than the line: cut it
-            cut = next(n for n in range(len(word), 0, -1) if n == 1 or text_width(word[:n], size, weight) <= width)
-            out.append(word[:cut])
-            words.insert(0, word[cut:]) if word[cut:] else None
-    out.append(line)
-    out = [line for line in out if line]
+            end = max(1, _most(ends[0], lambda count, rest=rest: fits(rest[:count])))
+        out.append(rest[:end])
+        rest = rest[end:].lstrip(" ")
     if len(out) > lines:
         last = out[lines - 1] + "…"
         while text_width(last, size, weight) > width:
             last = last[:-2] + "…"
         out = [*out[: lines - 1], last]
     return "\n".join(out)
+
+
+def _most(limit: int, fits: Callable[[int], bool]) -> int:
+    """Return the largest count up to a limit that fits, 0 if none; measured in few places, since measuring is slow."""
+    low, high = 0, 1
+    while high <= limit and fits(high):
+        low, high = high, 2 * high
+    high = min(high, limit + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def frame_slide(figure: Figure, outcome: Outcomes, title: str, explanation: str, source: str) -> None:

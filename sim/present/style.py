@@ -115,7 +115,8 @@ def new_panel(
     small = rectangle[3] <= 0.25
     if pad is None:
         pad = 8 if small else 19
-    axes.set_title(title, loc="left", fontsize=10.5 if small else 12.5, fontweight="bold", pad=pad, color=INK)
+    size = 10.5 if small else 12.5
+    axes.set_title(title, loc="left", fontsize=size, fontweight="bold", pad=pad, color=INK, y=1.0)  # not searched for
     axes.set_ylabel(unit, fontsize=8.5 if small else 9.5)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.tick_params(axis="both", length=3, width=0.8, labelsize=8.5 if small else 9.5, labelcolor=QUIET)

@@ -25,7 +25,7 @@ from .made_up import EATS, HANGS, KILLS, RAISES, bad, plan_of, quick, quick_one,
 MEMORY = 2.5e9
 REASONS = {
     KILLS: "its worker was killed by signal 9; the usual cause is a lack of memory",
-    HANGS: "time limit: longer than 6 s",
+    HANGS: "time limit: longer than 4 s",
     RAISES: "ValueError: no market clears",
     EATS: "out of memory: it needs more than 2.5 GB",
 }
@@ -43,7 +43,7 @@ def check_36_good_and_4_bad(folder, plan, report, reasons):
 
 def test_four_bad_cells_among_forty_are_recorded_with_their_reasons_and_the_others_are_good(tmp_path):
     plan = plan_of(tmp_path, sweep_text(cells=40))
-    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=6, memory=MEMORY, task=bad)
+    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=4, memory=MEMORY, task=bad)
     check_36_good_and_4_bad(tmp_path / "o", plan, report, REASONS)
     attempts = {entry["cell"]: entry["attempts"] for entry in SweepResults(tmp_path / "o").failed()}
     assert attempts[KILLS] == 3
@@ -125,8 +125,9 @@ def test_a_worker_that_is_killed_or_stopped_from_outside_costs_nothing(tmp_path,
             hit.append(children()[0].pid)
             os.kill(hit[0], how)
 
-    # A stopped worker is noticed when nothing came back for 1.5 times the limit of a run and half a minute.
-    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=5, task=slow, progress=strike)
+    # A stopped worker is noticed when nothing came back for 1.5 times the limit of a run and half a minute. A run takes
+    # 50 ms; its limit is far off, so that only a machine that stands still could meet it.
+    report = run_sweep(plan, tmp_path / "o", lambda: Local(2), seconds=15, task=slow, progress=strike)
     assert hit
     assert report.totals["failed_runs"] == 0
     assert report.totals["content_hash"] == SweepResults(folder).totals["content_hash"]
@@ -163,6 +164,14 @@ def test_a_pool_that_is_left_in_haste_leaves_no_process_and_no_thread():
         leave()
     assert len(left) == 3
     assert not any(each.is_alive() for each in left)
+
+
+def test_a_worker_has_one_thread_of_the_numerical_libraries(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with local_pool(1) as pool:
+        found = [pool.submit(os.getenv, f"{name}_NUM_THREADS").result() for name in ("OMP", "OPENBLAS", "MKL")]
+    assert found == ["1", "1", "1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
 
 
 def test_batches_are_at_least_a_fifth_of_a_second():

@@ -205,11 +205,12 @@ def test_one_who_does_not_look_changes_nobody_elses_choice(world, monkeypatch):
         choose(group, people._replace(arrival=arrival), others, view, *rest)
         before = copy.deepcopy(usage)
         looked = choose(group, people, usage, view, *rest)
-        for name in ("release", "channel", "surplus"):
+        for name in ("release", "channel", "held"):
             expected = getattr(usage, name).copy()
             left_out = others if name == "surplus" else before  # what it has is worth what it is this month
             expected[rows[:1]] = getattr(left_out, name)[rows[:1]]
             assert (getattr(others, name) == expected).all(), name
+        assert (np.delete(others.surplus, rows[:1]) == np.delete(usage.surplus, rows[:1])).all()
         compared.append(len(rows) - 1)
         return looked
 

@@ -24,7 +24,9 @@ import numba
 import numba.extending
 from llvmlite import ir
 from numba.core import config, types
+from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
+from numba.core.runtime.nrt import rtsys
 
 from sim.environment import PACKAGE, home
 
@@ -82,16 +84,28 @@ intrinsic: Any = numba.extending.intrinsic
 KERNELS: list[Any] = []  # all that have been imported
 
 
+class _Kept(FunctionCache):
+    """Machine code in files. Numba's own loads all that compiling takes, a quarter of a second, before it looks."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled kernel for a signature, None if there is none yet."""
+        rtsys.initialize(target_context)  # what machine code calls for the memory of arrays
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function over arrays; it lets other threads run meanwhile."""
     before = settings.CACHE_DIR
+    made: Any = numba.njit(function, nogil=True, error_model="numpy")
     try:
         if CACHED:
             settings.CACHE_DIR = str(FOLDER)  # Numba asks for it here, once; other code keeps its own
-        KERNELS.append(numba.njit(function, cache=CACHED, nogil=True, error_model="numpy"))
+            made._cache = _Kept(function)
     finally:
         settings.CACHE_DIR = before
-    return KERNELS[-1]
+    KERNELS.append(made)
+    return made
 
 
 def part(function: Callable[..., Any]) -> Any:

@@ -411,14 +411,16 @@ def choose(
         settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
         carry(first, count, active, fresh, premium, room)
         leave(first, count, active, mass, present, room)
-        for k in range(count):
-            surplus[first + k] = 0.0
+        total = room.totals
+        for k in range(LANES):
+            total[k] = 0.0
         for place in range(active):
             s = room.active[place]
+            shares, beyond = mass[s, first : first + LANES], premium[s, first : first + LANES]
             for k in range(count):
-                surplus[first + k] += np.float64(LOG_2 * worth[s, k]) * mass[s, first + k] + premium[s, first + k]
+                total[k] += np.float64(LOG_2 * worth[s, k]) * shares[k] + beyond[k]
         for k in range(count):
-            surplus[first + k] /= np.float64(lane[0, k]) * np.float64(lane[2, k])
+            surplus[first + k] = total[k] / (np.float64(lane[0, k]) * np.float64(lane[2, k]))
             seen = np.float64(looked[k])
             for lab in range(len(evaluations)):
                 evaluations[lab] += people.weight[first + k] * seen * known[lab, k]
@@ -469,11 +471,12 @@ def carry(first, count, active, fresh, premium, room):
         each[k] = np.float64(gain[k]) / (np.float64(looked[k]) + FEWEST) + np.float64(highest[k] - alone[k])
     for place in range(active):
         s = room.active[place]
+        row = premium[s, first : first + LANES]
         for k in range(count):
             part = np.float64(gone[s, k])
             came = share[s, k] * part + np.float64(flow[s, k])
             brought = (each[k] - np.float64(worth[s, k])) * np.float64(LOG_2)
-            premium[s, first + k] = premium[s, first + k] * (1.0 - part) + came * brought
+            row[k] = row[k] * (1.0 - part) + came * brought
     for k in range(count):  # newcomers look whether they review or not
         came = fresh[first + k] * (1.0 - np.float64(gone[0, k]))
         premium[0, first + k] += came * each[k] * np.float64(LOG_2)

@@ -82,8 +82,9 @@ class CompiledConditions:
 
     def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
         """Return the solution of a small system; ZeroDivisionError if it is singular."""
-        found = np.empty(len(matrix))
-        if not sums.solve(np.column_stack([matrix, side]), found):
+        system, found = np.empty((len(matrix), len(matrix) + 1)), np.empty(len(matrix))
+        system[:, :-1], system[:, -1] = matrix, side
+        if not sums.solve(system, found):
             raise ZeroDivisionError("the matrix is singular")
         return found
 

@@ -271,16 +271,16 @@ def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: Deviation
     who, tables = [], []
     for number in np.unique(lab[free]).tolist():
         own = np.flatnonzero(free & (lab == number))
-        moves = [
-            (own[place : place + 1], _tried_prices(float(price[offer]), float(cost[offer]), check.margins)[1:, None])
-            for place, offer in enumerate(own)
-        ]
+        each = zip(price[own].tolist(), cost[own].tolist(), strict=True)
+        alone = np.array([_tried_prices(*one, check.margins)[1:] for one in each])
+        joint = np.empty((0, len(own)))
         if len(own) > 1 and check.joint_moves > 0:
-            moves.append((own, _joint_moves(price[own], cost[own], number, check)))
-        ends = 1 + np.cumsum([len(tried) for _, tried in moves])
-        table = np.tile(price, (ends[-1], 1))
-        for (offers, tried), end in zip(moves, ends, strict=True):
-            table[end - len(tried) : end, offers] = tried
+            joint = _joint_moves(price[own], cost[own], number, check)
+        table = np.empty((1 + alone.size + len(joint), len(price)))
+        table[:] = price
+        of_offer = table[1 : 1 + alone.size].reshape(*alone.shape, len(price))
+        of_offer[np.arange(len(own)), :, own] = alone
+        table[1 + alone.size :, own] = joint
         who.append(np.full(len(table), number))
         tables.append(table)
     return np.concatenate(who), np.concatenate(tables)

@@ -214,14 +214,15 @@ class _Conditions:
         """Return the step of every free price and where profit is convex in it, shapes (free offers,)."""
         move = np.zeros(len(prices))
         move[self.columns] = now.move
-        matrix = -self.terms.derivatives(prices, move)[np.ix_(self.rows, self.rows)]
+        matrix = -self.terms.derivatives(prices, move)[self.rows[:, None], self.rows]
         held = now.bound | (now.own_slope == 0.0)
         with np.errstate(over="ignore"):
             matrix /= np.where(held, 1.0, now.own_slope)[:, None]
-        convex = ~held & (np.diag(matrix) <= 0.0)
+        convex = ~held & (matrix.diagonal() <= 0.0)
         way = np.where(convex, stretch, 1.0) * now.move
         given = held | convex | (prices[self.columns] == 0.0)  # a price leaves zero the way it is asked to
-        matrix[given] = np.eye(len(way))[given]
+        if given.any():
+            matrix[given] = np.eye(len(way))[given]
         try:
             step = self.terms.solve_linear(matrix, way)
         except ZeroDivisionError:

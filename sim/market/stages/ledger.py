@@ -6,7 +6,7 @@ the population is carried by, workloads or shares of taste nodes, later stages r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Ledger:
     spilled: Floats  # tokens that hosts serve in place of the lab's full API
     present: Floats  # (cells,) workloads in the market, users or not
     surplus: Floats  # (cells,) USD/month over doing without
+    _by_labs: dict[int, Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def shaped(self, name: str) -> Floats:
         """Return a quantity with axes of its own for groups, blocs and classes, (groups, blocs, classes, states)."""
@@ -55,7 +56,7 @@ class Ledger:
         return by_cell.reshape(CELLS).sum(axis=2)
 
     def segment_labs(self, lab: Ints, labs: int) -> Floats:
-        """Return the workloads of each segment by the lab whose model they use, (segments, labs).
+        """Return the workloads of each segment by the lab whose model they use, (segments, labs), not to be changed.
 
         Parameters
         ----------
@@ -64,9 +65,13 @@ class Ledger:
         labs : int
             Labs in all.
         """
-        used = self.shaped("workloads").sum(axis=2).reshape(CELLS[0] * CELLS[1], len(self.release))
-        code = np.arange(len(used))[:, None] * labs + lab[self.release]
-        return totals(code.ravel(), used.ravel(), len(used) * labs).reshape(len(used), labs)
+        if labs not in self._by_labs:  # several stages ask
+            used = self.shaped("workloads").sum(axis=2).reshape(CELLS[0] * CELLS[1], len(self.release))
+            code = np.arange(len(used))[:, None] * labs + lab[self.release]
+            found = totals(code.ravel(), used.ravel(), len(used) * labs).reshape(len(used), labs)
+            found.flags.writeable = False
+            self._by_labs[labs] = found
+        return self._by_labs[labs]
 
     def developers(self) -> Floats:
         """Return developers' workloads by state, (states,)."""

@@ -1,0 +1,78 @@
+"""Who knows a cheaper open offer that is good enough, to the bit of `sim.market.stages.choice: contested`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sim.market.kernels import arithmetic
+from sim.market.kernels.compiled import kernel
+from sim.market.stages.choice import ChoiceRules
+from sim.market.tables import ON_DEVICE, SELF_HOST, Bools, OfferTable
+
+
+class Users(NamedTuple):
+    """Rows that use a closed model; shapes (rows,) unless said, units as in `Choosers`."""
+
+    kind: Any
+    bloc: Any
+    need: Any  # this month's
+    difficulty: Any  # this month's
+    knows: Any  # (rows, labs)
+    barred: Any  # (rows, blocs)
+    lab: Any  # whose model they use
+    capability: Any  # of it, with the lab's strength in the class
+    price: Any  # paid for it [USD/Mtok]
+
+
+class OpenOffers(NamedTuple):
+    """What runs on open weights; shapes (offers,) unless said."""
+
+    lab: Any
+    lab_bloc: Any
+    channel: Any
+    ban_level: Any
+    cluster: Any
+    sold_in: Any  # (blocs, offers)
+    price: Any  # (classes, offers)
+    capability: Any  # (classes, offers) with the lab's strength
+
+
+def contested(users: Users, offers: OfferTable, rules: ChoiceRules, *, slack: float) -> Bools:
+    """Return which users know an open offer that costs less than their model and succeeds nearly as often, (rows,)."""
+    columns = np.flatnonzero(offers.is_open)
+    weights = OpenOffers(
+        lab=offers.lab[columns],
+        lab_bloc=rules.lab_bloc[columns],
+        channel=offers.channel[columns],
+        ban_level=rules.ban_level[columns],
+        cluster=offers.cluster[columns],
+        sold_in=rules.sold_in[:, columns],
+        price=offers.price[:, columns],
+        capability=(offers.capability + rules.strength)[:, columns],
+    )
+    found = np.zeros(len(users.kind), bool)
+    mark(users, weights, rules.success_width, rules.device_limit, slack, found)
+    return found
+
+
+@kernel
+def mark(users, offers, width, device_limit, slack, found):
+    """Mark who is contested (eq. 93)."""
+    for r in range(len(users.kind)):
+        kind, bloc, need, difficulty = users.kind[r], users.bloc[r], users.need[r], users.difficulty[r]
+        enough = 1.0 / (arithmetic.exp((difficulty - users.capability[r]) / width) + 1.0) - slack
+        for j in range(len(offers.lab)):
+            lab, channel = offers.lab[j], offers.channel[j]
+            looks = (users.knows[r, lab] | (lab == users.lab[r])) & offers.sold_in[bloc, j]
+            looks &= users.barred[r, offers.lab_bloc[j]] < offers.ban_level[j]
+            looks &= (channel != ON_DEVICE) | (need <= device_limit)
+            paid = offers.price[kind, j]
+            if channel == SELF_HOST:
+                paid = max(paid, offers.cluster[j] / need)
+            if looks & (paid < users.price[r]):
+                success = 1.0 / (arithmetic.exp((difficulty - offers.capability[kind, j]) / width) + 1.0)
+                if success >= enough:
+                    found[r] = True
+                    break
