@@ -18,6 +18,7 @@ from sim.scenario.schema import BLOCS as names
 Singles = NDArray[np.float32]
 LANES = 64
 CHUNK = 32768  # rows looked through before the blocks of their classes are filled
+AHEAD = 8  # rows that are asked for before they are read
 LOG2_E = np.float32(1.4426950408889634)
 LOG_2 = np.float32(0.6931471805599453)
 IMPOSSIBLE = np.float32(-1e30)
@@ -312,6 +313,18 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
 
 
 @kernel
+def count_looks(lookers, looking, people, attention, consideration, evaluations):
+    """Add the workloads that look at each lab, in the order of the rows: attention stands last in their traits."""
+    for place in range(looking):
+        if place + AHEAD < looking:
+            prefetch(people.traits, lookers[place + AHEAD])
+        i = lookers[place]
+        segment, weight = people.segment[i], people.weight[i]
+        for lab in range(len(evaluations)):
+            evaluations[lab] += weight if people.traits[i, attention + lab] < consideration[segment, lab] else 0.0
+
+
+@kernel
 def choose(
     first,
     last,
@@ -352,14 +365,17 @@ def choose(
         who_looks(start, stop, people, now_release, now_channel, reach, offered, standing, rules, scratch.looks)
         for kind in range(KINDS):
             scratch.filled[kind] = 0
+        lookers, looking = scratch.lookers, 0
         for i in range(start, stop):
-            if scratch.looks[i - start]:
-                kind = people.kind[i]
-                scratch.rows[kind, scratch.filled[kind]] = i
-                scratch.filled[kind] += 1
-                for lab in range(len(evaluations)):
-                    aware = people.traits[i, attention + lab] < rules.consideration[people.segment[i], lab]
-                    evaluations[lab] += people.weight[i] if aware else 0.0
+            lookers[looking] = i
+            looking += 1 if scratch.looks[i - start] else 0
+        for place in range(looking):
+            i = lookers[place]
+            kind = people.kind[i]
+            scratch.rows[kind, scratch.filled[kind]] = i
+            scratch.filled[kind] += 1
+        if len(evaluations):
+            count_looks(lookers, looking, people, attention, rules.consideration, evaluations)
         for kind in range(KINDS):
             for begin in range(0, scratch.filled[kind], LANES):
                 count = min(LANES, scratch.filled[kind] - begin)
@@ -492,6 +508,7 @@ class Scratch(NamedTuple):
     """Room for a block; lanes last."""
 
     looks: Any  # (CHUNK,)
+    lookers: Any  # (CHUNK,)
     rows: Any  # (classes, CHUNK)
     filled: Any  # (classes,)
     lane: Any  # (9, LANES)
@@ -516,6 +533,7 @@ def scratch(labs: int, all_lines: int, lines: int, options: int, offers: int) ->
     f, i = np.float32, np.int32
     return Scratch(
         looks=np.empty(CHUNK, np.uint8),
+        lookers=np.empty(CHUNK, np.int64),
         rows=np.empty((KINDS, CHUNK), np.int64),
         filled=np.empty(KINDS, np.int64),
         lane=np.empty((9, LANES), f),
