@@ -29,7 +29,7 @@ class Progress:
         self._latest = 0.0
 
     def update(self, ended: int, planned: int, failed: int = 0) -> None:
-        """Show how far the work is; the first call tells what was there before it."""
+        """Show how far the work is, and how fast; the first call tells what was there before it."""
         if not self.shown:
             return
         now = time.monotonic()
@@ -39,10 +39,13 @@ class Progress:
             return
         self._latest = now
         before, started = self._first
-        each = (now - started) / (ended - before) / 3600.0 if ended > before else self.hours / planned
+        each, rate = self.hours / planned, ""
+        if ended > before and now > started:
+            each = (now - started) / (ended - before) / 3600.0
+            rate = f", {rate_in_words(each)}"
         failures = f", {failed:,} failed" if failed else ""
         left = in_words((planned - ended) * each)
-        self._show(f"{self.name}: {ended:,} of {planned:,} runs{failures}, about {left} left")
+        self._show(f"{self.name}: {ended:,} of {planned:,} runs{failures}{rate}, about {left} left")
 
     def _show(self, line: str) -> None:
         width = shutil.get_terminal_size().columns - 1
@@ -57,6 +60,15 @@ class Progress:
             self._show("")
             sys.stderr.write("\r")
             sys.stderr.flush()
+
+
+def rate_in_words(hours: float) -> str:
+    """Return a rate in the unit that fits, from the hours between two ends."""
+    units = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0}
+    unit = next((name for name, length in units.items() if hours <= length), "hour")
+    count = units[unit] / hours
+    article = "an" if unit == "hour" else "a"
+    return f"{count:,.{0 if count >= 10 else 1}f} {article} {unit}"
 
 
 def in_words(hours: float) -> str:

@@ -224,12 +224,28 @@ def changes(old: Plan, new: Plan) -> list[str]:
     for key in ("name", "design", "factors", "points", "runs", "store", "stop", "twin"):
         if old.facts[key] == new.facts[key]:
             continue
-        if key == "factors":
+        if key == "design":
+            kinds = [
+                {name: value for name, value in plan.facts[key].items() if name != "sha256"} for plan in (old, new)
+            ]
+            lines += [f"{path}: {a} -> {b}" for path, a, b in differing_leaves(*({key: each} for each in kinds))]
+            lines += _moved_points(old, new) if kinds[0]["kind"] == kinds[1]["kind"] == "list" else []
+        elif key == "factors":
             lines += [f"factors.{path}: {a} -> {b}" for path, a, b in differing_leaves(_factors(old), _factors(new))]
         else:
             lines += [f"{path}: {a} -> {b}" for path, a, b in
                       differing_leaves({key: old.facts[key]}, {key: new.facts[key]})]  # fmt: skip
     return lines or (["the design"] if old.content_hash() != new.content_hash() else [])
+
+
+def _moved_points(old: Plan, new: Plan) -> list[str]:
+    """Return a line for each factor that two lists of cells both have, with the first cell in which it differs."""
+    lines = []
+    for path, values in old.columns.items():
+        moved = np.flatnonzero(values != new.columns[path]) if path in new.columns and old.points == new.points else []
+        if len(moved):
+            lines.append(f"{path} in cell {moved[0]}: {values[moved[0]]} -> {new.columns[path][moved[0]]}")
+    return lines
 
 
 def _factors(plan: Plan) -> dict[str, str]:

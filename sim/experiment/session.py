@@ -115,6 +115,7 @@ def sweep(
     scheduler: str | None = None,
     resume: bool = True,
     retry_failed: bool = False,
+    allow_mixed: bool = False,
     force: bool = False,
     overrides: Sequence[str] = (),
     progress: Callable[[int, int, int], Any] | None = None,
@@ -134,8 +135,8 @@ def sweep(
         Where runs are computed; any executor of `concurrent.futures` will do.
     scheduler : str, optional
         Address of a Dask scheduler.
-    resume, retry_failed, force : bool
-        Go on with what is there; also with what failed; start over.
+    resume, retry_failed, allow_mixed, force : bool
+        Go on with what is there; also with what failed; also with another program; start over.
     overrides : sequence of str
         Each ``dotted.path=value``.
     progress : callable, optional
@@ -161,7 +162,8 @@ def sweep(
         raise UsageError(f"jobs must be 1 or more, not {jobs}")
     loaded = load_sweep_file(file, overrides=overrides, **settings)
     folder = Path(out) if out is not None else Path("outputs") / loaded.name
-    common: dict[str, Any] = {"resume": resume, "retry_failed": retry_failed, "force": force, "progress": progress}
+    common: dict[str, Any] = {"resume": resume, "retry_failed": retry_failed, "allow_mixed": allow_mixed}
+    common |= {"force": force, "progress": progress}
     if not isinstance(engine, str):
         run_sweep(make_plan(loaded), folder, lambda: Given(engine, jobs), **common)
     elif jobs == 1 and engine == "local" and scheduler is None:

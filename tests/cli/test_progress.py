@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from sim.cli.progress import in_words
+from sim.cli.progress import Progress, in_words, rate_in_words
 
 pty = pytest.importorskip("pty", reason="terminals of this system are another matter")
 SWEEP = (
@@ -48,7 +48,9 @@ def at_a_terminal(cwd, *arguments, stop: bytes | None = None, later: float = 0.0
 def test_a_run_tells_from_the_start_how_far_it_is(tmp_path):
     code, seen = at_a_terminal(tmp_path, *SMALL, "--jobs", "1")
     assert code == 0, seen
-    lines = re.findall(r"\rbaseline: (\d) of 2 runs, about \d+ (?:seconds|minutes) left *(?=\r)", seen)
+    lines = re.findall(
+        r"\rbaseline: (\d) of 2 runs(?:, [\d.]+ a \w+)?, about \d+ (?:seconds|minutes) left *(?=\r)", seen
+    )
     assert lines[0] == "0"
     assert lines == sorted(lines)
     assert re.search(r"\r +\r.*Open share of tokens", seen, re.DOTALL), "the line is gone before the table comes"
@@ -77,6 +79,25 @@ def test_a_run_that_is_stopped_says_so_in_one_line_and_nothing_else(tmp_path, la
         "",
     ], seen
     assert "Error" not in seen
+
+
+def test_failures_rate_and_time_left_are_those_of_this_session(monkeypatch):
+    now, seen = iter([100.0, 110.0]), []
+    monkeypatch.setattr("sim.cli.progress.time.monotonic", lambda: next(now))
+    bar = Progress("tiny", 2.0, silent=True)
+    bar.shown = True
+    monkeypatch.setattr(bar, "_show", seen.append)
+    bar.update(20, 100)  # found done
+    bar.update(40, 100, 3)
+    assert seen == [
+        "tiny: 20 of 100 runs, about 1.6 hours left",
+        "tiny: 40 of 100 runs, 3 failed, 2.0 a second, about 30 seconds left",
+    ]
+
+
+def test_rates_are_told_in_the_unit_that_fits():
+    rates = [rate_in_words(seconds / 3600) for seconds in (1 / 1585, 0.4, 2.5, 300.0, 7200.0)]
+    assert rates == ["1,585 a second", "2.5 a second", "24 a minute", "12 an hour", "0.5 an hour"]
 
 
 def test_durations_are_told_in_the_unit_that_fits():

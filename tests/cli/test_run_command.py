@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sim.errors import UsageError
@@ -20,6 +23,7 @@ from sim.scenario.load import load_scenario
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--runs", "2", "--workloads", "600", "--until", "2026-03"]
+BUSY = 6.0  # processor seconds after which a default run is in the middle of its first runs
 TABLES = ("market", "labs", "offers", "segments", "panels")
 
 
@@ -187,12 +191,14 @@ def test_verify_diff_export_and_plot_work_on_a_real_result(finished, tmp_path):
     ],
 )
 def test_a_mistake_is_answered_at_once_and_writes_nothing(tmp_path, arguments, words):
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = sim(*arguments, cwd=tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - started < 3.0  # the requirement is one second on an idle machine
+    # The requirement is one second on an idle machine; its own time does not depend on what else runs there.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3.0
     assert not list(tmp_path.iterdir())
 
 
@@ -272,32 +278,45 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path, sent, code, jobs):
         text=True,
         start_new_session=True,
     )
-    time.sleep(6)
+    lock = tmp_path / "outputs" / ".baseline.lock"
+    wait_until(lambda: lock.exists() or process.poll() is not None)
+    wait_until(lambda: process.poll() is not None or seconds_spent(process.pid) > BUSY)
+    assert process.poll() is None, "it ended by itself"
     process.send_signal(sent)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code
     assert "Traceback" not in errors
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["outputs"], "only the empty parent folder"
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and members_of(process.pid):
-        time.sleep(0.1)
-    assert not members_of(process.pid), "a worker outlived the run"
+    wait_until(lambda: not members_of(process.pid), seconds=5.0, why="a worker outlived the run")
 
 
 def test_a_second_run_of_the_same_folder_is_told_at_once(tmp_path):
     command = [sys.executable, "-m", "sim", "run", "baseline", "--jobs", "1"]
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        lock = tmp_path / "outputs" / ".baseline.lock"
-        deadline = time.monotonic() + 30
-        while not lock.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until((tmp_path / "outputs" / ".baseline.lock").exists)
         second = sim("run", "baseline", *SMALL, cwd=tmp_path)
         assert second.returncode == 75
         assert "another process" in second.stderr
     finally:
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=30)
+
+
+def wait_until(true, seconds: float = 120.0, why: str = "it did not happen in time") -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, why
+        time.sleep(0.05)
+
+
+def seconds_spent(pid: int) -> float:
+    """Return the processor time of a program and its workers [s]; on a busy machine it passes later."""
+    spent = 0.0
+    for each in members_of(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            spent += sum(psutil.Process(each).cpu_times()[:2])
+    return spent
 
 
 def members_of(session: int) -> list[int]:

@@ -82,7 +82,7 @@ def test_leaving_the_cluster_waits_for_no_run(pristine_sweep):
         assert all(map(psutil.pid_exists, workers))
         assert not any(future.done() for future in futures)
         leaving = time.monotonic()
-    assert time.monotonic() - leaving < 2.0
+    assert time.monotonic() - leaving < 20.0  # a run would take a minute
     assert not any(map(psutil.pid_exists, workers))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sim import storage
-from sim.errors import ResultError
-from sim.experiment.estimates import needs
+from sim.errors import ResultError, UsageError
+from sim.experiment.estimates import Needs, check_fits, needs
 from sim.experiment.plan import changes, program_changes
 from sim.experiment.plan_files import plan_files, read_plan
 from sim.experiment.sweep_file import load_sweep_file
@@ -72,7 +74,16 @@ def test_a_change_is_named(tmp_path, options, edit, lines):
 
 def test_a_changed_factor_is_named_with_its_levels(tmp_path):
     found = changes(plan_of(tmp_path, sweep_text(cells=2)), plan_of(tmp_path, sweep_text(cells=3)))
-    assert "factors.demand.enterprise.distrust: [0.1, 0.2] -> [0.1, 0.2, 0.3]" in found
+    assert found == ["factors.demand.enterprise.distrust: [0.1, 0.2] -> [0.1, 0.2, 0.3]", "points: 2 -> 3"]
+
+
+def test_a_changed_list_of_cells_is_named_with_the_first_that_differs(tmp_path):
+    plans = []
+    for text in ("demand.value,demand.enterprise.distrust\n9,1\n10,2\n10,2\n",
+                 "demand.value,demand.enterprise.distrust\n9,1\n10,3\n10,4\n"):  # fmt: skip
+        (tmp_path / "cells.csv").write_text(text)
+        plans.append(plan_of(tmp_path, "name: l\nscenario: baseline\ndesign: {kind: list, file: cells.csv}\n"))
+    assert changes(*plans) == ["demand.enterprise.distrust in cell 1: 2.0 -> 3.0"]
 
 
 def test_another_program_is_named():
@@ -80,6 +91,17 @@ def test_another_program_is_named():
     assert program_changes(old, old) == []
     new = {**old, "code_hash": "b" * 64, "numba": "0.68"}
     assert program_changes(old, new) == ["code_hash: aaaaaaaaaaaa -> bbbbbbbbbbbb", "numba: none -> 0.68"]
+
+
+def test_what_cannot_fit_is_refused_with_what_it_needs_and_what_is_free(tmp_path):
+    fits = Needs(cells=1, runs=8, disk=1e6, memory=1e8, hours=0.1, run_seconds=1.0)
+    check_fits(fits, tmp_path / "not/yet/there")
+    for part, words in (
+        ("memory", r"about 1e\+03 TB of memory, .*--jobs"),
+        ("disk", r"about 1e\+03 TB of disk, .*store"),
+    ):
+        with pytest.raises(UsageError, match=rf"{words}.*--force to try"):
+            check_fits(replace(fits, **{part: 1e15}), tmp_path)
 
 
 def test_needs_are_those_of_the_settings_that_cost_most(tmp_path):

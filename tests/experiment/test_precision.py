@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sim import rng
+from sim.experiment.overview import worded
 from sim.precision import Mean, mean, paired_difference, replicates_needed
 
 
@@ -34,6 +35,22 @@ def test_pairs_know_a_difference_that_the_two_means_do_not():
     assert isinstance(found, Mean)
     assert found.half_width < 0.005
     assert abs(found.value - 0.5) < 2 * found.half_width
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "half", "shown"),
+    [
+        (41.8372, 3.2, 9.96, "42 ± 10"),
+        (41.8372, 0.32, 0.96, "41.8 ± 1.0"),
+        (1234567.0, 4321.0, 9999.0, "1,235,000 ± 10,000"),
+        (-0.0002, 0.004, 0.009, "0.000 ± 0.009"),
+        (6.0, 0.0, 0.0, "6 ± 0"),
+        (0.123456, math.nan, math.nan, "0.123"),
+        (math.nan, math.nan, math.nan, "-"),
+    ],
+)
+def test_numbers_on_the_screen_end_at_the_leading_digit_of_their_error(value, error, half, shown):
+    assert worded(Mean(value, error, half, 4)) == shown
 
 
 def test_enough_replicates_are_enough():

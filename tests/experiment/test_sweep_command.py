@@ -234,14 +234,15 @@ def test_a_second_writer_exits_75_within_a_second_of_its_start(tmp_path):
     (tmp_path / "tiny.yaml").write_text(BEGUN)
     with start("sweep", "tiny.yaml", "--jobs", "1", cwd=tmp_path) as first:
         wait_until(lambda: (tmp_path / "outputs/tiny/log.jsonl").exists())
-        started = time.monotonic()
-        code, _, errors = sim("sweep", "tiny.yaml", "--resume", cwd=tmp_path)
-        spent = time.monotonic() - started
-        assert code == 75
-        assert errors.splitlines()[-1].endswith("wait for it or choose --out")
-        baseline = time.monotonic()
-        sim("sweep", "tiny.yaml", "--dry-run", cwd=tmp_path)  # the same start without meeting the lock
-        assert spent < time.monotonic() - baseline + 1.0
+        spent = {"--resume": [], "--dry-run": []}  # the second is the same start without meeting the lock
+        for option in 3 * list(spent):  # of three the quickest: a busy machine may hold up any one
+            started = time.monotonic()
+            code, _, errors = sim("sweep", "tiny.yaml", option, cwd=tmp_path)
+            spent[option].append(time.monotonic() - started)
+            if option == "--resume":
+                assert code == 75
+                assert errors.splitlines()[-1].endswith("wait for it or choose --out")
+        assert min(spent["--resume"]) < min(spent["--dry-run"]) + 1.0
         assert json.loads(sim("status", "outputs/tiny", "--json", cwd=tmp_path)[1])["running"]
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate()

@@ -165,6 +165,39 @@ def test_a_disk_that_refuses_at_any_call_gives_exit_74_and_a_clean_resume(calls,
     assert sum(met) >= len(met) // 2
 
 
+def refused_openings(tmp_path: Path, planned, chosen: slice) -> int:
+    """Let each chosen opening of a file of the folder fail for want of open files; return how many there were.
+
+    Which opening of the program is the k-th in the folder is read off an uninterrupted run.
+    """
+    place = tmp_path / "whole"
+    place.mkdir()
+    assert traced(place / "o", planned[0], "-e", "trace=openat").returncode == 0
+    lines = [line for line in (place / "trace").read_text().splitlines() if line.startswith("openat(")]
+    opened = [number for number, line in enumerate(lines, 1) if f'"{place}/' in line][chosen]
+    for number in opened:
+        place = tmp_path / str(number)
+        place.mkdir()
+        run = traced(place / "o", planned[0], "-e", "trace=openat", "-e",
+                     f"inject=openat:error=EMFILE:when={number}")  # fmt: skip
+        (failed,) = [line for line in (place / "trace").read_text().splitlines() if "(INJECTED)" in line]
+        assert f'"{place}/' in failed, failed
+        assert (run.returncode, run.stderr) == (74, ""), (failed, run.stdout, run.stderr)
+        line = run.stdout.splitlines()[-1]
+        assert re.match(rf"{re.escape(str(place))}\S*: cannot .*: Too many open files", line), (failed, line)
+        check_whole_and_resume(place / "o", planned, last_number(run.stdout))
+    return len(opened)
+
+
+def test_too_many_open_files_at_an_opening_give_exit_74_and_a_clean_resume(calls, tmp_path, planned):
+    assert refused_openings(tmp_path, planned, slice(0, None, 13)) >= 3
+
+
+@pytest.mark.long
+def test_too_many_open_files_at_any_opening_give_exit_74_and_a_clean_resume(calls, tmp_path, planned):
+    assert refused_openings(tmp_path, planned, slice(None)) >= 20
+
+
 @pytest.mark.long
 def test_too_few_open_files_give_exit_74_and_a_clean_resume(tmp_path, planned):
     codes = []

@@ -293,10 +293,10 @@ def test_parquet_bomb_is_refused_before_it_is_unpacked(saved):
     assert len(data) < 100_000
     (saved / "panels.parquet").write_bytes(data)
     list_file(saved, "panels.parquet")
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ResultError, match="refused as a decompression bomb"):
         load_results(saved)
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
     assert any("bomb" in line for line in verify_folder(str(saved)).damage)
 
 

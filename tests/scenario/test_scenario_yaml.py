@@ -157,9 +157,9 @@ def test_20000_random_mixtures_of_tokens_are_read_or_refused_in_one_line_each():
     slowest = 0.0
     for _ in range(20_000):
         text = "".join(dice.choices(SOUP, k=dice.randint(1, 14)))
-        started = time.perf_counter()
+        started = time.process_time()
         refused += bool(problems_of(text))
-        slowest = max(slowest, time.perf_counter() - started)
+        slowest = max(slowest, time.process_time() - started)
     assert 5_000 < refused < 20_000
     assert slowest < 1
 
