@@ -119,7 +119,7 @@ _MARKET = (
     _number(
         "consumer_surplus",
         USD_MONTH,
-        "Value to users over doing without; changes can be read, the level is uncalibrated.",
+        "Value to users over doing without; the level is uncalibrated, and harder ambitions count as a loss.",
     ),
     _number("twin_total_tokens", MTOK_MONTH, "Tokens used in the twin world without open weights."),
     _number("twin_total_spend", USD_MONTH, "What users pay in the twin world without open weights."),

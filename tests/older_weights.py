@@ -20,7 +20,7 @@ from sim.months import parse_month
 from sim.scenario.scenario import Scenario
 
 MONTHS = ("2026-06", "2028-12", "2030-12")
-COLUMNS = ("open_workload_share", "open_token_share", "open_price", "closed_price", "total_spend")
+COLUMNS = ("open_workload_share", "open_token_share", "open_price", "self_host_token_share", "total_spend")
 
 
 class Loss(NamedTuple):

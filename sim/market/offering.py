@@ -140,25 +140,24 @@ def served(market: Market) -> Bools:
 @settled
 def newest(market: Market) -> Bools:
     """Return which releases are their line's newest on which channel, and on offer there, (releases, channels)."""
-    table, current = market.releases, market.lines.current
-    current = current[current != NONE]
-    on = weights_on_sale(market, market.lines.current_open)
+    table, lines = market.releases, market.lines
+    on = np.zeros((len(table.names), len(CHANNELS)), bool)
+    current = lines.current[lines.current != NONE]
     on[current, LAB_API] = table.has_api[current] & open_for_business(market)[table.lab[current]]
+    weights = lines.current_open[lines.current_open != NONE]
+    on[weights, HOST:ON_DEVICE] = True
+    small = np.full(len(lines.lab), NONE)
+    fits = np.flatnonzero(table.is_open & table.on_device)
+    small[table.line[fits]] = fits  # releases ascend: the last one stays
+    on[small[small != NONE], ON_DEVICE] = True
     return on
 
 
 @settled
 def offered(market: Market) -> Bools:
     """Return which releases are on offer on which channel, shape (releases, channels)."""
-    return newest(market) | weights_on_sale(market, market.lines.older)
-
-
-def weights_on_sale(market: Market, weights: Ints) -> Bools:
-    """Return on which channels some open weights, with `NONE` among them, are on offer, shape (releases, channels)."""
-    table, weights = market.releases, weights[weights != NONE]
-    on = np.zeros((len(table.names), len(CHANNELS)), bool)
-    on[weights, HOST:] = True
-    on[weights, ON_DEVICE] = table.on_device[weights]
+    on, older = newest(market).copy(), market.lines.older
+    on[older[older != NONE], HOST:ON_DEVICE] = True
     return on
 
 

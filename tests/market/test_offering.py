@@ -16,7 +16,10 @@ def test_open_weights_are_on_hosts_and_own_machines_and_small_ones_on_devices(sm
     for row in range(len(table.names)):
         is_weights = row in lines.current_open.tolist() or row in lines.older[lines.older != NONE].tolist()
         assert on[row, HOST] == on[row, SELF_HOST] == is_weights
-        assert on[row, ON_DEVICE] == (is_weights and table.on_device[row])
+        fits = [r for r in range(len(table.names)) if table.is_open[r] and table.on_device[r]]
+        assert on[row, ON_DEVICE] == (
+            row in fits and not any(table.line[r] == table.line[row] for r in fits if r > row)
+        )
         sells = table.has_api[row] and small_market.labs.active[table.lab[row]]
         assert on[row, LAB_API] == (row in lines.current.tolist() and sells)
         assert table.is_open[row] or not on[row, [HOST, SELF_HOST, ON_DEVICE]].any()

@@ -111,6 +111,8 @@ def columns_of(market):
             held[name] = value.tobytes()
         elif name in {"labs", "lines", "releases", "workloads", "usage", "nodes", "ledger"}:
             for column, array in vars(value).items():
+                if column.startswith("_"):  # sums kept of the other columns
+                    continue
                 if isinstance(array, np.ndarray):
                     held[f"{name}.{column}"] = array.tobytes()
                 elif name != "nodes":

@@ -13,6 +13,7 @@ from sim.market.market import Market
 from sim.market.nodes import arrived
 from sim.market.tables import NONE
 from sim.months import parse_month
+from sim.scenario.load import load_scenario
 from sim.scenario.schema import BLOCS
 
 from .kernels import numpy_choice, numpy_mass
@@ -165,3 +166,21 @@ def test_surplus_is_less_in_the_first_month_without_open_weights(small_scenario,
         here, there = (market.record.market[name][-1] for name in ("consumer_surplus", "twin_consumer_surplus"))
         lost.append(there / here - 1.0)
     assert np.mean(lost) < -0.003
+
+
+def test_a_leap_of_the_frontier_costs_surplus_through_rising_ambition():
+    """Users want harder work as soon as it is possible, on the models that they have (51)."""
+    still = tuple(f"demand.ambition.{kind}=0" for kind in ("coding", "agentic", "embodied"))
+    worst = []
+    for fields in ((), still):
+        base, leap = (
+            simulated(
+                load_scenario(name, overrides=fields, population="mean-field", nodes=256, runs=1, until="2027-01").draw(
+                    1
+                )
+            ).record.market["consumer_surplus"]
+            for name in ("baseline", "frontier-leap")
+        )
+        worst.append((leap / base - 1.0)[-5:].min())  # from the month of the leap on
+    assert worst[0] < -0.03
+    assert abs(worst[1]) < 0.01

@@ -85,17 +85,16 @@ class Demand(Nodes):
         return [node.value * self.success(node, r) - self.bill(node, price) for node, price in prices]
 
     def on_offer(self, r: Row, channel: int) -> bool:
-        return self.is_newest(r, channel) or (channel != API and self.sold_as(r, channel, self.lines[r.line].older))
+        return self.is_newest(r, channel) or (channel in (HOST, OWN) and r.number in self.lines[r.line].older)
 
     def is_newest(self, r: Row, channel: int) -> bool:
         line = self.lines[r.line]
         if channel == API:
             return line.current != NONE and r is self.releases[line.current] and r.has_api and self.sells(r.lab)
-        return self.sold_as(r, channel, [line.current_open])
-
-    @staticmethod
-    def sold_as(r: Row, channel: int, weights: list[int]) -> bool:
-        return r.number in weights and (channel != DEVICE or r.on_device)
+        if channel == DEVICE:
+            small = [one for one in self.releases if one.line == r.line and one.is_open and one.on_device]
+            return bool(small) and r is small[-1]
+        return r.number == line.current_open
 
     def sells(self, lab: int) -> bool:
         return self.labs[lab].active or self.replaying
