@@ -31,9 +31,6 @@ def main(arguments: list[str] | None = None) -> int:
             return _ran(arguments, request)
         except KeyboardInterrupt:  # asked for once more while the first answer was given
             return 128 + request.number
-        finally:
-            # Or `python -m` dies of SIGINT once code that was run from a text was interrupted, though it was caught.
-            exec("")  # noqa: S102
 
 
 def _ran(arguments: list[str] | None, request: interrupts.Request) -> int:

@@ -168,13 +168,3 @@ def test_a_stop_at_the_opening_of_any_file_is_answered_alike(begun, tmp_path, st
         check_sweep(begun, code, said, begun=True)
         number, tried = number + step, tried + 1
     assert tried >= 4
-
-
-def test_an_exception_that_a_library_caught_does_not_end_the_program_by_a_signal(tmp_path):
-    """Python remembers that code run from a text, as of a data class, was interrupted, though it was caught."""
-    caught = "try:\n    exec('raise KeyboardInterrupt')\nexcept KeyboardInterrupt:\n    pass\n"
-    ended = {}
-    for name, last in (("plain", "pass"), ("program", "sys.argv = ['sim', '--version']; sys.exit(main())")):
-        (tmp_path / f"{name}.py").write_text(f"import sys\nfrom sim.cli import main\n{caught}{last}\n")
-        ended[name] = subprocess.run([sys.executable, "-m", name], cwd=tmp_path, capture_output=True).returncode
-    assert ended == {"plain": -signal.SIGINT, "program": 0}
