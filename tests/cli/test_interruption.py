@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 def started(place: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start the command line; return when its own first line has run, for what comes before is Python's matter."""
-    command = [sys.executable, "-m", "sim", *arguments]
+    command = [str(Path(sys.executable).with_name("sim")), *arguments]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     held = f"SigBlk:\t{(1 << signal.SIGINT - 1) | (1 << signal.SIGTERM - 1):016x}\n"
