@@ -7,12 +7,14 @@ import re
 import select
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from sim.cli.progress import Progress, in_words, rate_in_words
 
 pty = pytest.importorskip("pty", reason="terminals of this system are another matter")
+SIM = str(Path(sys.executable).with_name("sim"))
 SWEEP = (
     "name: tiny\nscenario: baseline\ndesign: {kind: grid}\nfactors:\n  demand.value: [6, 9]\nruns: 1\n"
     "workloads: 200\nuntil: 2024-01\n"
@@ -28,7 +30,7 @@ def at_a_terminal(cwd, *arguments, stop: bytes | None = None, later: float = 0.0
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)
-        os.execv(sys.executable, [sys.executable, "-m", "sim", *arguments])  # noqa: S606
+        os.execv(SIM, [SIM, *arguments])  # noqa: S606
     seen, at, deadline = b"", None, time.monotonic() + 300
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.05)[0]:

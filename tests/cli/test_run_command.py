@@ -21,6 +21,7 @@ from sim.experiment.run import bytes_a_process, check_cost, estimated_hours
 from sim.results import load_results
 from sim.scenario.load import load_scenario
 
+SIM = str(Path(sys.executable).with_name("sim"))
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--runs", "2", "--workloads", "600", "--until", "2026-03"]
 BUSY = 6.0  # processor seconds after which a default run is in the middle of its first runs
@@ -30,7 +31,7 @@ TABLES = ("market", "labs", "offers", "segments", "panels")
 def sim(*arguments, cwd, **environment):
     """Run the command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "sim", *map(str, arguments)],
+        [SIM, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -271,7 +272,7 @@ def test_an_ensemble_that_cannot_fit_is_refused_before_it_starts(tmp_path):
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path, sent, code, jobs):
     process = subprocess.Popen(
-        [sys.executable, "-m", "sim", "run", "baseline", "--jobs", jobs],
+        [SIM, "run", "baseline", "--jobs", jobs],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -291,7 +292,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path, sent, code, jobs):
 
 
 def test_a_second_run_of_the_same_folder_is_told_at_once(tmp_path):
-    command = [sys.executable, "-m", "sim", "run", "baseline", "--jobs", "1"]
+    command = [SIM, "run", "baseline", "--jobs", "1"]
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         wait_until((tmp_path / "outputs" / ".baseline.lock").exists)

@@ -15,6 +15,7 @@ import pytest
 
 from sim.errors import UsageError
 
+SIM = str(Path(sys.executable).with_name("sim"))
 TEXT = (
     "name: tiny\nscenario: baseline\ndesign: {kind: grid}\nfactors:\n  demand.value: [6, 9, 12]\n"
     "  events.h200-thaw.quota: [0, 400000]\nruns: 2\nworkloads: 200\nuntil: 2024-01\n"
@@ -24,7 +25,7 @@ TEXT = (
 def start(*arguments, cwd, **options):
     """Start the command line in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "sim", *map(str, arguments)],
+        [SIM, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from sim.scenario.load import load_scenario
 from sim.scenario.points import at_point
 
 pytestmark = pytest.mark.long
+SIM = str(Path(sys.executable).with_name("sim"))
 CELLS = 10_000
 TEXT = (
     f"name: large\nscenario: baseline\ndesign: {{kind: lhs, samples: {CELLS}, seed: 5}}\nfactors:\n"
@@ -29,7 +31,7 @@ TEXT = (
 
 def session(place, kill_at: int | None) -> None:
     """Run the command; kill its whole process group once the journal and the shards hold so many runs."""
-    command = [sys.executable, "-m", "sim", "sweep", "large.yaml", "--resume", "--jobs", "2", "--quiet"]
+    command = [SIM, "sweep", "large.yaml", "--resume", "--jobs", "2", "--quiet"]
     with subprocess.Popen(command, cwd=place, start_new_session=True, env=os.environ) as process:
         shards = place / "outputs/large/shards"
         while kill_at is not None and process.poll() is None:
