@@ -32,13 +32,15 @@ def older_weights(market: Market, costs: offering.Costs) -> Ints:
     january = market.month % 12 == 0 or market.month == market.settings.start
     due = np.flatnonzero((lines.published == market.month) | (january & (lines.current_open != NONE)))
     older = lines.older.copy()
-    price = offering.prices(market, costs).by_class[HOST] if len(due) else np.empty(0)
-    for line in due.tolist():
-        newest = lines.current_open[line]
-        weights = np.flatnonzero((table.line == line) & table.is_open)
-        weights = np.append(weights[weights != newest], newest)
-        place = missed_most(*wanted(market, weights, price), older.shape[1])
-        older[line] = np.where(place == NONE, NONE, weights[place])
+    weights, newest = np.flatnonzero(table.is_open), lines.current_open[table.line]
+    weights = weights[np.isin(table.line[weights], due)]
+    weights = weights[np.lexsort((weights, weights == newest[weights], table.line[weights]))]  # newest last of its line
+    if len(weights) > 0:
+        utility, worth = wanted(market, weights, offering.prices(market, costs).by_class[HOST])
+        ends = np.cumsum(np.bincount(table.line[weights], minlength=len(older))[due])
+        for line, first, last in zip(due.tolist(), [0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            place = missed_most(utility[:, first:last], worth, older.shape[1])
+            older[line] = np.where(place == NONE, NONE, weights[first + place])
     return older
 
 
@@ -49,7 +51,7 @@ def asked(market: Market) -> Ints:
 
 
 def wanted(market: Market, weights: Ints, price: Floats) -> tuple[Floats, Floats]:
-    """Return what nodes make of versions of a line at hosts, success less bill [utils], (nodes, versions) (eq. 96).
+    """Return what nodes make of weights at hosts, success less bill [utils], (nodes, weights) (eq. 96).
 
     And what a util is worth to all that each stands for [USD/month], (nodes,). `price` has shape (classes, releases).
     """

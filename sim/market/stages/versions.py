@@ -21,6 +21,8 @@ def missed_most(utility: Floats, weight: Floats, count: int) -> Ints:
         Worth of a unit of it [USD/month].
     """
     found = np.full(count, NONE)
+    if utility.shape[1] == 1:
+        return found
     best = utility[:, -1:]
     for place in range(count):
         gain = (np.maximum(utility - best, 0.0) * weight[:, None]).sum(axis=0)
