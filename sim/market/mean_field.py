@@ -99,6 +99,7 @@ class MeanField:
                 self.people,
                 states,
                 self.mass,
+                self.mass.view(np.int64),
                 self.premium,
                 self.present,
                 fresh,

@@ -77,8 +77,6 @@ class Room(NamedTuple):
     less: Any  # (lines, LANES) looks of users whose line counts for more
     more: Any  # (lines, LANES)
     usable: Any  # (lines, LANES) channels of a line that a node may use, 1 if none
-    share: Any  # (states, LANES) double precision
-    bits: Any  # the same as whole numbers, 0 where nobody is: an `or` of them is vector code
     active: Any  # (states,) those that the block uses or may move to
     uses: Any  # (states,) which of these it uses
     flow: Any  # (states, LANES)
@@ -89,12 +87,13 @@ class Room(NamedTuple):
     at: Any  # (25 LANES,) `lane` and `sums` one after the other
     rows: Any  # (LANES,)
     totals: Any  # (LANES,)
+    each: Any  # (LANES,)
 
 
 def room(labs: int, all_lines: int, lines: int, options: int, offers: int, states: int) -> Room:
     """Return room for blocks of a month with so many labs, lines, states and, on offer, lines, options and offers."""
     f, i = np.float32, np.int32
-    at, share = np.empty(25 * LANES, f), np.empty((states, LANES))
+    at = np.empty(25 * LANES, f)
     lane, sums = at[: 9 * LANES].reshape(9, LANES), at[9 * LANES :].reshape(16, LANES)
     return Room(
         lane=lane,
@@ -119,8 +118,6 @@ def room(labs: int, all_lines: int, lines: int, options: int, offers: int, state
         less=np.empty((lines, LANES), f),
         more=np.empty((lines, LANES), f),
         usable=np.empty((lines, LANES), f),
-        share=share,
-        bits=share.view(np.int64),
         active=np.empty(states, np.int64),
         uses=np.empty(states, bool),
         flow=np.empty((states, LANES), f),
@@ -131,6 +128,7 @@ def room(labs: int, all_lines: int, lines: int, options: int, offers: int, state
         at=at,
         rows=np.empty(LANES, np.int64),
         totals=np.empty(LANES),
+        each=np.empty(LANES),
     )
 
 
@@ -140,6 +138,7 @@ def choose(
     people,
     states,
     mass,
+    bits,
     premium,
     present,
     fresh,
@@ -160,6 +159,8 @@ def choose(
         First node, number of nodes and class of each block.
     mass : array, shape (states, nodes)
         Shares of each node, which sum to the part of it that is in the market.
+    bits : array, shape (states, nodes)
+        The same memory as whole numbers, 0 where nobody is: an `or` of them is vector code.
     premium : array, shape (states, nodes)
         What the users of each state, all of them together, held beyond its utility when they chose it [utils].
     present, fresh : array, shape (nodes,)
@@ -182,8 +183,7 @@ def choose(
         room.nest,
         room.chance,
     )
-    held, flow, gone, worth, aware, own, looks, home, less, more, level, usable = (
-        room.share,
+    flow, gone, worth, aware, own, looks, home, less, more, level, usable = (
         room.flow,
         room.gone,
         room.worth,
@@ -280,11 +280,11 @@ def choose(
             for k in range(LANES):
                 every[k] += aware[lab, k]
         review, width = np.float32(rules.review), np.float32(-LOG2_E / np.float32(rules.success_width))
-        active = enter(first, count, states, mass, room)
+        active = enter(first, count, states, bits, room)
         # who uses no model
         for k in range(LANES):
             comes = np.float32(fresh[first + k]) if k < count else ZERO
-            full[k] = np.float32(held[0, k]) * review + comes * (ONE - review)
+            full[k] = np.float32(mass[0, first + k]) * review + comes * (ONE - review)
         for k in range(LANES):
             below[k] = newcomers[k] + outside[k]
             looked[k] += full[k]
@@ -321,7 +321,7 @@ def choose(
                 continue
             for k in range(LANES):
                 gone[s, k] = ONE if level[bloc, k] >= barring else every_vendor + own_vendor
-                barred, users = level[bloc, k] >= barring, np.float32(held[s, k])
+                barred, users = level[bloc, k] >= barring, np.float32(mass[s, first + k])
                 at[FULL + k] = users * (ONE if barred else every_vendor)
                 at[HOME + k] = ZERO if barred else users * own_vendor
             if j == NONE:
@@ -409,16 +409,9 @@ def choose(
                     replaced[q, k] += per * inside if wins else ZERO
                     flow[s, k] += per * at[OWN + k] if wins else ZERO
         settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
-        carry(first, count, active, fresh, premium, room)
-        leave(first, count, active, mass, present, room)
+        carry(first, count, active, fresh, mass, premium, room)
+        leave(first, count, active, mass, premium, present, room)
         total = room.totals
-        for k in range(LANES):
-            total[k] = 0.0
-        for place in range(active):
-            s = room.active[place]
-            shares, beyond = mass[s, first : first + LANES], premium[s, first : first + LANES]
-            for k in range(count):
-                total[k] += np.float64(LOG_2 * worth[s, k]) * shares[k] + beyond[k]
         for k in range(count):
             surplus[first + k] = total[k] / (np.float64(lane[0, k]) * np.float64(lane[2, k]))
             seen = np.float64(looked[k])
@@ -440,16 +433,12 @@ def count_usable(n, offered, may, usable):
 
 
 @kernel
-def enter(first, count, states, mass, room):
-    """Bring the shares of a block into its room; return the number of states that it uses or may move to."""
-    active, share, bits = 0, room.share, room.bits
+def enter(first, count, states, bits, room):
+    """Find the states that a block uses or may move to; return how many there are."""
+    active = 0
     for s in range(len(states.release)):
-        for k in range(count):
-            share[s, k] = mass[s, first + k]
-        for k in range(count, LANES):
-            share[s, k] = 0.0
         used = 0
-        for k in range(LANES):
+        for k in range(first, first + count):
             used |= bits[s, k]
         if s == 0 or used != 0 or states.column[s] != NONE:
             room.active[active] = s
@@ -459,47 +448,45 @@ def enter(first, count, states, mass, room):
 
 
 @kernel
-def carry(first, count, active, fresh, premium, room):
-    """Move the premium of a block with its shares (eq. 94).
+def carry(first, count, active, fresh, mass, premium, room):
+    """Let shares of a block flow, and move its premium with them (eq. 94).
 
     Who looks leaves that of the state behind; who comes to a state brings what a look was worth to the node's lookers
     on average, less the utility of the state.
     """
     looked, gain, highest, alone = room.sums[5], room.sums[7], room.sums[0], room.sums[13]
-    each, share, flow, gone, worth = room.totals, room.share, room.flow, room.gone, room.worth
-    for k in range(count):
+    each, reached, flow, gone, worth = room.each, room.totals, room.flow, room.gone, room.worth
+    for k in range(LANES):
         each[k] = np.float64(gain[k]) / (np.float64(looked[k]) + FEWEST) + np.float64(highest[k] - alone[k])
+        reached[k] = 0.0
     for place in range(active):
         s = room.active[place]
-        row = premium[s, first : first + LANES]
+        share, beyond = mass[s, first : first + LANES], premium[s, first : first + LANES]
         for k in range(count):
-            part = np.float64(gone[s, k])
-            came = share[s, k] * part + np.float64(flow[s, k])
+            part, moved = np.float64(gone[s, k]), np.float64(flow[s, k])
             brought = (each[k] - np.float64(worth[s, k])) * np.float64(LOG_2)
-            row[k] = row[k] * (1.0 - part) + came * brought
+            beyond[k] = beyond[k] * (1.0 - part) + (share[k] * part + moved) * brought
+            share[k] = max(0.0, share[k] + moved)
+            reached[k] += share[k]
     for k in range(count):  # newcomers look whether they review or not
         came = fresh[first + k] * (1.0 - np.float64(gone[0, k]))
         premium[0, first + k] += came * each[k] * np.float64(LOG_2)
 
 
 @kernel
-def leave(first, count, active, mass, present, room):
-    """Write the shares of a block after its flows, which sum to the part of each node that is in the market."""
-    totals, share, flow = room.totals, room.share, room.flow
+def leave(first, count, active, mass, premium, present, room):
+    """Write the shares of a block, which sum to the part of each node that is in the market; total the surplus."""
+    totals, scale, worth = room.totals, room.each, room.worth
+    for k in range(count):
+        scale[k] = present[first + k] / totals[k] if totals[k] > 0.0 else 0.0
     for k in range(LANES):
         totals[k] = 0.0
     for place in range(active):
         s = room.active[place]
-        for k in range(LANES):
-            share[s, k] = max(0.0, share[s, k] + np.float64(flow[s, k]))
-        for k in range(LANES):
-            totals[k] += share[s, k]
-    for k in range(count):
-        totals[k] = present[first + k] / totals[k] if totals[k] > 0.0 else 0.0
-    for place in range(active):
-        s = room.active[place]
+        share, beyond = mass[s, first : first + LANES], premium[s, first : first + LANES]
         for k in range(count):
-            mass[s, first + k] = share[s, k] * totals[k]
+            share[k] *= scale[k]
+            totals[k] += np.float64(LOG_2 * worth[s, k]) * share[k] + beyond[k]
 
 
 @kernel
