@@ -11,16 +11,17 @@ from sim import rng
 from sim.market.kernels import choice as compiled
 from sim.market.kernels import usage
 from sim.market.stages import choice
-from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, WorkloadTable
+from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, SPARE, WorkloadTable
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES
 
 if TYPE_CHECKING:
     from sim.market.adopters import Adopters, MonthView
 
-_COPIED = (compiled.KINDS, compiled.BLOCS, compiled.CHANNELS, compiled.NONE, compiled.SELF_HOST)
-if {_COPIED, (5, 4, 4, usage.NONE, usage.SELF_HOST)} != {(len(CLASSES), len(BLOCS), len(CHANNELS), NONE, SELF_HOST)}:
+_COPIED = (compiled.KINDS, compiled.BLOCS, compiled.CHANNELS, compiled.NONE, compiled.SELF_HOST, compiled.FIXED)
+_HERE = (len(CLASSES), len(BLOCS), len(CHANNELS), NONE, SELF_HOST, SPARE)
+if {_COPIED, (5, 4, 4, usage.NONE, usage.SELF_HOST, SPARE)} != {_HERE}:
     raise ImportError(
-        "kernels choice, usage and mass hold numbers of classes, blocs or channels that the schema has not"
+        "kernels choice, usage and mass hold numbers of classes, blocs, channels or traits that the schema has not"
     )
 SINGLE = np.float32
 _EVERY = np.ones((len(BLOCS), len(CHANNELS)), bool)
@@ -45,11 +46,13 @@ def seen(view: MonthView, group: Adopters) -> Seen:
 
 
 def people(table: WorkloadTable) -> compiled.People:
-    """Return the workloads as the kernels read them."""
+    """Return the workloads as the kernels read them: with their traits in the columns before their tastes."""
     columns = {name: getattr(table, name) for name in compiled.TRAITS if name != "inverse_pain"}
     columns["inverse_pain"] = 1.0 / table.pain
-    fixed = [columns[name].astype(SINGLE)[:, None] for name in compiled.TRAITS]
-    core = np.concatenate(fixed, axis=1)
+    traits = table.tastes
+    for place, name in enumerate(compiled.TRAITS):
+        traits[:, place] = columns[name]
+    traits[:, compiled.ORIGIN : compiled.FIXED] = table.taste_origin
     return compiled.People(
         kind=table.kind.astype(np.uint8),
         segment=(table.group * len(BLOCS) + table.bloc).astype(np.uint8),
@@ -58,8 +61,8 @@ def people(table: WorkloadTable) -> compiled.People:
         weight=table.weight,
         need=table.need,
         pain=table.pain,
-        core=core,
-        traits=np.concatenate([core, table.taste_origin.astype(SINGLE), table.taste_line, table.attention], axis=1),
+        core=traits[:, : compiled.ORIGIN].copy(),
+        traits=traits,
     )
 
 

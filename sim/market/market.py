@@ -29,7 +29,7 @@ from sim.market.mean_field import MeanField
 from sim.market.nodes import draw_nodes
 from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
-from sim.market.stages import compute, ledger, observation
+from sim.market.stages import compute, ledger
 from sim.market.tables import LAB_API, NONE, ReleaseTable, UsageTable
 from sim.months import format_month
 from sim.record import Record
@@ -123,7 +123,7 @@ class Market(mesa.Model):
             self.workloads, self.people = self.nodes.table, self.nodes.people
             return
         rows, p = self.settings.workloads, self.parameters
-        self.workloads = draw_workloads(self.population_seed, rows, p, self.labs.names, self.lines.names)
+        self.workloads = draw_workloads(self.population_seed, rows, p, self.labs.names, self.lines.names, self.threads)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, self.settings.start)
         self.people = choosing.people(self.workloads)
         self.usage = UsageTable(
@@ -133,7 +133,7 @@ class Market(mesa.Model):
             held=np.zeros(rows, np.float32),
             surplus=np.zeros(rows),
         )
-        self.memory = observation.Memory(rows)
+        self.memory = observe.memory(self)
 
     def _make_agents(self) -> None:
         self.event_months = frozenset(event.date for event in self.settings.events)

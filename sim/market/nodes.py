@@ -125,11 +125,11 @@ def draw_nodes(
             continue
         rows = np.arange(size)
 
-        def uniform(name: str, family: str = family, rows: Ints = rows) -> Floats:
+        def uniform(name: str, some: slice = slice(None), *, family: str = family, rows: Ints = rows) -> Floats:
             key = rng.stream_key(seed, f"node:{family}:{name}")
             if name not in DIMENSIONS:
-                return spread(key, rows)
-            return sobol(DIMENSIONS.index(name), len(rows), int(rng.bits(key, 0)) >> 32)
+                return spread(key, rows)[some]
+            return sobol(DIMENSIONS.index(name), len(rows), int(rng.bits(key, 0)) >> 32)[some]
 
         groups = FAMILY_GROUPS[family]
         of_group = np.array([p[f"demand.mix.{g}"] for g in groups])
@@ -140,6 +140,7 @@ def draw_nodes(
             labs,
             lines,
             uniform,
+            1,
             developer=np.full(size, family == "developer"),
             organisation=rows + (developers if parts else 0),
             group=GROUPS.index(groups[0]) + pick(uniform("group"), of_group),

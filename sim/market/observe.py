@@ -196,16 +196,18 @@ def _segment_rows(market: Market) -> dict[str, np.ndarray]:
     return keys | {name: values.ravel() for name, values in rows.items()}
 
 
-def in_use(market: Market) -> tuple[Ints, Ints, Ints]:
-    """Return each workload's release, its lab, and the line it uses on the router; NONE where there is none."""
-    now, state = market.usage, market.releases
-    uses = now.release != NONE
-    routed = uses & (market.workloads.group < ENTERPRISE) & (now.channel <= HOST)
-    return (
-        now.release.astype(np.int64),
-        np.where(uses, state.lab[now.release], NONE),
-        np.where(routed, state.line[now.release], NONE),
-    )
+def memory(market: Market) -> observation.Memory:
+    """Return an empty memory of the workloads that panels follow: US enterprises, and developers on the router."""
+    table = market.workloads
+    return observation.Memory(np.flatnonzero((table.group >= ENTERPRISE) & (table.bloc == US)), market.adopters[0].rows)
+
+
+def in_use(market: Market) -> tuple[Ints, Ints]:
+    """Return the releases of who is surveyed and the lines that developers have on the router, NONE for none."""
+    now, state, rows = market.usage, market.releases, market.memory.routed
+    release = now.release[rows]
+    routed = (release != NONE) & (now.channel[rows] <= HOST)
+    return now.release[market.memory.surveyed].astype(np.int64), np.where(routed, state.line[release], NONE)
 
 
 def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:
@@ -248,13 +250,15 @@ def _followed(market: Market) -> tuple[float, dict[str, float]]:
     """
     if not market.draws:
         return float("nan"), dict.fromkeys(observation.YEARLY_RATES, float("nan"))
-    table, memory = market.workloads, market.memory
-    release, lab, on_router = memory.ago(0)
-    surveyed = (release != NONE) & (table.group >= ENTERPRISE) & (table.bloc == US)
-    then = memory.ago(observation.YEAR)
-    cohort, earlier = memory.ago(observation.COHORT)[2], memory.ago(observation.COHORT + 1)[2]
-    return observation.retention(table.weight, on_router, cohort, earlier), observation.yearly_rates(
-        table.weight[surveyed], (release[surveyed], lab[surveyed]), (then[0][surveyed], then[1][surveyed])
+    weight, remembered, lab_of = market.workloads.weight, market.memory, market.releases.lab
+    then, now = remembered.ago(observation.YEAR)[0], remembered.ago(0)[0]
+    users = (then != NONE) & (now != NONE)
+    then, now = then[users], now[users]
+    on_router, cohort, earlier = (
+        remembered.ago(months)[1] for months in (0, observation.COHORT, observation.COHORT + 1)
+    )
+    return observation.retention(weight[remembered.routed], on_router, cohort, earlier), observation.yearly_rates(
+        weight[remembered.surveyed[users]], (now, lab_of[now]), (then, lab_of[then])
     )
 
 

@@ -17,7 +17,8 @@ from scipy.special import ndtri
 
 from sim import rng
 from sim.market.kernels.elementary import exp, power
-from sim.market.tables import Bools, Floats, Ints, WorkloadTable
+from sim.market.parts import in_parts
+from sim.market.tables import SPARE, Bools, Floats, Ints, WorkloadTable
 from sim.months import parse_month
 from sim.scenario.schema import BLOCS, CLASSES, DEVELOPER_GROUPS, ENTERPRISE_GROUPS, GROUPS
 
@@ -96,6 +97,7 @@ def draw_workloads(
     parameters: Mapping[str, Any],
     labs: tuple[str, ...],
     lines: tuple[str, ...],
+    threads: int = 1,
 ) -> WorkloadTable:
     """Draw the table of workloads (eq. 3).
 
@@ -109,6 +111,8 @@ def draw_workloads(
         Drawn parameters of the scenario.
     labs, lines : tuple of str
         Names, which key the persistent tastes: another lab or line changes nobody's taste for the rest.
+    threads : int
+        That draw tastes at a time.
 
     Returns
     -------
@@ -143,14 +147,17 @@ def draw_workloads(
     weight *= p["demand.workloads_2025"] / weight[arrival <= REFERENCE_YEAR_END].sum()
     every = np.arange(count)
 
-    def uniform(name: str) -> Floats:
-        return weyl(seed, "rows", 3, count) if name == "difficulty" else rng.uniform(rng.stream_key(seed, name), every)
+    def uniform(name: str, rows: slice = slice(None)) -> Floats:
+        if name == "difficulty":
+            return weyl(seed, "rows", 3, count)[rows]
+        return rng.uniform(rng.stream_key(seed, name), every[rows])
 
     return traits(
         p,
         labs,
         lines,
         uniform,
+        threads,
         developer=every < developers,
         organisation=organisation,
         group=group,
@@ -167,7 +174,8 @@ def traits(
     p: Mapping[str, Any],
     labs: tuple[str, ...],
     lines: tuple[str, ...],
-    uniform: Callable[[str], Floats],
+    uniform: Callable[..., Floats],
+    threads: int,
     *,
     developer: Bools,
     organisation: Ints,
@@ -184,7 +192,9 @@ def traits(
     Parameters
     ----------
     uniform : callable
-        Uniforms of shape (rows,) by the name of a trait.
+        Uniforms by the name of a trait, of all rows or of a slice of them.
+    threads : int
+        That draw tastes at a time.
     z : array
         Standard normals of the volume.
     ban : array
@@ -199,6 +209,21 @@ def traits(
     ban_share = np.array([0, 0, 0, p["demand.ban.regulated"], p["demand.ban.public"]])[group]
     distrust_bloc = np.array([1.0, p["demand.distrust_bloc.EU"], 0.0, p["demand.distrust_bloc.ROW"]])[bloc]
     stern = np.where(strict, p["demand.regulated_factor"], 1.0)
+
+    matrix = np.zeros((len(kind), SPARE + len(lines) + len(labs)), np.float32)
+    taste_line, attention = matrix[:, SPARE : SPARE + len(lines)], matrix[:, SPARE + len(lines) :]
+    origin = np.zeros((len(kind), len(BLOCS)))
+
+    def draw(rows: slice) -> None:
+        for place, name in enumerate(lines):
+            taste_line[rows, place] = p["demand.taste_sd.line"] * ndtri(uniform(f"taste line:{name}", rows))
+        for place, name in enumerate(labs):
+            attention[rows, place] = uniform(f"attention:{name}", rows)
+        for place, name in enumerate(BLOCS):
+            taste = p["demand.taste_sd.origin"] * ndtri(uniform(f"taste origin:{name}", rows))
+            origin[rows, place] = taste.astype(np.float32)
+
+    in_parts(draw, slice(0, len(kind)), threads)
     return WorkloadTable(
         organisation=organisation,
         group=group,
@@ -216,20 +241,16 @@ def traits(
         control_value=_by_family(p, "control_value", developer) * stern,
         distrust=_by_family(p, "distrust", developer) * stern * distrust_bloc,
         banned=(ban < ban_share) & (bloc != BLOCS.index("CN")),
-        taste_line=_tastes(uniform, "line", lines, p["demand.taste_sd.line"]),
+        taste_line=taste_line,
         taste_open=p["demand.taste_sd.open"] * ndtri(uniform("taste open")),
-        taste_origin=_tastes(uniform, "origin", BLOCS, p["demand.taste_sd.origin"]).astype(float),
-        attention=np.stack([uniform(f"attention:{name}").astype(np.float32) for name in labs], axis=1),
+        taste_origin=origin,
+        attention=attention,
+        tastes=matrix,
     )
 
 
 def _by_family(p: Mapping[str, Any], name: str, is_developer: np.ndarray) -> Floats:
     return np.where(is_developer, p[f"demand.developer.{name}"], p[f"demand.enterprise.{name}"])
-
-
-def _tastes(uniform: Callable[[str], Floats], what: str, names: tuple[str, ...], sd: float) -> np.ndarray:
-    columns = [(sd * ndtri(uniform(f"taste {what}:{name}"))).astype(np.float32) for name in names]
-    return np.stack(columns, axis=1)
 
 
 def tilted(u: Floats, sd: float) -> tuple[Floats, Floats]:

@@ -144,6 +144,9 @@ class OfferTable:
         return OfferTable(**columns, first_of_line=self.first_of_line)
 
 
+SPARE = 12  # columns left free before the tastes of a workload, for what else its choices read
+
+
 @dataclass(frozen=True)
 class WorkloadTable:
     """Fixed properties of the workloads, one row each; shapes (workloads,) unless said otherwise.
@@ -169,6 +172,7 @@ class WorkloadTable:
     taste_open: Floats  # utils
     taste_origin: Floats  # (workloads, blocs) utils
     attention: NDArray[np.float32]  # (workloads, labs) uniform: knows a lab once consideration exceeds it
+    tastes: NDArray[np.float32]  # (workloads, `SPARE` + lines + labs) memory of those two, side by side
 
     def __len__(self) -> int:
         return len(self.group)

@@ -175,7 +175,7 @@ def test_tastes_are_normal_with_their_spreads(table, small_settings):
 
 def test_another_lab_or_line_changes_nobodys_tastes_for_the_rest(table, small_settings):
     more = drawn(small_settings, labs=("New", *LABS), lines=("New/one", *LINES))
-    same_columns(table, more, but=("taste_line", "attention"))
+    same_columns(table, more, but=("taste_line", "attention", "tastes"))
     assert np.array_equal(more.taste_line[:, 1:], table.taste_line)
     assert np.array_equal(more.attention[:, 1:], table.attention)
 

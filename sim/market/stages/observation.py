@@ -24,24 +24,32 @@ CN, US = BLOCS.index("CN"), BLOCS.index("US")
 
 
 class Memory:
-    """What each workload used in the past year: rings of release, lab and line, NONE for no model or not yet there."""
+    """What workloads used in the past year, as rings of months; NONE for no model or not yet there.
 
-    def __init__(self, rows: int):
-        self.release = np.full((YEAR + 1, rows), NONE, np.int32)
-        self.lab = np.full((YEAR + 1, rows), NONE, np.int16)
-        self.line = np.full((YEAR + 1, rows), NONE, np.int16)
+    Parameters
+    ----------
+    surveyed : array of int
+        Workloads whose releases are remembered.
+    routed : slice
+        Workloads whose lines on the router are.
+    """
+
+    def __init__(self, surveyed: Ints, routed: slice):
+        self.surveyed, self.routed = surveyed, routed
+        self.release = np.full((YEAR + 1, len(surveyed)), NONE, np.int32)
+        self.line = np.full((YEAR + 1, routed.stop - routed.start), NONE, np.int16)
         self.month = -1
 
-    def push(self, month: int, release: Ints, lab: Ints, line: Ints) -> None:
+    def push(self, month: int, release: Ints, line: Ints) -> None:
         """Store this month's use over that of thirteen months ago."""
         slot = month % (YEAR + 1)
-        self.release[slot], self.lab[slot], self.line[slot] = release, lab, line
+        self.release[slot], self.line[slot] = release, line
         self.month = month
 
-    def ago(self, months: int) -> tuple[Ints, Ints, Ints]:
-        """Return release, lab and line of each workload a number of months ago."""
+    def ago(self, months: int) -> tuple[Ints, Ints]:
+        """Return the release of who is surveyed and the line of who is routed a number of months ago."""
         slot = (self.month - months) % (YEAR + 1)
-        return self.release[slot], self.lab[slot], self.line[slot]
+        return self.release[slot], self.line[slot]
 
 
 @dataclass(frozen=True)

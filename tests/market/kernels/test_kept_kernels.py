@@ -140,7 +140,9 @@ def test_numbers_that_kernels_copy_are_those_of_the_schema():
     assert (NONE, SELF_HOST) == (choice.NONE, choice.SELF_HOST) == (usage.NONE, usage.SELF_HOST)
 
 
-@pytest.mark.parametrize(("room", "name"), [("choice", "KINDS"), ("choice", "BLOCS"), ("usage", "SELF_HOST")])
+@pytest.mark.parametrize(
+    ("room", "name"), [("choice", "KINDS"), ("choice", "BLOCS"), ("choice", "FIXED"), ("usage", "SELF_HOST")]
+)
 def test_a_copy_that_is_another_is_refused_at_import(room, name):
     load = "try:\n    import sim.market.choosing\nexcept ImportError as error:\n    print(error)"
     assert "that the schema has not" in printed(f"from sim.market.kernels import {room}\n{room}.{name} = 7\n{load}")
