@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests import bench
-from tests.engines import as_mesa, as_numpy, moment
+from tests.engines import apart, as_mesa, as_numpy, moment
 from tests.market.kernels import numpy_choice
 
 
@@ -63,3 +63,11 @@ def test_every_way_to_choose_comes_to_the_same(now, way):
     assert ours.usage.surplus[same] == pytest.approx(theirs.usage.surplus[same], rel=1e-4, abs=1e-3)
     assert ours.looked == pytest.approx(theirs.looked, rel=1e-12)
     assert np.count_nonzero(ours.looked) > 3
+
+
+def test_the_distance_of_nodes_and_workloads_is_printed_and_zero_from_themselves():
+    found = apart.measured(nodes=(64, 128), reference=128, workloads=500, runs=2, until="2026-03")
+    fewer, same, workloads = found.values()
+    assert all(of == (0.0, 0.0, 0.0) for of in same.values())
+    assert all(of.rms > 0.0 and of.rms >= abs(of.mean) for of in [*fewer.values(), *workloads.values()])
+    assert apart.page(found).count("\n") == 2 * (len(apart.COLUMNS) + 2)

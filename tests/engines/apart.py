@@ -1,0 +1,94 @@
+"""How far few taste nodes and workloads are from many nodes: `python -m tests.engines.apart`, a few minutes.
+
+Prints the tables of docs/model.md, section 4.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sim.market.market import Market
+from sim.market.tables import Floats
+from sim.months import parse_month
+from sim.scenario.load import load_scenario
+
+FROM, UNTIL = "2026-01", "2028-12"
+COLUMNS = {  # by name, whether differences are relative
+    "open_workload_share": False,
+    "open_token_share": False,
+    "open_spend_share": False,
+    "chinese_open_token_share": False,
+    "closed_margin": False,
+    "hhi_tokens": False,
+    "closed_price": True,
+    "open_price": True,
+    "total_tokens": True,
+    "total_spend": True,
+    "consumer_surplus": True,
+}
+NODES, REFERENCE, WORKLOADS, RUNS = (256, 1024, 4096), 16384, 20_000, 6
+
+
+class Apart(NamedTuple):
+    """Differences of a column over months and runs: root mean square, mean, and standard error of the mean of runs."""
+
+    rms: float
+    mean: float
+    error: float
+
+
+def columns(run: int, until: str = UNTIL, **settings: Any) -> Floats:
+    """Return the columns of a run from 2026 on, shape (months, columns)."""
+    market = Market(load_scenario("baseline", until=until, **settings).draw(run))
+    market.run()
+    market.close()
+    first = parse_month(FROM) - market.record.start
+    return np.array([market.record.market[name][first:] for name in COLUMNS], float).T
+
+
+def apart(found: Sequence[Floats], reference: Sequence[Floats]) -> dict[str, Apart]:
+    """Return by column how far runs are from their references."""
+    relative = np.array(list(COLUMNS.values()))
+    difference = np.array(found) - np.array(reference)
+    difference /= np.where(relative, np.array(reference), 1.0)
+    by_run = difference.mean(axis=1)
+    error = by_run.std(axis=0, ddof=1) / np.sqrt(len(by_run))
+    rms = np.sqrt((difference**2).mean(axis=(0, 1)))
+    return {name: Apart(*map(float, of)) for name, *of in zip(COLUMNS, rms, by_run.mean(axis=0), error, strict=True)}
+
+
+def measured(
+    nodes: Sequence[int] = NODES,
+    reference: int = REFERENCE,
+    workloads: int = WORKLOADS,
+    runs: int = RUNS,
+    until: str = UNTIL,
+) -> dict[str, dict[str, Apart]]:
+    """Return how far fewer nodes, and workloads whose prices are set on the reference's nodes, are from it."""
+    many = [columns(run, until, population="mean-field", nodes=reference) for run in range(runs)]
+    ways: dict[str, dict[str, Any]] = {
+        f"{count:,} nodes": {"population": "mean-field", "nodes": count} for count in nodes
+    }
+    ways[f"{workloads:,} workloads"] = {"population": "agents", "nodes": reference, "workloads": workloads}
+    return {way: apart([columns(run, until, **of) for run in range(runs)], many) for way, of in ways.items()}
+
+
+def page(found: dict[str, dict[str, Apart]]) -> str:
+    """Return the tables in Markdown."""
+    *nodes, (last, workloads) = found.items()
+    lines = [f"| column | {' | '.join(way for way, _ in nodes)} |", "|---" * (1 + len(nodes)) + "|"]
+    for name, relative in COLUMNS.items():
+        shown = [f"{100 * of[name].rms:.1f} %" if relative else f"{of[name].rms:.3f}" for _, of in nodes]
+        lines.append(f"| `{name}`{', relative' if relative else ''} | {' | '.join(shown)} |")
+    lines += ["", f"| column, {last} | root mean square | mean | standard error of the mean |", "|---|---|---|---|"]
+    for name, relative in COLUMNS.items():
+        shown = [f"{100 * value:.1f} %" if relative else f"{value:.3f}" for value in workloads[name]]
+        lines.append(f"| `{name}`{', relative' if relative else ''} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(page(measured()))
