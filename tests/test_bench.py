@@ -70,4 +70,6 @@ def test_the_distance_of_nodes_and_workloads_is_printed_and_zero_from_themselves
     fewer, same, workloads = found.values()
     assert all(of == (0.0, 0.0, 0.0) for of in same.values())
     assert all(of.rms > 0.0 and of.rms >= abs(of.mean) for of in [*fewer.values(), *workloads.values()])
-    assert apart.page(found).count("\n") == 2 * (len(apart.COLUMNS) + 2)
+    between = apart.organisations(nodes=64, workloads=300, populations=2, until="2026-02")
+    assert all(as_is != without for as_is, without in zip(*(of.values() for of in between.values()), strict=True))
+    assert apart.page(found, between).count("\n| `") == 3 * len(apart.COLUMNS)

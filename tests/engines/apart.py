@@ -6,6 +6,7 @@ Prints the tables of docs/model.md, section 4.10.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ COLUMNS = {  # by name, whether differences are relative
     "consumer_surplus": True,
 }
 NODES, REFERENCE, WORKLOADS, RUNS = (256, 1024, 4096), 16384, 20_000, 6
+MANY, POPULATIONS = 64_000, 12
+DISCOUNTS: dict[str, dict[str, float]] = {"as it is": {}, "without the discount": {"demand.multi_home_discount": 0.0}}
 
 
 class Apart(NamedTuple):
@@ -40,9 +43,12 @@ class Apart(NamedTuple):
     error: float
 
 
-def columns(run: int, until: str = UNTIL, **settings: Any) -> Floats:
-    """Return the columns of a run from 2026 on, shape (months, columns)."""
-    market = Market(load_scenario("baseline", until=until, **settings).draw(run))
+def columns(
+    run: int, until: str = UNTIL, changes: dict[str, float] | None = None, seed: int | None = None, **settings: Any
+) -> Floats:
+    """Return the columns of a run from 2026 on, shape (months, columns); `seed` is that of the population."""
+    drawn = load_scenario("baseline", until=until, **settings).draw(run)
+    market = Market(replace(drawn, population_seed=seed, parameters={**drawn.parameters, **(changes or {})}))
     market.run()
     market.close()
     first = parse_month(FROM) - market.record.start
@@ -76,19 +82,41 @@ def measured(
     return {way: apart([columns(run, until, **of) for run in range(runs)], many) for way, of in ways.items()}
 
 
-def page(found: dict[str, dict[str, Apart]]) -> str:
+def organisations(
+    nodes: int = REFERENCE, workloads: int = MANY, populations: int = POPULATIONS, until: str = UNTIL
+) -> dict[str, dict[str, Apart]]:
+    """Return how far populations of one draw are from its nodes, with and without what organisations change."""
+    found = {}
+    for way, changes in DISCOUNTS.items():
+        many = columns(0, until, changes, population="mean-field", nodes=nodes)
+        drawn = [columns(0, until, changes, seed, nodes=nodes, workloads=workloads) for seed in range(populations)]
+        found[way] = apart(drawn, [many] * populations)
+    return found
+
+
+def page(found: dict[str, dict[str, Apart]], between: dict[str, dict[str, Apart]]) -> str:
     """Return the tables in Markdown."""
     *nodes, (last, workloads) = found.items()
-    lines = [f"| column | {' | '.join(way for way, _ in nodes)} |", "|---" * (1 + len(nodes)) + "|"]
-    for name, relative in COLUMNS.items():
-        shown = [f"{100 * of[name].rms:.1f} %" if relative else f"{of[name].rms:.3f}" for _, of in nodes]
-        lines.append(f"| `{name}`{', relative' if relative else ''} | {' | '.join(shown)} |")
-    lines += ["", f"| column, {last} | root mean square | mean | standard error of the mean |", "|---|---|---|---|"]
-    for name, relative in COLUMNS.items():
-        shown = [f"{100 * value:.1f} %" if relative else f"{value:.3f}" for value in workloads[name]]
-        lines.append(f"| `{name}`{', relative' if relative else ''} | {' | '.join(shown)} |")
+    tables = [
+        (
+            f"column, root mean square | {' | '.join(way for way, _ in nodes)}",
+            [[of[n].rms for _, of in nodes] for n in COLUMNS],
+        ),
+        (f"column, {last} | root mean square | mean | standard error", [[*workloads[n]] for n in COLUMNS]),
+        (
+            "column | " + " | ".join(f"{way}: mean | standard error" for way in between),
+            [[value for of in between.values() for value in of[n][1:]] for n in COLUMNS],
+        ),
+    ]
+    lines = []
+    for head, rows in tables:
+        lines += [f"| {head} |", "|---" * (1 + head.count(" | ")) + "|"]
+        for (name, relative), values in zip(COLUMNS.items(), rows, strict=True):
+            shown = [f"{100 * value:.1f} %" if relative else f"{value:.3f}" for value in values]
+            lines.append(f"| `{name}`{', relative' if relative else ''} | {' | '.join(shown)} |")
+        lines.append("")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    print(page(measured()))
+    print(page(measured(), organisations()))
