@@ -103,11 +103,11 @@ def _held_values(folded, block, first, rows, held, fixed, base, lam, value, best
     for j in range(len(held)):
         column, one = held[j], value[j]
         for r in range(rows):
-            one[r] = base[first + r, column] * per_money[r]
+            one[r] = base[column, first + r] * per_money[r]
         for r in range(rows):
             one[r] = sensitivity[r] * log(1.0 + one[r])
         for r in range(rows):
-            one[r] = (fixed[first + r, column] - one[r]) * (1.0 / lam)
+            one[r] = (fixed[column, first + r] - one[r]) * (1.0 / lam)
         for r in range(rows):
             best[r] = max(best[r], one[r])
 
@@ -142,7 +142,7 @@ def _held_earnings(folded, block, first, rows, layout, base, adoption, value, to
         column, worth, one, group = layout.held[j], adoption[layout.held[j]], value[j], layout.held_nest[j]
         if worth != 0.0:
             for r in range(rows):
-                one[r] *= amount[r] * worth / (1.0 + base[first + r, column] * per_money[r])
+                one[r] *= amount[r] * worth / (1.0 + base[column, first + r] * per_money[r])
             if group < nests:
                 earned = folded.held_earned[block, layout.held_cell[j]]
             else:
@@ -161,16 +161,19 @@ def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best
         column, steep = layout.priced[j], layout.steep[layout.nest[j]]
         utility, load = folded.utility[block, j], folded.loading[block, j]
         for r in range(rows):
-            utility[r] = steep * (fixed[first + r, column] - lam * best[r])
-            load[r] = loading[first + r, column]
+            utility[r] = steep * (fixed[column, first + r] - lam * best[r])
+            load[r] = loading[column, first + r]
         for r in range(rows):
             highest = max(highest, utility[r])
     return highest
 
 
 @kernel
-def fold(weight, fixed, keep, outside, alpha, need, pain, loading, base, adoption, layout, lam, folded):
-    """Write a panel into `folded`; return the highest utility of an offer with a list price over the best other."""
+def fold(weight, keep, outside, alpha, need, pain, fixed, loading, base, adoption, layout, lam, folded):
+    """Write a panel into `folded`; return the highest utility of an offer with a list price over the best other.
+
+    `fixed`, `loading` and `base` have shape (offers, rows).
+    """
     value, total, best = np.empty((len(layout.held), ROWS)), np.empty((layout.nests, ROWS)), np.empty(ROWS)
     highest = -np.inf
     for block in range(len(folded.rest)):

@@ -46,8 +46,9 @@ class CompiledConditions:
         labs, lab = np.unique(owner, return_inverse=True)
         layout = lay_out(priced, panel.nest, lab, panel.dissimilarity)
         folded = empty(len(panel.weight), layout, len(labs))
-        rows = (panel.weight, panel.fixed, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
-        arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, panel.loading, panel.base_price)]
+        rows = (panel.weight, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
+        offers = (panel.fixed.T, panel.loading.T, panel.base_price.T)
+        arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, *offers)]
         value = np.ascontiguousarray(adoption_value, np.float64)
         if fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
             return None
