@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.market.kernels.arithmetic import exp, log
-from sim.market.kernels.compiled import kernel, part
+from sim.market.kernels.compiled import inlined, kernel
 from sim.market.tables import Bools, Floats, Ints
 
 ROWS = 128
@@ -66,27 +66,27 @@ def empty(rows: int, layout: Layout, labs: int) -> Folded:
     )
 
 
-@part
+@inlined
 def fill(row, value):
     """Set every entry."""
     for r in range(len(row)):
         row[r] = value
 
 
-@part
+@inlined
 def copy(row, other):
     """Write a row into another."""
     for r in range(len(row)):
         other[r] = row[r]
 
 
-@part
+@inlined
 def power(x, exponent):
     """Return x^exponent for x of 0 or more; of `TINY` where x is smaller."""
     return exp(exponent * log(x if x > TINY else TINY))
 
 
-@part
+@inlined
 def _rows(folded, block, first, rows, weight, alpha, need, pain):
     """Write what belongs to rows."""
     sensitivity, amount, per_money = folded.sensitivity[block], folded.amount[block], folded.per_money[block]
@@ -96,7 +96,7 @@ def _rows(folded, block, first, rows, weight, alpha, need, pain):
         per_money[r] = need[first + r] / pain[first + r]
 
 
-@part
+@inlined
 def _held_values(folded, block, first, rows, held, fixed, base, lam, value, best):
     """Write the utilities over lambda of offers without a list price; `best` becomes the highest of all."""
     per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
@@ -112,7 +112,7 @@ def _held_values(folded, block, first, rows, held, fixed, base, lam, value, best
             best[r] = max(best[r], one[r])
 
 
-@part
+@inlined
 def _held_weights(folded, block, rows, layout, lam, value, best, total):
     """Turn those utilities into weights inside their nest and add these up."""
     held, rest, nests = folded.held[block], folded.rest[block], folded.held.shape[1]
@@ -134,7 +134,7 @@ def _held_weights(folded, block, rows, layout, lam, value, best, total):
             nest[r] = scale
 
 
-@part
+@inlined
 def _held_earnings(folded, block, first, rows, layout, base, adoption, value, total):
     """Add up what held offers earn, were their weight a probability."""
     amount, per_money, nests = folded.amount[block], folded.per_money[block], folded.held.shape[1]
@@ -153,7 +153,7 @@ def _held_earnings(folded, block, first, rows, layout, base, adoption, value, to
                 earned[r] += one[r]
 
 
-@part
+@inlined
 def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best):
     """Write what list prices work on; return the highest utility over the best of the others."""
     highest = -np.inf

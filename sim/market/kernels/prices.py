@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.market.kernels.arithmetic import exp, log
-from sim.market.kernels.compiled import fma, kernel, part
+from sim.market.kernels.compiled import fma, inlined, kernel
 from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, power
 from sim.market.kernels.sums import dot
 from sim.market.tables import Floats
@@ -49,7 +49,7 @@ def room(blocks: int, layout: Layout, labs: int) -> Work:
     return Work(*kept, *(np.empty((priced, ROWS)) for _ in range(8)))
 
 
-@part
+@inlined
 def exponentials(folded, block, j, steep, price, member, slope):
     """Write the exponentials of an offer at a list price, and D' of its burden."""
     utility, loading = folded.utility[block, j], folded.loading[block, j]
@@ -64,7 +64,7 @@ def exponentials(folded, block, j, steep, price, member, slope):
         member[r] = exp(utility[r] - bill * (sensitivity[r] * steep))
 
 
-@part
+@inlined
 def _choices(folded, block, layout, lam, price, work):
     """Write what rows choose and buy, given list prices."""
     amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
@@ -104,7 +104,7 @@ def _choices(folded, block, layout, lam, price, work):
             response[r] = loading[r] * per_money[r] * slope[r]
 
 
-@part
+@inlined
 def _earned(folded, block, layout, lam, margin, adoption, work):
     """Write what the choices of rows earn each lab, and what of it comes back to the lab of an offer."""
     every, extra = work.every[block], 1.0 / lam - 1.0
@@ -180,7 +180,7 @@ def earnings(work, earned):
             earned[lab] += dot(work.lab[block, lab], ones)
 
 
-@part
+@inlined
 def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
     """Write what joins offer j to others for a block; return what its own derivative has beyond that."""
     sensitivity, loading = folded.sensitivity[block], folded.loading[block, j]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.market.kernels import arithmetic
-from sim.market.kernels.compiled import kernel, part
+from sim.market.kernels.compiled import inlined, kernel
 from sim.market.kernels.fold import copy, fill
 from sim.market.stages.choice import LOG_CHANNELS, ChoiceRules, Choosers
 from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, Floats, OfferTable
@@ -111,7 +111,7 @@ def write(
     write_worth(rows, columns(offers, rules, loading), *common, start, worth, paid, base)
 
 
-@part
+@inlined
 def _lay_out(who, first, rows, discount, values, places, taste, origin, move, reach):
     """Write what loops along rows read, side by side; `move` is infinite for labs that a row does not look at."""
     for r in range(rows):
@@ -136,7 +136,7 @@ def _lay_out(who, first, rows, discount, values, places, taste, origin, move, re
         values[STAFF, r] = values[SENSITIVITY, r] * arithmetic.log1p(values[STAFF, r] / values[PAIN, r])
 
 
-@part
+@inlined
 def _shared(offers, kind, column, width, along, values, places, taste, origin, shared, fit):
     """Write what all channels of a release have in common; `column` is the first of them."""
     capability, is_open = offers.capability[kind, column], offers.is_open[column]
@@ -160,7 +160,7 @@ def _shared(offers, kind, column, width, along, values, places, taste, origin, s
         shared[r] += values[OPEN, r] * is_open
 
 
-@part
+@inlined
 def _offer(offers, j, device_limit, along, values, places, shared, move, reach, one):
     """Write the worth of an offer but for the term of its line, -inf where it cannot be chosen."""
     appeal, control, exposure, lab = offers.appeal[j], offers.control[j], offers.exposure[j], offers.lab[j]
@@ -181,7 +181,7 @@ def _offer(offers, j, device_limit, along, values, places, shared, move, reach, 
         one[j, r] = one[j, r] if (sold >> places[BLOC, r]) & 1 else -math.inf
 
 
-@part
+@inlined
 def _price(offers, kind, j, along, values, price):
     """Write what rows pay for an offer [USD/Mtok]."""
     listed, cluster = offers.price[kind, j], offers.cluster[j]
@@ -193,7 +193,7 @@ def _price(offers, kind, j, along, values, price):
             price[j, r] = listed
 
 
-@part
+@inlined
 def _bonus(offers, bonus, along, usable, one, term):
     """Take off every offer the term of its line, which goes by how many channels a row may use."""
     for n in range(len(term)):
@@ -213,7 +213,7 @@ def _bonus(offers, bonus, along, usable, one, term):
             one[j, r] -= term[n, r]
 
 
-@part
+@inlined
 def _utility(along, values, j, one, price, utility):
     """Write the utility of an offer at its price."""
     for r in range(along):
@@ -221,7 +221,7 @@ def _utility(along, values, j, one, price, utility):
         utility[j, r] = one[j, r] - bill * values[SENSITIVITY, r]
 
 
-@part
+@inlined
 def _best(offers, along, values, one, price, utility, known):
     """Give every option the version that suits a row best."""
     known[:] = False
