@@ -11,6 +11,7 @@ from sim.market.kernels import sums
 from sim.market.kernels.deviations import earnings_tried
 from sim.market.kernels.fold import Folded, Layout, empty, fold
 from sim.market.kernels.prices import Work
+from sim.market.kernels.search import search
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck, trials
 from sim.market.stages.markups import MarkupConditions, conditions_of_sums
@@ -80,6 +81,20 @@ class CompiledConditions:
             margin, value = price - self.cost[self.columns], self.adoption_value[self.columns]
             kernels.evaluate(self.folded, self.layout, self.dissimilarity, price, margin, value, self.work)
             self.seen[:] = price
+
+    def search(self, start: Floats, free: Bools, tolerance: float, most_iterations: int) -> tuple[Floats, float, int]:
+        """Return the prices that Newton steps lead to, their distance from those asked for, and how many steps.
+
+        Twin: `stages/equilibrium.py: _solve_from`.
+        """
+        prices = start.astype(np.float64)
+        price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
+        by_column = np.argsort(self.columns)
+        moving = by_column[free[self.columns[by_column]]]  # the system has the order of offers
+        panel = (self.folded, self.layout, self.dissimilarity, self.work, cost, value)
+        residual, iterations = search(*panel, moving, tolerance, most_iterations, price, self.seen)
+        prices[self.columns] = price
+        return prices, residual, iterations
 
     def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
         """Return the solution of a small system; ZeroDivisionError if it is singular."""
