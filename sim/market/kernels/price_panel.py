@@ -33,6 +33,7 @@ class CompiledConditions:
     folded: Folded
     work: Work
     seen: Floats  # (priced,) list prices that the room to work in was filled for
+    found: Floats  # (4, priced) sums of the conditions at these
 
     @classmethod
     def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> CompiledConditions | None:
@@ -54,19 +55,16 @@ class CompiledConditions:
         if fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
             return None
         work = kernels.room(len(folded.rest), layout, len(labs))
-        seen = np.full(len(layout.priced), np.nan)
-        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen)
+        seen, found = np.full(len(layout.priced), np.nan), np.empty((4, len(layout.priced)))
+        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen, found)
 
     def at(self, prices: Floats) -> MarkupConditions:
         """Return the conditions."""
-        self._evaluate(prices)
-        found = np.empty((4, len(self.columns)))
-        kernels.conditions(self.folded, self.dissimilarity, self.work, found)
-        return conditions_of_sums(found, self.columns, prices, self.cost, self.adoption_value)
+        return conditions_of_sums(self._evaluated(prices), self.columns, prices, self.cost, self.adoption_value)
 
     def derivatives(self, prices: Floats, move: Floats | None = None) -> Floats:
         """Return the derivatives of the profit gradients, less those of Lambda times the move, (priced, priced)."""
-        self._evaluate(prices)
+        self._evaluated(prices)
         priced = len(self.columns)
         matrix = np.empty((priced, priced))
         way = np.zeros(priced) if move is None else move[self.columns]
@@ -74,13 +72,14 @@ class CompiledConditions:
         kernels.derivatives(self.folded, self.layout, self.dissimilarity, margin, value, way, self.work, matrix)
         return matrix
 
-    def _evaluate(self, prices: Floats) -> None:
-        """Let the room to work in hold what these prices lead to, if it does not yet."""
+    def _evaluated(self, prices: Floats) -> Floats:
+        """Let the room to work in hold what these prices lead to; return the sums that the conditions are made of."""
         price = prices[self.columns]
         if not np.array_equal(price, self.seen):
             margin, value = price - self.cost[self.columns], self.adoption_value[self.columns]
-            kernels.evaluate(self.folded, self.layout, self.dissimilarity, price, margin, value, self.work)
+            kernels.evaluate(self.folded, self.layout, self.dissimilarity, price, margin, value, self.work, self.found)
             self.seen[:] = price
+        return self.found
 
     def search(self, start: Floats, free: Bools, tolerance: float, most_iterations: int) -> tuple[Floats, float, int]:
         """Return the prices that Newton steps lead to, their distance from those asked for, and how many steps.
@@ -92,7 +91,7 @@ class CompiledConditions:
         by_column = np.argsort(self.columns)
         moving = by_column[free[self.columns[by_column]]]  # the system has the order of offers
         panel = (self.folded, self.layout, self.dissimilarity, self.work, cost, value)
-        residual, iterations = search(*panel, moving, tolerance, most_iterations, price, self.seen)
+        residual, iterations = search(*panel, moving, tolerance, most_iterations, price, self.seen, self.found)
         prices[self.columns] = price
         return prices, residual, iterations
 
@@ -109,7 +108,7 @@ class CompiledConditions:
         price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
         panel = (self.folded, self.layout, self.dissimilarity, price)
         earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
-        self._evaluate(prices)
+        self._evaluated(prices)
         for margin, worth, total in ((np.abs(price - cost), np.abs(value), turnover), (price - cost, value, earned)):
             kernels.value(self.folded, self.layout, self.dissimilarity, margin, worth, self.work)
             kernels.earnings(self.work, total)

@@ -132,12 +132,36 @@ def _earned(folded, block, layout, lam, margin, adoption, work):
             recaptured[r] = fma(chance[r], lab[r], extra * within[r] * cell[r])
 
 
+@inlined
+def _sums(folded, block, lam, work, found):
+    """Add up what the conditions are made of."""
+    steep, loaded, sensitivity = work.one[0], work.other[0], folded.sensitivity[block]
+    for j in range(found.shape[1]):
+        tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
+        for r in range(ROWS):
+            steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
+        for r in range(ROWS):
+            loaded[r] = tokens[r] * loading[r]
+        found[0, j] += dot(tokens, loading)
+        found[1, j] += dot(loaded, steep)
+        found[2, j] += dot(tokens, steep)
+        for r in range(ROWS):
+            loaded[r] = response[r] * sensitivity[r]
+        found[3, j] += dot(loaded, work.recaptured[block, j])
+
+
 @kernel
-def evaluate(folded, layout, lam, price, margin, adoption, work):
-    """Write what list prices lead to; `price`, `margin` at loading one and `adoption` have shape (priced,)."""
+def evaluate(folded, layout, lam, price, margin, adoption, work, found):
+    """Write what list prices lead to; `price`, `margin` at loading one and `adoption` have shape (priced,).
+
+    `found`, shape (4, priced), gets Q, Lambda, L and the customers recaptured of each priced offer.
+    """
+    for entry in range(4):
+        fill(found[entry], 0.0)
     for block in range(len(folded.rest)):
         _choices(folded, block, layout, lam, price, work)
         _earned(folded, block, layout, lam, margin, adoption, work)
+        _sums(folded, block, lam, work, found)
 
 
 @kernel
@@ -145,28 +169,6 @@ def value(folded, layout, lam, margin, adoption, work):
     """Write what the choices that have been evaluated lead to at other margins and adoption values."""
     for block in range(len(folded.rest)):
         _earned(folded, block, layout, lam, margin, adoption, work)
-
-
-@kernel
-def conditions(folded, lam, work, found):
-    """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced)."""
-    for entry in range(4):
-        fill(found[entry], 0.0)
-    steep, loaded = work.one[0], work.other[0]
-    for block in range(len(folded.rest)):
-        sensitivity = folded.sensitivity[block]
-        for j in range(found.shape[1]):
-            tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
-            for r in range(ROWS):
-                steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
-            for r in range(ROWS):
-                loaded[r] = tokens[r] * loading[r]
-            found[0, j] += dot(tokens, loading)
-            found[1, j] += dot(loaded, steep)
-            found[2, j] += dot(tokens, steep)
-            for r in range(ROWS):
-                loaded[r] = response[r] * sensitivity[r]
-            found[3, j] += dot(loaded, work.recaptured[block, j])
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy as np
 
 from sim.market.kernels.compiled import inlined, kernel
 from sim.market.kernels.fold import copy
-from sim.market.kernels.prices import conditions, derivatives, evaluate
+from sim.market.kernels.prices import derivatives, evaluate
 from sim.market.kernels.sums import solve
 
 
@@ -20,8 +20,7 @@ def _distance(folded, layout, lam, work, cost, adoption, free, price, margin, fo
     """Write the way to the prices that the conditions ask for, and these; return the largest relative distance."""
     for j in range(len(price)):
         margin[j] = price[j] - cost[j]
-    evaluate(folded, layout, lam, price, margin, adoption, work)
-    conditions(folded, lam, work, found)
+    evaluate(folded, layout, lam, price, margin, adoption, work, found)
     size = 0.0
     for i in range(len(free)):
         j = free[i]
@@ -62,14 +61,14 @@ def _newton_step(layout, free, price, found, matrix, move, wanted, stretch, way,
 
 
 @kernel
-def search(folded, layout, lam, work, cost, adoption, free, tolerance, most_iterations, price, seen):
+def search(folded, layout, lam, work, cost, adoption, free, tolerance, most_iterations, price, seen, found):
     """Move `price`, shape (priced,), to the fixed point that Newton steps lead to, or as near as they came.
 
-    `free` are the prices that may change, in the order of the system; `seen` becomes the prices evaluated last. Returns
-    the largest relative distance from the prices asked for, and the steps taken.
+    `free` are the prices that may change, in the order of the system; `seen` becomes the prices evaluated last, and
+    `found` their sums. Returns the largest relative distance from the prices asked for, and the steps taken.
     """
     priced, number = len(price), len(free)
-    margin, found, matrix = np.empty(priced), np.empty((4, priced)), np.empty((priced, priced))
+    margin, matrix = np.empty(priced), np.empty((priced, priced))
     move, wanted, before, all_move = np.empty(number), np.empty(number), np.empty(number), np.zeros(priced)
     way, step, system = np.empty(number), np.empty(number), np.empty((number, number + 1))
     stretch, reach = np.ones(number), np.ones(number)
