@@ -61,7 +61,9 @@ def exponentials(folded, block, j, steep, price, member, slope):
     for r in range(ROWS):
         u = 1.0 + member[r]
         bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
-        member[r] = exp(utility[r] - bill * (sensitivity[r] * steep))
+        member[r] = utility[r] - bill * (sensitivity[r] * steep)
+    for r in range(ROWS):
+        member[r] = exp(member[r])
 
 
 @inlined
