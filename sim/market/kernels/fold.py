@@ -28,6 +28,7 @@ class Layout(NamedTuple):
     cell_lab: Ints  # (cells,)
     first: Ints  # (nests + 1,) first priced offer of each nest
     sells: Bools  # (nests, labs) a lab has a list price in a nest
+    cell_of: Ints  # (nests, labs) -1 where a lab has no part of a nest
     steep: Floats  # (nests,) 1 / lambda; 1 where one offer is the whole nest, since its weight is exp(V) then
     held: Ints  # (others,) columns of offers without a list price, sorted by nest
     held_nest: Ints  # (others,) nest, counted on from those with priced offers for the others

@@ -137,6 +137,8 @@ def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layou
     whole = np.bincount(place[sold]) == 1
     sells = np.zeros((len(nests), lab.max() + 1), bool)
     sells[place[order], lab[order]] = True
+    cell_of = np.full(sells.shape, -1)
+    cell_of[cells // len(lab), cells % len(lab)] = np.arange(len(cells))
     return Layout(
         priced=order,
         nest=place[order],
@@ -146,6 +148,7 @@ def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layou
         cell_lab=cells % len(lab),
         first=first,
         sells=sells,
+        cell_of=cell_of,
         steep=np.where(whole, 1.0, 1.0 / dissimilarity),
         held=held,
         held_nest=place[held],
