@@ -110,8 +110,7 @@ class CompiledConditions:
         earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
         self._evaluated(prices)
         for margin, worth, total in ((np.abs(price - cost), np.abs(value), turnover), (price - cost, value, earned)):
-            kernels.value(self.folded, self.layout, self.dissimilarity, margin, worth, self.work)
-            kernels.earnings(self.work, total)
+            kernels.earnings(self.folded, self.layout, self.dissimilarity, margin, worth, self.work, total)
         who, table = trials(price, cost, self.labs[self.layout.lab], free[self.columns], check)
         who, found = np.searchsorted(self.labs, who), np.empty(len(who))
         earnings_tried(*panel, cost, value, self.work, who, table, found)

@@ -167,19 +167,16 @@ def evaluate(folded, layout, lam, price, margin, adoption, work, found):
 
 
 @kernel
-def value(folded, layout, lam, margin, adoption, work):
-    """Write what the choices that have been evaluated lead to at other margins and adoption values."""
-    for block in range(len(folded.rest)):
-        _earned(folded, block, layout, lam, margin, adoption, work)
+def earnings(folded, layout, lam, margin, adoption, work, earned):
+    """Write what each lab earns [USD/month], shape (labs,), by the choices evaluated last at other margins and values.
 
-
-@kernel
-def earnings(work, earned):
-    """Write what each lab earns [USD/month], shape (labs,)."""
+    `work` has then what those lead to.
+    """
     fill(earned, 0.0)
     ones = work.one[0]
     fill(ones, 1.0)
-    for block in range(len(work.lab)):
+    for block in range(len(folded.rest)):
+        _earned(folded, block, layout, lam, margin, adoption, work)
         for lab in range(len(earned)):
             earned[lab] += dot(work.lab[block, lab], ones)
 

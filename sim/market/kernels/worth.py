@@ -29,14 +29,12 @@ class Columns(NamedTuple):
     """Offers as the rules of a family have them; shapes (offers,) unless said. The options come first."""
 
     option: Any  # of which it is a version
-    nest: Any  # (options,) which of the lines on offer it belongs to
     lab: Any
     release: Any
     channel: Any
     line: Any  # column in the tastes of rows
     lab_bloc: Any
-    first_of_release: Any  # (releases + 1,) first column of each
-    first_of_line: Any  # (lines + 1,) options
+    first_of_line: Any  # (lines,) options
     capability: Any  # (classes, offers) with the lab's strength
     home_fit: Any  # (blocs, offers)
     sold_in: Any  # (blocs, offers)
@@ -52,18 +50,14 @@ class Columns(NamedTuple):
 
 def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
     """Return offers as a family sees them; `loading` has shape (classes, options)."""
-    starts = np.diff(offers.release, prepend=NONE) != 0
-    first = np.append(offers.first_of_line, len(offers.newest))
     return Columns(
         option=offers.option,
-        nest=np.repeat(np.arange(len(first) - 1), np.diff(first)),
         lab=offers.lab,
         release=offers.release,
         channel=offers.channel,
         line=offers.line,
         lab_bloc=rules.lab_bloc,
-        first_of_release=np.append(np.flatnonzero(starts), len(starts)),
-        first_of_line=first,
+        first_of_line=offers.first_of_line,
         capability=offers.capability + rules.strength,
         home_fit=rules.home_fit,
         sold_in=rules.sold_in,
@@ -194,21 +188,23 @@ def _price(offers, kind, j, along, values, price):
 
 
 @inlined
-def _bonus(offers, bonus, along, usable, one, term):
+def _bonus(offers, bonus, along, nest, usable, one, term):
     """Take off every offer the term of its line, which goes by how many channels a row may use."""
     for n in range(len(term)):
         for r in range(along):
             usable[r] = 0
-        for j in range(offers.first_of_line[n], offers.first_of_line[n + 1]):
+        j = offers.first_of_line[n]
+        while j < len(nest) and nest[j] == n:
             for r in range(along):
                 usable[r] += one[j, r] > -math.inf
+            j += 1
         for number in range(len(bonus)):
             of_number = bonus[number]
             for r in range(along):
                 other = term[n, r]
                 term[n, r] = of_number if usable[r] == number else other
     for j in range(len(offers.option)):
-        n = offers.nest[offers.option[j]]
+        n = nest[offers.option[j]]
         for r in range(along):
             one[j, r] -= term[n, r]
 
@@ -225,7 +221,7 @@ def _utility(along, values, j, one, price, utility):
 def _best(offers, along, values, one, price, utility, known):
     """Give every option the version that suits a row best."""
     known[:] = False
-    for j in range(len(offers.nest), len(offers.option)):
+    for j in range(len(known), len(offers.option)):
         q = offers.option[j]
         if not known[q]:
             _utility(along, values, q, one, price, utility)
@@ -246,25 +242,29 @@ def _best(offers, along, values, one, price, utility, known):
 def write_worth(who, offers, width, discount, device_limit, bonus, start, worth, paid, base):
     """Write worth (eq. 53), loading and base price."""
     labs, lines, blocs = who.used_here.shape[1], who.taste_line.shape[1], who.taste_origin.shape[1]
-    count, options, nests = len(offers.release), len(offers.nest), len(offers.first_of_line) - 1
+    count, options, lines_sold = len(offers.release), offers.loading.shape[1], len(offers.first_of_line)
     values, places, usable = np.ones((VALUES, LANES)), np.zeros((2, LANES), np.int64), np.empty(LANES, np.int64)
     taste, origin, reach = np.zeros((lines, LANES)), np.zeros((blocs, LANES)), np.zeros((blocs, LANES))
-    move, shared, fit, term = np.zeros((labs, LANES)), np.empty(LANES), np.empty(LANES), np.empty((nests, LANES))
+    move, shared, fit, term = np.zeros((labs, LANES)), np.empty(LANES), np.empty(LANES), np.empty((lines_sold, LANES))
     one, price, utility = np.empty((count, LANES)), np.empty((count, LANES)), np.empty((count, LANES))
-    known, first = np.empty(options, np.bool_), 0
+    known, nest, first = np.empty(options, np.bool_), np.zeros(options, np.int64), 0
+    for n in range(1, lines_sold):
+        nest[offers.first_of_line[n] :] = n
     while first < len(who.kind):
         kind, rows = who.kind[first], 1
         while rows < LANES and first + rows < len(who.kind) and who.kind[first + rows] == kind:
             rows += 1
         along = (rows + STEP - 1) // STEP * STEP
         _lay_out(who, first, rows, discount, values, places, taste, origin, move, reach)
-        for m in range(len(offers.first_of_release) - 1):
-            column = offers.first_of_release[m]
+        j = 0
+        while j < count:
+            column = j
             _shared(offers, kind, column, width, along, values, places, taste, origin, shared, fit)
-            for j in range(column, offers.first_of_release[m + 1]):
+            while j < count and offers.release[j] == offers.release[column]:
                 _offer(offers, j, device_limit, along, values, places, shared, move, reach, one)
                 _price(offers, kind, j, along, values, price)
-        _bonus(offers, bonus, along, usable, one, term)
+                j += 1
+        _bonus(offers, bonus, along, nest, usable, one, term)
         _best(offers, along, values, one, price, utility, known)
         for j in range(options):
             loading, at = offers.loading[kind, j], start + first
