@@ -102,7 +102,7 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
     what a class pays over the list price, shape (classes, options), zero for those without one.
     """
     groups = [(group, group.nodes_present(market.nodes)) for group in market.adopters]
-    shape = int(np.sum([len(rows) for _, rows in groups])), len(offers.newest)
+    shape = len(offers.newest), int(np.sum([len(rows) for _, rows in groups]))
     worth, paid, base = np.empty(shape), np.empty(shape), np.empty(shape)
     parts, first = [], 0
     for group, rows in groups:
@@ -112,22 +112,23 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
                 rows, np.zeros(len(rows), bool), market.nodes.table, demand.standing(market, view, rows), view
             )
             rules = view.rules[group.number]
-            kernels.write(who, offers, rules, loading, worth[part], paid[part], base[part])
+            kernels.write(who, offers, rules, loading, worth, paid, base, first)
             weight = market.nodes.table.weight[rows] * market.nodes.present[rows]
-            keep, outside = _keep_in_line(who, offers, rules, worth[part], base[part]), choice.outside_utilities(who)
+            keep = _keep_in_line(who, offers, rules, worth.T[part], base.T[part])
+            outside = choice.outside_utilities(who)
             parts.append((weight, keep, outside, who.price_sensitivity, who.need, who.pain))
             first = part.stop
     weight, keep, outside, sensitivity, need, pain = (np.concatenate(one) for one in zip(*parts, strict=True))
     return DemandPanel(
         weight=weight,
-        fixed=worth,
+        fixed=worth.T,
         keep=keep,
         outside=outside,
         price_sensitivity=sensitivity,
         need=need,
         pain=pain,
-        loading=paid,
-        base_price=base,
+        loading=paid.T,
+        base_price=base.T,
         nest=offers.newest.line,
         dissimilarity=view.rules[0].dissimilarity,
     )

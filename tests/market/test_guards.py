@@ -48,6 +48,9 @@ no_guard(
     "np.maximum(cost, 0.0)",
     "no list price is negative, so beside it a negative cost never counts",
 )
+no_guard(
+    "kernels/search.py", "search", "if size < least:\n    least = size\n    copy(seen, price)", "the nearest so far"
+)
 for text in ("max(highest[k], keep[k])", "max(highest[k], max(keep[k], outside[k]))", "max(keep[k], outside[k])"):
     no_guard("kernels/choice.py", "choose", text, "the best of what there is, a scale of its own for each row")
 no_guard("kernels/choice.py", "choose", "max(highest[k], utility[j, k])", "the best so far")

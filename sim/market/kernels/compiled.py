@@ -113,6 +113,11 @@ def part(function: Callable[..., Any]) -> Any:
     return numba.njit(function, error_model="numpy")
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a `part` into the midst of its kernels: handing over tables of many arrays takes longer than a loop."""
+    return numba.njit(function, error_model="numpy", forceinline=True)
+
+
 @intrinsic
 def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a b + c rounded once, for three numbers of one type."""

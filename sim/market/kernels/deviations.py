@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.market.kernels.compiled import fma, kernel, part
+from sim.market.kernels.compiled import fma, inlined, kernel
 from sim.market.kernels.fold import ROWS, copy, fill, power
 from sim.market.kernels.prices import exponentials
 from sim.market.kernels.sums import dot
 
 
-@part
+@inlined
 def _others(folded, block, layout, lab, weight, raw, every, earned):
     """Write what nests without list prices of a lab weigh and earn it, per unit of all weights, for a block."""
     copy(folded.rest[block], every)
@@ -22,21 +22,18 @@ def _others(folded, block, layout, lab, weight, raw, every, earned):
         if not layout.sells[n, lab]:
             for r in range(ROWS):
                 every[r] += weight[n, r]
-            for c in range(len(layout.cell_nest)):
-                if layout.cell_nest[c] == n and layout.cell_lab[c] == lab:
-                    for r in range(ROWS):
-                        earned[r] += raw[c, r]
+            c = layout.cell_of[n, lab]
+            if c >= 0:
+                for r in range(ROWS):
+                    earned[r] += raw[c, r]
 
 
-@part
+@inlined
 def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member, slope):
     """Write a nest's sum of exponentials at other prices, and what it earns a lab for each unit of scale."""
     amount = folded.amount[block]
     copy(folded.held[block, nest], total)
-    fill(raw, 0.0)
-    for c in range(len(layout.cell_nest)):
-        if layout.cell_nest[c] == nest and layout.cell_lab[c] == lab:
-            copy(folded.held_earned[block, c], raw)
+    copy(folded.held_earned[block, layout.cell_of[nest, lab]], raw)
     for j in range(layout.first[nest], layout.first[nest + 1]):
         loading = folded.loading[block, j]
         exponentials(folded, block, j, layout.steep[nest], price[j], member, slope)
@@ -99,10 +96,9 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
                     else:
                         for r in range(ROWS):
                             every[r] += weight[n, r]
-                        for c in range(len(raw)):
-                            if layout.cell_nest[c] == n and layout.cell_lab[c] == lab:
-                                for r in range(ROWS):
-                                    kept[r] += raw[c, r]
+                        c = layout.cell_of[n, lab]
+                        for r in range(ROWS):
+                            kept[r] += raw[c, r]
             for r in range(ROWS):
                 value[r] = kept[r] / every[r]
             earned[trial] += dot(value, ones)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.market.kernels.arithmetic import exp, log
-from sim.market.kernels.compiled import kernel, part
+from sim.market.kernels.compiled import inlined, kernel
 from sim.market.tables import Bools, Floats, Ints
 
 ROWS = 128
@@ -28,6 +28,7 @@ class Layout(NamedTuple):
     cell_lab: Ints  # (cells,)
     first: Ints  # (nests + 1,) first priced offer of each nest
     sells: Bools  # (nests, labs) a lab has a list price in a nest
+    cell_of: Ints  # (nests, labs) -1 where a lab has no part of a nest
     steep: Floats  # (nests,) 1 / lambda; 1 where one offer is the whole nest, since its weight is exp(V) then
     held: Ints  # (others,) columns of offers without a list price, sorted by nest
     held_nest: Ints  # (others,) nest, counted on from those with priced offers for the others
@@ -66,27 +67,27 @@ def empty(rows: int, layout: Layout, labs: int) -> Folded:
     )
 
 
-@part
+@inlined
 def fill(row, value):
     """Set every entry."""
     for r in range(len(row)):
         row[r] = value
 
 
-@part
+@inlined
 def copy(row, other):
     """Write a row into another."""
     for r in range(len(row)):
         other[r] = row[r]
 
 
-@part
+@inlined
 def power(x, exponent):
     """Return x^exponent for x of 0 or more; of `TINY` where x is smaller."""
     return exp(exponent * log(x if x > TINY else TINY))
 
 
-@part
+@inlined
 def _rows(folded, block, first, rows, weight, alpha, need, pain):
     """Write what belongs to rows."""
     sensitivity, amount, per_money = folded.sensitivity[block], folded.amount[block], folded.per_money[block]
@@ -96,23 +97,23 @@ def _rows(folded, block, first, rows, weight, alpha, need, pain):
         per_money[r] = need[first + r] / pain[first + r]
 
 
-@part
+@inlined
 def _held_values(folded, block, first, rows, held, fixed, base, lam, value, best):
     """Write the utilities over lambda of offers without a list price; `best` becomes the highest of all."""
     per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
     for j in range(len(held)):
         column, one = held[j], value[j]
         for r in range(rows):
-            one[r] = base[first + r, column] * per_money[r]
+            one[r] = base[column, first + r] * per_money[r]
         for r in range(rows):
             one[r] = sensitivity[r] * log(1.0 + one[r])
         for r in range(rows):
-            one[r] = (fixed[first + r, column] - one[r]) * (1.0 / lam)
+            one[r] = (fixed[column, first + r] - one[r]) * (1.0 / lam)
         for r in range(rows):
             best[r] = max(best[r], one[r])
 
 
-@part
+@inlined
 def _held_weights(folded, block, rows, layout, lam, value, best, total):
     """Turn those utilities into weights inside their nest and add these up."""
     held, rest, nests = folded.held[block], folded.rest[block], folded.held.shape[1]
@@ -134,7 +135,7 @@ def _held_weights(folded, block, rows, layout, lam, value, best, total):
             nest[r] = scale
 
 
-@part
+@inlined
 def _held_earnings(folded, block, first, rows, layout, base, adoption, value, total):
     """Add up what held offers earn, were their weight a probability."""
     amount, per_money, nests = folded.amount[block], folded.per_money[block], folded.held.shape[1]
@@ -142,7 +143,7 @@ def _held_earnings(folded, block, first, rows, layout, base, adoption, value, to
         column, worth, one, group = layout.held[j], adoption[layout.held[j]], value[j], layout.held_nest[j]
         if worth != 0.0:
             for r in range(rows):
-                one[r] *= amount[r] * worth / (1.0 + base[first + r, column] * per_money[r])
+                one[r] *= amount[r] * worth / (1.0 + base[column, first + r] * per_money[r])
             if group < nests:
                 earned = folded.held_earned[block, layout.held_cell[j]]
             else:
@@ -153,7 +154,7 @@ def _held_earnings(folded, block, first, rows, layout, base, adoption, value, to
                 earned[r] += one[r]
 
 
-@part
+@inlined
 def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best):
     """Write what list prices work on; return the highest utility over the best of the others."""
     highest = -np.inf
@@ -161,16 +162,19 @@ def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best
         column, steep = layout.priced[j], layout.steep[layout.nest[j]]
         utility, load = folded.utility[block, j], folded.loading[block, j]
         for r in range(rows):
-            utility[r] = steep * (fixed[first + r, column] - lam * best[r])
-            load[r] = loading[first + r, column]
+            utility[r] = steep * (fixed[column, first + r] - lam * best[r])
+            load[r] = loading[column, first + r]
         for r in range(rows):
             highest = max(highest, utility[r])
     return highest
 
 
 @kernel
-def fold(weight, fixed, keep, outside, alpha, need, pain, loading, base, adoption, layout, lam, folded):
-    """Write a panel into `folded`; return the highest utility of an offer with a list price over the best other."""
+def fold(weight, keep, outside, alpha, need, pain, fixed, loading, base, adoption, layout, lam, folded):
+    """Write a panel into `folded`; return the highest utility of an offer with a list price over the best other.
+
+    `fixed`, `loading` and `base` have shape (offers, rows).
+    """
     value, total, best = np.empty((len(layout.held), ROWS)), np.empty((layout.nests, ROWS)), np.empty(ROWS)
     highest = -np.inf
     for block in range(len(folded.rest)):

@@ -11,6 +11,7 @@ from sim.market.kernels import sums
 from sim.market.kernels.deviations import earnings_tried
 from sim.market.kernels.fold import Folded, Layout, empty, fold
 from sim.market.kernels.prices import Work
+from sim.market.kernels.search import search
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck, trials
 from sim.market.stages.markups import MarkupConditions, conditions_of_sums
@@ -32,6 +33,7 @@ class CompiledConditions:
     folded: Folded
     work: Work
     seen: Floats  # (priced,) list prices that the room to work in was filled for
+    found: Floats  # (4, priced) sums of the conditions at these
 
     @classmethod
     def of(cls, panel: DemandPanel, owner: Ints, cost: Floats, adoption_value: Floats) -> CompiledConditions | None:
@@ -46,25 +48,23 @@ class CompiledConditions:
         labs, lab = np.unique(owner, return_inverse=True)
         layout = lay_out(priced, panel.nest, lab, panel.dissimilarity)
         folded = empty(len(panel.weight), layout, len(labs))
-        rows = (panel.weight, panel.fixed, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
-        arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, panel.loading, panel.base_price)]
+        rows = (panel.weight, panel.keep, panel.outside, panel.price_sensitivity, panel.need, panel.pain)
+        offers = (panel.fixed.T, panel.loading.T, panel.base_price.T)
+        arrays = [np.ascontiguousarray(array, np.float64) for array in (*rows, *offers)]
         value = np.ascontiguousarray(adoption_value, np.float64)
         if fold(*arrays, value, layout, panel.dissimilarity, folded) > FARTHEST:
             return None
         work = kernels.room(len(folded.rest), layout, len(labs))
-        seen = np.full(len(layout.priced), np.nan)
-        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen)
+        seen, found = np.full(len(layout.priced), np.nan), np.empty((4, len(layout.priced)))
+        return cls(layout.priced, cost, value, panel.dissimilarity, labs, layout, folded, work, seen, found)
 
     def at(self, prices: Floats) -> MarkupConditions:
         """Return the conditions."""
-        self._evaluate(prices)
-        found = np.empty((4, len(self.columns)))
-        kernels.conditions(self.folded, self.dissimilarity, self.work, found)
-        return conditions_of_sums(found, self.columns, prices, self.cost, self.adoption_value)
+        return conditions_of_sums(self._evaluated(prices), self.columns, prices, self.cost, self.adoption_value)
 
     def derivatives(self, prices: Floats, move: Floats | None = None) -> Floats:
         """Return the derivatives of the profit gradients, less those of Lambda times the move, (priced, priced)."""
-        self._evaluate(prices)
+        self._evaluated(prices)
         priced = len(self.columns)
         matrix = np.empty((priced, priced))
         way = np.zeros(priced) if move is None else move[self.columns]
@@ -72,13 +72,28 @@ class CompiledConditions:
         kernels.derivatives(self.folded, self.layout, self.dissimilarity, margin, value, way, self.work, matrix)
         return matrix
 
-    def _evaluate(self, prices: Floats) -> None:
-        """Let the room to work in hold what these prices lead to, if it does not yet."""
+    def _evaluated(self, prices: Floats) -> Floats:
+        """Let the room to work in hold what these prices lead to; return the sums that the conditions are made of."""
         price = prices[self.columns]
         if not np.array_equal(price, self.seen):
             margin, value = price - self.cost[self.columns], self.adoption_value[self.columns]
-            kernels.evaluate(self.folded, self.layout, self.dissimilarity, price, margin, value, self.work)
+            kernels.evaluate(self.folded, self.layout, self.dissimilarity, price, margin, value, self.work, self.found)
             self.seen[:] = price
+        return self.found
+
+    def search(self, start: Floats, free: Bools, tolerance: float, most_iterations: int) -> tuple[Floats, float, int]:
+        """Return the prices that Newton steps lead to, their distance from those asked for, and how many steps.
+
+        Twin: `stages/equilibrium.py: _solve_from`.
+        """
+        prices = start.astype(np.float64)
+        price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
+        by_column = np.argsort(self.columns)
+        moving = by_column[free[self.columns[by_column]]]  # the system has the order of offers
+        panel = (self.folded, self.layout, self.dissimilarity, self.work, cost, value)
+        residual, iterations = search(*panel, moving, tolerance, most_iterations, price, self.seen, self.found)
+        prices[self.columns] = price
+        return prices, residual, iterations
 
     def solve_linear(self, matrix: Floats, side: Floats) -> Floats:
         """Return the solution of a small system; ZeroDivisionError if it is singular."""
@@ -93,10 +108,9 @@ class CompiledConditions:
         price, cost, value = prices[self.columns], self.cost[self.columns], self.adoption_value[self.columns]
         panel = (self.folded, self.layout, self.dissimilarity, price)
         earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
-        self._evaluate(prices)
+        self._evaluated(prices)
         for margin, worth, total in ((np.abs(price - cost), np.abs(value), turnover), (price - cost, value, earned)):
-            kernels.value(self.folded, self.layout, self.dissimilarity, margin, worth, self.work)
-            kernels.earnings(self.work, total)
+            kernels.earnings(self.folded, self.layout, self.dissimilarity, margin, worth, self.work, total)
         who, table = trials(price, cost, self.labs[self.layout.lab], free[self.columns], check)
         who, found = np.searchsorted(self.labs, who), np.empty(len(who))
         earnings_tried(*panel, cost, value, self.work, who, table, found)
@@ -122,6 +136,8 @@ def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layou
     whole = np.bincount(place[sold]) == 1
     sells = np.zeros((len(nests), lab.max() + 1), bool)
     sells[place[order], lab[order]] = True
+    cell_of = np.full(sells.shape, -1)
+    cell_of[cells // len(lab), cells % len(lab)] = np.arange(len(cells))
     return Layout(
         priced=order,
         nest=place[order],
@@ -131,6 +147,7 @@ def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layou
         cell_lab=cells % len(lab),
         first=first,
         sells=sells,
+        cell_of=cell_of,
         steep=np.where(whole, 1.0, 1.0 / dissimilarity),
         held=held,
         held_nest=place[held],

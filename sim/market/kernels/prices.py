@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.market.kernels.arithmetic import exp, log
-from sim.market.kernels.compiled import fma, kernel, part
+from sim.market.kernels.compiled import fma, inlined, kernel
 from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, power
 from sim.market.kernels.sums import dot
 from sim.market.tables import Floats
@@ -49,7 +49,7 @@ def room(blocks: int, layout: Layout, labs: int) -> Work:
     return Work(*kept, *(np.empty((priced, ROWS)) for _ in range(8)))
 
 
-@part
+@inlined
 def exponentials(folded, block, j, steep, price, member, slope):
     """Write the exponentials of an offer at a list price, and D' of its burden."""
     utility, loading = folded.utility[block, j], folded.loading[block, j]
@@ -61,10 +61,12 @@ def exponentials(folded, block, j, steep, price, member, slope):
     for r in range(ROWS):
         u = 1.0 + member[r]
         bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
-        member[r] = exp(utility[r] - bill * (sensitivity[r] * steep))
+        member[r] = utility[r] - bill * (sensitivity[r] * steep)
+    for r in range(ROWS):
+        member[r] = exp(member[r])
 
 
-@part
+@inlined
 def _choices(folded, block, layout, lam, price, work):
     """Write what rows choose and buy, given list prices."""
     amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
@@ -104,7 +106,7 @@ def _choices(folded, block, layout, lam, price, work):
             response[r] = loading[r] * per_money[r] * slope[r]
 
 
-@part
+@inlined
 def _earned(folded, block, layout, lam, margin, adoption, work):
     """Write what the choices of rows earn each lab, and what of it comes back to the lab of an offer."""
     every, extra = work.every[block], 1.0 / lam - 1.0
@@ -132,55 +134,54 @@ def _earned(folded, block, layout, lam, margin, adoption, work):
             recaptured[r] = fma(chance[r], lab[r], extra * within[r] * cell[r])
 
 
+@inlined
+def _sums(folded, block, lam, work, found):
+    """Add up what the conditions are made of."""
+    steep, loaded, sensitivity = work.one[0], work.other[0], folded.sensitivity[block]
+    for j in range(found.shape[1]):
+        tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
+        for r in range(ROWS):
+            steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
+        for r in range(ROWS):
+            loaded[r] = tokens[r] * loading[r]
+        found[0, j] += dot(tokens, loading)
+        found[1, j] += dot(loaded, steep)
+        found[2, j] += dot(tokens, steep)
+        for r in range(ROWS):
+            loaded[r] = response[r] * sensitivity[r]
+        found[3, j] += dot(loaded, work.recaptured[block, j])
+
+
 @kernel
-def evaluate(folded, layout, lam, price, margin, adoption, work):
-    """Write what list prices lead to; `price`, `margin` at loading one and `adoption` have shape (priced,)."""
+def evaluate(folded, layout, lam, price, margin, adoption, work, found):
+    """Write what list prices lead to; `price`, `margin` at loading one and `adoption` have shape (priced,).
+
+    `found`, shape (4, priced), gets Q, Lambda, L and the customers recaptured of each priced offer.
+    """
+    for entry in range(4):
+        fill(found[entry], 0.0)
     for block in range(len(folded.rest)):
         _choices(folded, block, layout, lam, price, work)
         _earned(folded, block, layout, lam, margin, adoption, work)
+        _sums(folded, block, lam, work, found)
 
 
 @kernel
-def value(folded, layout, lam, margin, adoption, work):
-    """Write what the choices that have been evaluated lead to at other margins and adoption values."""
-    for block in range(len(folded.rest)):
-        _earned(folded, block, layout, lam, margin, adoption, work)
+def earnings(folded, layout, lam, margin, adoption, work, earned):
+    """Write what each lab earns [USD/month], shape (labs,), by the choices evaluated last at other margins and values.
 
-
-@kernel
-def conditions(folded, lam, work, found):
-    """Write Q, Lambda, L and the customers recaptured of each priced offer into `found`, shape (4, priced)."""
-    for entry in range(4):
-        fill(found[entry], 0.0)
-    steep, loaded = work.one[0], work.other[0]
-    for block in range(len(folded.rest)):
-        sensitivity = folded.sensitivity[block]
-        for j in range(found.shape[1]):
-            tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
-            for r in range(ROWS):
-                steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
-            for r in range(ROWS):
-                loaded[r] = tokens[r] * loading[r]
-            found[0, j] += dot(tokens, loading)
-            found[1, j] += dot(loaded, steep)
-            found[2, j] += dot(tokens, steep)
-            for r in range(ROWS):
-                loaded[r] = response[r] * sensitivity[r]
-            found[3, j] += dot(loaded, work.recaptured[block, j])
-
-
-@kernel
-def earnings(work, earned):
-    """Write what each lab earns [USD/month], shape (labs,)."""
+    `work` has then what those lead to.
+    """
     fill(earned, 0.0)
     ones = work.one[0]
     fill(ones, 1.0)
-    for block in range(len(work.lab)):
+    for block in range(len(folded.rest)):
+        _earned(folded, block, layout, lam, margin, adoption, work)
         for lab in range(len(earned)):
             earned[lab] += dot(work.lab[block, lab], ones)
 
 
-@part
+@inlined
 def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
     """Write what joins offer j to others for a block; return what its own derivative has beyond that."""
     sensitivity, loading = folded.sensitivity[block], folded.loading[block, j]

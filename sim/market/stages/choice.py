@@ -183,12 +183,10 @@ def weights_kept(
     keep : array, shape (rows,)
         Utility of staying, as `keep_utilities` has it.
     """
-    first, possible = offers.first_of_line, best > -np.inf
     rows = np.flatnonzero((who.keep_option != NONE) & (keep > -np.inf))
-    rows = rows[possible[rows, who.keep_option[rows]]]
-    option = who.keep_option[rows]
-    line = _line_of(first, best.shape[1])[option]
-    channels = line_sums(possible[rows].view(np.int8), first)[np.arange(len(rows)), line]
+    rows = rows[best[rows, who.keep_option[rows]] > -np.inf]
+    option, line = who.keep_option[rows], _line_of(offers.first_of_line, best.shape[1])
+    channels = np.count_nonzero((best[rows] > -np.inf) & (line == line[option, None]), axis=1)
     return rows, option, rules.dissimilarity * LOG_CHANNELS[channels]
 
 

@@ -7,11 +7,13 @@ whether they are an equilibrium: one lab's large moves and other starting prices
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from sim import rng
 from sim.market.kernels.elementary import exp
+from sim.market.kernels.price_panel import CompiledConditions
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.price_conditions import PriceConditions, price_conditions
@@ -104,7 +106,7 @@ def solve_prices(
     free = panel.priced if free is None else free
     _check_inputs(panel, cost, start, free)
     terms = price_conditions(panel, owner, cost, adoption_value)
-    found = [_solve_from(terms, panel.term.needs_price, first, free, solver) for first in _starts(start, free, solver)]
+    found = [_found_from(terms, panel.term.needs_price, first, free, solver) for first in _starts(start, free, solver)]
     different: list[Equilibrium] = []
     for one in found:
         if one.status != NOT_CONVERGED and not any(_same(one.prices, other.prices) for other in different):
@@ -143,8 +145,28 @@ def _same(one: Floats, other: Floats) -> bool:
     return bool(np.abs(one - other).max() <= SAME * max(np.abs(one).max(), np.abs(other).max()))
 
 
-def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, solver: Solver) -> Equilibrium:
-    """Return the fixed point reached from one start by Newton steps on the way to the prices asked for.
+def _found_from(terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, solver: Solver) -> Equilibrium:
+    """Return where the search from one start ends."""
+    compiled = isinstance(terms, CompiledConditions)
+    search = terms.search if compiled else partial(_solve_from, terms, needs_price)
+    prices, residual, iterations = search(start, free, solver.tolerance, solver.most_iterations)
+    return Equilibrium(
+        prices=prices,
+        status=LOCAL_ONLY if residual <= solver.tolerance else NOT_CONVERGED,
+        residual=residual,
+        iterations=iterations,
+        deviation_gain=np.nan,
+        lab_gain=np.empty(0),
+        at_zero=free & (prices == 0.0),
+        solutions=prices[None, :],
+        conditions=terms,
+    )
+
+
+def _solve_from(
+    terms: PriceConditions, needs_price: bool, start: Floats, free: Bools, tolerance: float, most_iterations: int
+) -> tuple[Floats, float, int]:
+    """Return the fixed point reached from one start by Newton steps, its distance from it, and their number.
 
     Where a lab's profit is convex in a price, a Newton step would lead to the worst price; there the price goes the way
     that it is asked to, twice as far each time, until it has left the valley. A step at most doubles a price or its
@@ -157,7 +179,7 @@ def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: 
     now = problem.at(prices)
     best, best_now, iterations = prices, now, 0
     stretch, reach = np.ones(len(problem.columns)), np.ones(len(problem.columns))
-    while best_now.size > solver.tolerance and iterations < solver.most_iterations:
+    while best_now.size > tolerance and iterations < most_iterations:
         iterations += 1
         own, cost = prices[problem.columns], np.abs(terms.cost[problem.columns])
         step, convex = problem.step(prices, now, stretch)
@@ -170,17 +192,7 @@ def _solve_from(terms: PriceConditions, needs_price: bool, start: Floats, free: 
         reach = np.where(before.move * now.move < 0.0, 0.5 * reach, np.minimum(1.0, 2.0 * reach))
         if now.size < best_now.size:
             best, best_now = prices, now
-    return Equilibrium(
-        prices=best,
-        status=LOCAL_ONLY if best_now.size <= solver.tolerance else NOT_CONVERGED,
-        residual=best_now.size,
-        iterations=iterations,
-        deviation_gain=np.nan,
-        lab_gain=np.empty(0),
-        at_zero=free & (best == 0.0),
-        solutions=best[None, :],
-        conditions=terms,
-    )
+    return best, best_now.size, iterations
 
 
 @dataclass(frozen=True)

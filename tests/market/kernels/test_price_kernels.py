@@ -15,12 +15,14 @@ from sim import rng
 from sim.market.kernels import sums
 from sim.market.kernels.compiled import kernel
 from sim.market.kernels.price_panel import FARTHEST, CompiledConditions
+from sim.market.stages import equilibrium
 from sim.market.stages.demand_panel import prepare
 from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.newton import gradient_derivatives, solve_linear
 from sim.market.stages.price_conditions import PlainConditions, price_conditions
 from sim.market.stages.price_terms import LINEAR
 from sim.theory.panels import Case, full_case
+from tests.market.guards import binds
 
 from . import exact
 
@@ -116,6 +118,53 @@ def test_with_a_move_derivatives_are_those_of_the_move():
     ready = prepare(case.panel, case.owner)
     still = gradient_derivatives(ready, prices, case.cost, case.adoption_value)
     assert np.array_equal(still, terms.derivatives(prices))
+
+
+def same_search(terms, start, free, most_iterations):
+    """Search in the kernel and as the twin does, with the kernels that a step takes; return what is found."""
+    found = terms.search(start, free, 1e-13, most_iterations)
+    right = equilibrium._solve_from(terms, False, start, free, 1e-13, most_iterations)
+    assert found[1:] == right[1:]
+    assert np.array_equal(found[0], right[0])
+    return found
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.001, 1.4, 5.0])
+def test_the_search_is_that_of_the_twin_to_the_bit(both, factor):
+    terms, _, _ = both
+    priced = np.isin(np.arange(len(terms.cost)), terms.columns)
+    for free in (priced, priced & (np.arange(len(priced)) % 3 > 0)):
+        same_search(terms, factor * terms.cost, free, 60)
+
+
+@binds("kernels/search.py", "_distance", "max(0.0, asked)")
+@binds("kernels/search.py", "_distance", "max(own, wanted[i])")
+@binds("kernels/search.py", "_distance", "max(max(own, wanted[i]), abs(cost[j]))")
+@binds("kernels/search.py", "search", "max(own, abs(cost[free[i]]))")
+@binds("kernels/search.py", "search", "max(step[i], -0.5 * largest)")
+@binds("kernels/search.py", "search", "min(max(step[i], -0.5 * largest), largest)")
+@binds("kernels/search.py", "search", "max(0.0, own + min(max(step[i], -0.5 * largest), largest))")
+@binds("kernels/search.py", "search", "min(1.0, 2.0 * reach[i])")
+def test_the_limits_of_the_search_are_those_of_the_twin_where_they_bind():
+    """A lab that would give its service away; starts far below and far above the prices asked for."""
+    case = full_case(32)
+    cost, priced = case.cost, case.panel.priced
+    generous = CompiledConditions.of(case.panel, case.owner, cost, np.where(case.owner == 0, 20.0, case.adoption_value))
+    prices, residual, _ = same_search(generous, 1.4 * cost, priced, 60)
+    assert residual <= 1e-13
+    assert ((prices == 0.0) & priced).any()
+    assert not (prices[priced] == 0.0).all()
+    terms = CompiledConditions.of(case.panel, case.owner, cost, case.adoption_value)
+    for factor, limit in ((0.001, 1.0), (5.0, -0.5)):
+        start = factor * cost
+        share = (same_search(terms, start, priced, 1)[0] - start)[priced] / np.maximum(start, cost)[priced]
+        assert np.isclose(share, limit, rtol=1e-12).any()
+        assert not np.isclose(share, limit, rtol=1e-12).all()
+    for conditions, factor in ((terms, 0.001), (terms, 5.0), (generous, 0.0), (generous, 0.001)):
+        start = factor * cost
+        asked = np.maximum(0.0, cost + conditions.at(start).markup)
+        far = np.abs(asked - start) / np.maximum(np.maximum(start, asked), cost)
+        assert same_search(conditions, start, priced, 0)[1] == far[priced].max()
 
 
 @pytest.mark.parametrize(

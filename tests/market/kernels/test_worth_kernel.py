@@ -53,9 +53,9 @@ def as_panel(market):
 
 def written(who, offers, rules, loading):
     """Return worth, loading and base price as the kernel has them."""
-    found = np.full((3, len(who.kind), len(offers.newest)), np.nan)
+    found = np.full((3, len(offers.newest), len(who.kind)), np.nan)
     compiled.write(who, offers, rules, loading, *found)
-    return found
+    return found.transpose(0, 2, 1)
 
 
 def test_worth_loading_and_base_price_are_those_of_the_stage_to_the_bit(seen):
@@ -84,7 +84,7 @@ def test_the_rows_compared_differ_in_all_that_bars_or_moves(seen):
     assert any(can.any() and not can.all() for can in on_device)
 
 
-@binds(FILE, "write_worth", "max(listed, cluster)")
+@binds(FILE, "_price", "max(listed, cluster / values[NEED, r])")
 def test_a_small_user_of_own_machines_pays_its_part_of_a_cluster(seen):
     for who, offers, rules, loading in seen:
         offers, rules = offers.newest, of_newest(rules, offers)
