@@ -153,7 +153,9 @@ class Adopters(mesa.Agent):
                 offered,
                 standing,
                 rules,
-                compiled.scratch(labs, len(view.lines.lab), len(offered.line), len(offered.nest), len(offered.release)),
+                compiled.scratch(
+                    people.traits.shape[1], labs, len(offered.line), len(offered.nest), len(offered.release)
+                ),
                 looked,
             )
             return looked

@@ -23,6 +23,7 @@ if {_COPIED, (5, 4, 4, usage.NONE, usage.SELF_HOST)} != {(len(CLASSES), len(BLOC
         "kernels choice, usage and mass hold numbers of classes, blocs or channels that the schema has not"
     )
 SINGLE = np.float32
+LINE = 16  # numbers in single precision in a line of the cache
 _EVERY = np.ones((len(BLOCS), len(CHANNELS)), bool)
 _REACHES = np.arange(choice.BAN_LEVEL.max() + 1)
 _OF_BLOC = np.eye(len(BLOCS), dtype=bool)
@@ -59,8 +60,20 @@ def people(table: WorkloadTable) -> compiled.People:
         need=table.need,
         pain=table.pain,
         core=core,
-        traits=np.concatenate([core, table.taste_origin.astype(SINGLE), table.taste_line, table.attention], axis=1),
+        traits=_in_cache_lines([core, table.taste_origin.astype(SINGLE), table.taste_line], table.attention),
     )
+
+
+def _in_cache_lines(first: list[NDArray[np.float32]], last: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return traits side by side, the last ones last, in rows of whole lines of the cache."""
+    used = sum(columns.shape[1] for columns in first)
+    width = -(-(used + last.shape[1]) // LINE) * LINE
+    room = np.zeros(len(last) * width + LINE, SINGLE)
+    skip = -room.ctypes.data // room.itemsize % LINE
+    traits = room[skip : skip + len(last) * width].reshape(-1, width)
+    np.concatenate(first, axis=1, out=traits[:, :used])
+    traits[:, width - last.shape[1] :] = last
+    return traits
 
 
 def offered(view: MonthView, family: int) -> compiled.Offered:
@@ -137,6 +150,8 @@ def rules(view: MonthView, group: Adopters) -> compiled.Rules:
     own = view.rules[group.number]
     sells = np.zeros(len(view.lab_bloc), bool)
     sells[view.offers.lab] = True
+    consideration = np.zeros((len(view.consideration), compiled.to_eight(len(sells))), SINGLE)
+    consideration[:, : len(sells)] = view.consideration
     return compiled.Rules(
         month=view.month,
         review_key=np.uint64(rng.stream_key(view.seed, "review", view.month)),
@@ -150,7 +165,7 @@ def rules(view: MonthView, group: Adopters) -> compiled.Rules:
         sells=sells,
         strength=view.strength,
         home_fit=view.home_fit,
-        consideration=view.consideration.astype(SINGLE),
+        consideration=consideration,
         channel_control=view.channel_control,
         channel_exposure=view.channel_exposure,
         ban_level=choice.BAN_LEVEL,

@@ -37,8 +37,9 @@ class Month:
         self.device_limit, self.adoption_cost = rules.device_limit, rules.adoption_cost
         self.switching_cost, self.upgrade_cost = rules.switching_cost, rules.upgrade_cost
         self.used_cost = rules.switching_cost * (1.0 - rules.multi_home_discount)
-        self.home_fit, self.consideration = rules.home_fit.tolist(), rules.consideration.tolist()
-        self.consideration_of = rules.consideration.astype(float)
+        consideration = rules.consideration[:, : len(rules.lab_bloc)]
+        self.home_fit, self.consideration = rules.home_fit.tolist(), consideration.tolist()
+        self.consideration_of = consideration.astype(float)
         self.lab, self.lab_bloc = standing.lab.tolist(), rules.lab_bloc.tolist()
         self.line, self.is_open, self.degree = (
             standing.line.tolist(),

@@ -101,7 +101,7 @@ def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: A
     alone = outside.copy()
 
     # what they may and do look at, and what moving costs
-    known = traits[len(traits) - labs :] < rules.consideration.T[:, segment]
+    known = traits[len(traits) - labs :] < rules.consideration.T[:labs, segment]
     looked = known @ people.weight[rows]
     known[lab[uses], uses] = True
     home = np.flatnonzero(at_home)

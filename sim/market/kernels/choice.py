@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.market.kernels.compiled import kernel, prefetch
+from sim.market.kernels.compiled import kernel, prefetch, turn
 from sim.market.kernels.single import exp2, log2
 from sim.scenario.schema import BLOCS as names
 
@@ -64,7 +64,7 @@ class People(NamedTuple):
     need: Any
     pain: Any
     core: Any  # (rows, TRAITS) of single precision, which everybody is asked for every month
-    traits: Any  # (rows, FIXED + lines + labs) of single precision: `TRAITS`, tastes for lines, attention to labs
+    traits: Any  # (rows, a multiple of 16) of single precision: `TRAITS`, tastes for blocs, then lines; attention last
 
 
 TRAITS = ("need", "inverse_pain", "price_sensitivity", "value", "difficulty", "control_value", "distrust", "taste_open")
@@ -129,7 +129,7 @@ class Rules(NamedTuple):
     sells: Any  # (labs,) has an offer
     strength: Any  # (labs, classes)
     home_fit: Any  # (blocs, blocs) by user's and lab's
-    consideration: Any  # (segments, labs)
+    consideration: Any  # (segments, labs and more, to a multiple of eight)
     channel_control: Any  # (channels,)
     channel_exposure: Any  # (channels,)
     ban_level: Any  # (channels,)
@@ -185,34 +185,81 @@ def who_looks(first, last, people, now_release, now_channel, reach, offered, sta
 
 
 @kernel
-def gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, may):
-    """Fill the lanes of a block with the traits of `count` rows of one class; further lanes repeat the first."""
-    labs = known.shape[0]
-    attention = people.traits.shape[1] - labs
+def gather(rows, kind, people, reach, rules, segment, block, limit, lane, known, may):
+    """Fill the lanes of a block with the traits of some rows of one class.
+
+    Into `block` goes all that lies in their traits, with what a bloc's users like about each bloc added; the columns of
+    matrices whose rows were asked for, transposed in squares of eight.
+    """
     for k in range(LANES):
-        i = rows[k] if k < count else rows[0]
-        traits, segment = people.traits[i], people.segment[i]
-        need = traits[NEED] * np.float32(rules.need[kind])
-        inverse = traits[INVERSE_PAIN] / np.float32(rules.pain[kind])
-        lane[0, k] = traits[ALPHA]
-        lane[1, k] = need * inverse
+        segment[k] = people.segment[rows[k]]
+    for k in range(0, LANES, 8):
+        for column in range(0, block.shape[0], 8):
+            turn(people.traits, rows, k, column, block)
+        for column in range(0, limit.shape[0], 8):
+            turn(rules.consideration, segment, k, column, limit)
+    derive(kind, rules, block, lane)
+    attention = block.shape[0] - known.shape[0]
+    for lab in range(known.shape[0]):
+        for k in range(LANES):
+            known[lab, k] = 1 if block[attention + lab, k] < limit[lab, k] else 0
+    device = np.float32(rules.device_limit)
+    for k in range(LANES):
+        home = segment[k] % BLOCS
+        for b in range(BLOCS):
+            block[ORIGIN + b, k] += rules.home_fit[home, b]
+        mask = rules.sold[home]
+        for b in range(BLOCS):
+            mask &= rules.allowed[b, reach[rows[k], b]]
+        may[k] = mask & rules.off_device if block[NEED, k] * np.float32(rules.need[kind]) > device else mask
+
+
+@kernel
+def derive(kind, rules, block, lane):
+    """Write this month's traits of a block."""
+    need, pain = np.float32(rules.need[kind]), np.float32(rules.pain[kind])
+    rise, relief, staff = np.float32(rules.rise[kind]), np.float32(rules.relief), np.float32(rules.staff_cost)
+    for k in range(LANES):
+        inverse = block[INVERSE_PAIN, k] / pain
+        lane[1, k] = block[NEED, k] * need * inverse
         lane[2, k] = inverse
-        lane[3, k] = traits[VALUE]
-        lane[4, k] = traits[DIFFICULTY] + np.float32(rules.rise[kind])
-        lane[5, k] = traits[CONTROL]
-        lane[6, k] = traits[DISTRUST] * np.float32(rules.relief)
-        lane[7, k] = traits[OPEN]
-        lane[8, k] = np.float32(rules.staff_cost) * inverse
-        for b in range(BLOCS):
-            origin[b, k] = traits[ORIGIN + b] + rules.home_fit[segment % BLOCS, b]
-        for line in range(taste.shape[0]):
-            taste[line, k] = traits[FIXED + line]
+        lane[8, k] = staff * inverse
+    for k in range(LANES):
+        lane[0, k] = block[ALPHA, k]
+        lane[3, k] = block[VALUE, k]
+        lane[4, k] = block[DIFFICULTY, k] + rise
+        lane[5, k] = block[CONTROL, k]
+        lane[6, k] = block[DISTRUST, k] * relief
+        lane[7, k] = block[OPEN, k]
+
+
+@kernel
+def moving(rows, start, now_release, organisation, used, lab_of, rules, looks, own, home, known, cost):
+    """Write what moving to each lab costs in units of log2; who uses a model knows its lab.
+
+    `looks` are those of the rows from `start` on; who looks at its own vendor's offers alone knows no other.
+    """
+    half = np.float32(ONE - rules.multi_home_discount)
+    switch, upgrade, adopt = (
+        np.float32(rules.switching_cost),
+        np.float32(rules.upgrade_cost) * LOG2_E,
+        np.float32(rules.adoption_cost) * LOG2_E,
+    )
+    labs, other, another = cost.shape[0], switch * LOG2_E, switch * half * LOG2_E
+    for k in range(LANES):
+        i = rows[k]
+        own[k] = lab_of[now_release[i]] if now_release[i] != NONE else NONE
+        home[k] = looks[i - start] == 2
+        house = organisation[i]
         for lab in range(labs):
-            known[lab, k] = 1 if traits[attention + lab] < rules.consideration[segment, lab] else 0
-        mask = rules.sold[segment % BLOCS]
-        for b in range(BLOCS):
-            mask &= rules.allowed[b, reach[i, b]]
-        may[k] = mask & rules.off_device if need > np.float32(rules.device_limit) else mask
+            cost[lab, k] = another if used[house, lab] else other
+    for lab in range(labs):
+        for k in range(LANES):
+            stays = own[k] == lab
+            cost[lab, k] = adopt if own[k] == NONE else upgrade if stays else cost[lab, k]
+        for k in range(LANES):
+            stays = own[k] == lab
+            known[lab, k] = 1 if stays else 0 if home[k] else known[lab, k]
 
 
 @kernel
@@ -381,7 +428,9 @@ def choose(
                 count = min(LANES, scratch.filled[kind] - begin)
                 for place in range(begin + LANES, min(begin + 2 * LANES, scratch.filled[kind])):
                     prefetch(people.traits, scratch.rows[kind, place])
-                rows = scratch.rows[kind, begin:]
+                rows = scratch.seats
+                for k in range(LANES):
+                    rows[k] = scratch.rows[kind, begin + k if k < count else begin]
                 lane, known, may, cost, utility = (
                     scratch.lane,
                     scratch.known,
@@ -391,34 +440,23 @@ def choose(
                 )
                 highest, keep, outside = scratch.four[0], scratch.four[1], scratch.four[2]
                 nest, chance = scratch.nest, scratch.chance
-                gather(rows, count, kind, people, reach, rules, lane, scratch.taste, scratch.origin, known, may)
-                sw, up, ad = (
-                    np.float32(rules.switching_cost),
-                    np.float32(rules.upgrade_cost),
-                    np.float32(rules.adoption_cost),
+                gather(
+                    rows, kind, people, reach, rules, scratch.segment, scratch.block, scratch.limit, lane, known, may
                 )
-                part = np.float32(ONE - rules.multi_home_discount)
-                for k in range(count):
-                    i = rows[k]
-                    r = now_release[i]
-                    if r == NONE:
-                        for lab in range(labs):
-                            cost[lab, k] = ad
-                        continue
-                    house, own = people.organisation[i], standing.lab[r]
-                    for lab in range(labs):
-                        cost[lab, k] = sw * part if used[house, lab] else sw
-                    cost[own, k] = up
-                    known[own, k] = 1
-                    if scratch.looks[i - start] == 2:
-                        for lab in range(labs):
-                            known[lab, k] = 1 if lab == own else 0
-                for k in range(count, LANES):
-                    for lab in range(labs):
-                        cost[lab, k] = ZERO
-                for lab in range(labs):
-                    for k in range(LANES):
-                        cost[lab, k] *= LOG2_E
+                moving(
+                    rows,
+                    start,
+                    now_release,
+                    people.organisation,
+                    used,
+                    standing.lab,
+                    rules,
+                    scratch.looks,
+                    scratch.own,
+                    scratch.home,
+                    known,
+                    cost,
+                )
                 utilities(
                     kind,
                     offered,
@@ -477,8 +515,7 @@ def choose(
                 for k in range(LANES):
                     whole[k] += keep[k] + outside[k]
                 for k in range(LANES):
-                    i = rows[k] if k < count else rows[0]
-                    target[k] = np.float32(uniform(rules.choice_key, i)) * whole[k]
+                    target[k] = np.float32(uniform(rules.choice_key, rows[k])) * whole[k]
                     place[k] = 0
                 for n in range(len(offered.line)):
                     row = chance[n]
@@ -504,6 +541,11 @@ def choose(
         follow(start, stop, people, now_release, now_channel, standing, rules, scratch, held, surplus)
 
 
+def to_eight(count: int) -> int:
+    """Return the next multiple of eight, the squares in which matrices are transposed."""
+    return -(-count // 8) * 8
+
+
 class Scratch(NamedTuple):
     """Room for a block; lanes last."""
 
@@ -512,8 +554,14 @@ class Scratch(NamedTuple):
     rows: Any  # (classes, CHUNK)
     filled: Any  # (classes,)
     lane: Any  # (9, LANES)
-    taste: Any  # (all lines, LANES)
-    origin: Any  # (blocs, LANES)
+    seats: Any  # (LANES,) rows
+    segment: Any  # (LANES,)
+    block: Any  # (traits, LANES)
+    taste: Any  # (all lines and more, LANES) of that
+    origin: Any  # (blocs, LANES) of that
+    limit: Any  # (labs and more, LANES)
+    own: Any  # (LANES,) lab in use
+    home: Any  # (LANES,) looks at that lab's offers alone
     known: Any  # (labs, LANES)
     may: Any  # (LANES,)
     cost: Any  # (labs, LANES)
@@ -528,17 +576,24 @@ class Scratch(NamedTuple):
     won: Any  # (LANES,)
 
 
-def scratch(labs: int, all_lines: int, lines: int, options: int, offers: int) -> Scratch:
-    """Return room for blocks of a month with so many labs and lines and, on offer, lines, options and offers."""
+def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Scratch:
+    """Return room for blocks of a month with so many traits, labs and, on offer, lines, options and offers."""
     f, i = np.float32, np.int32
+    block = np.empty((traits, LANES), f)
     return Scratch(
         looks=np.empty(CHUNK, np.uint8),
         lookers=np.empty(CHUNK, np.int64),
         rows=np.empty((KINDS, CHUNK), np.int64),
         filled=np.empty(KINDS, np.int64),
         lane=np.empty((9, LANES), f),
-        taste=np.empty((all_lines, LANES), f),
-        origin=np.empty((BLOCS, LANES), f),
+        seats=np.empty(LANES, np.int64),
+        segment=np.empty(LANES, np.int64),
+        block=block,
+        taste=block[FIXED:],
+        origin=block[ORIGIN:FIXED],
+        limit=np.empty((to_eight(labs), LANES), f),
+        own=np.empty(LANES, i),
+        home=np.empty(LANES, np.bool_),
         known=np.empty((labs, LANES), i),
         may=np.empty(LANES, i),
         cost=np.empty((labs, LANES), f),

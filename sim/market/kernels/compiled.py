@@ -145,3 +145,44 @@ def prefetch(typingctx: Any, array: Any, row: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(array, types.int64), generate
+
+
+@intrinsic
+def turn(typingctx: Any, source: Any, rows: Any, k: Any, column: Any, target: Any) -> Any:
+    """Write eight columns of eight rows of a matrix, rows[k : k + 8], as columns k.. of eight rows of another.
+
+    Both are contiguous and of numbers of four bytes; `column` is the first of the columns, and of the rows written.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        read, seats, write = (
+            context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 1, 4)
+        )
+        k, column = arguments[2:4]
+        byte = ir.IntType(8).as_pointer()
+
+        def at(matrix: Any, row: Any, column: Any, count: int) -> Any:
+            offset = builder.mul(row, builder.extract_value(matrix.strides, 0))
+            offset = builder.add(offset, builder.shl(column, ir.Constant(ir.IntType(64), 2)))
+            start = builder.gep(builder.bitcast(matrix.data, byte), [offset])
+            return builder.bitcast(start, ir.VectorType(ir.IntType(32), count).as_pointer())
+
+        def plus(number: Any, more: int) -> Any:
+            return builder.add(number, ir.Constant(ir.IntType(64), more))
+
+        def mixed(one: Any, other: Any, *places: int) -> Any:
+            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), 8), list(places)))
+
+        numbers = [builder.load(builder.gep(seats.data, [plus(k, place)])) for place in range(8)]
+        for half in (0, 4):
+            fours = [builder.load(at(read, row, plus(column, half), 4), align=4) for row in numbers]
+            a, b, c, d = (mixed(fours[n], fours[n + 4], *range(8)) for n in range(4))
+            low, high = (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)
+            pairs = (mixed(a, b, *low), mixed(c, d, *low)), (mixed(a, b, *high), mixed(c, d, *high))
+            for n, (one, other) in enumerate(pairs):
+                for m, places in enumerate(((0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))):
+                    to = at(write, plus(column, half + 2 * n + m), k, 8)
+                    builder.store(mixed(one, other, *places), to, align=4)
+        return context.get_dummy_value()
+
+    return types.none(source, types.Array(types.int64, 1, "C"), types.int64, types.int64, target), generate

@@ -111,7 +111,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             choosing.standing(view, group),
             choosing.rules(view, group),
             compiled.scratch(
-                len(seen), len(view.lines.lab), len(offered.line), len(offered.nest), len(offered.release)
+                market.people.traits.shape[1], len(seen), len(offered.line), len(offered.nest), len(offered.release)
             ),
             seen,
         )
