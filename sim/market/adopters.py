@@ -153,6 +153,7 @@ class Adopters(mesa.Agent):
                 offered,
                 standing,
                 rules,
+                compiled.uses(standing),
                 compiled.scratch(
                     people.traits.shape[1], labs, len(offered.line), len(offered.nest), len(offered.release)
                 ),
