@@ -53,7 +53,7 @@ class Month:
         self.appeal, self.strength = standing.appeal.tolist(), rules.strength.tolist()
         self.ban_level, self.channel_control = rules.ban_level.tolist(), rules.channel_control.tolist()
         self.channel_exposure = rules.channel_exposure.tolist()
-        self.used = view.used
+        self.used = view.used[:, : len(rules.lab_bloc)]
         self.sold, self.allowed, self.off_device = rules.sold.tolist(), rules.allowed.tolist(), int(rules.off_device)
         self.release, self.channel = offered.release.tolist(), offered.channel.tolist()
         self.lines = [

@@ -18,7 +18,7 @@ from sim.scenario.schema import BLOCS as names
 Singles = NDArray[np.float32]
 LANES = 64
 CHUNK = 32768  # rows looked through before the blocks of their classes are filled
-AHEAD = 8  # rows that are asked for before they are read
+WORD = 32  # bits that say which labs a row knows
 LOG2_E = np.float32(1.4426950408889634)
 LOG_2 = np.float32(0.6931471805599453)
 IMPOSSIBLE = np.float32(-1e30)
@@ -158,7 +158,7 @@ def flags(may: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 class Uses(NamedTuple):
-    """What may be in use: release r on channel c is state CHANNELS r + c, none is the last; shapes (states,) or said."""
+    """What may be in use: release r on channel c is state CHANNELS r + c, none is the last; shapes (states,)."""
 
     lab: Any
     bloc: Any
@@ -178,7 +178,7 @@ def uses(standing: Standing) -> Uses:
     """Return room for what may be in use."""
     releases, channels = standing.newest.shape
     states = releases * channels + 1
-    f, i = np.float32, np.int32
+    i = np.int32
     return Uses(
         lab=np.empty(states, i),
         bloc=np.empty(states, np.uint8),
@@ -311,6 +311,7 @@ def moving(start, now_release, now_channel, organisation, used, uses, rules, scr
     rows from `start` on.
     """
     state, own, home, known, cost = scratch.state, scratch.own, scratch.home, scratch.known, scratch.cost
+    house, mine = scratch.house, scratch.mine
     half = np.float32(ONE - rules.multi_home_discount)
     switch, upgrade, adopt = (
         np.float32(rules.switching_cost),
@@ -323,16 +324,16 @@ def moving(start, now_release, now_channel, organisation, used, uses, rules, scr
         state[k] = now_release[i] * CHANNELS + now_channel[i] if now_release[i] != NONE else none
         own[k] = uses.lab[state[k]]
         home[k] = scratch.looks[i - start] == 2
-        house = organisation[i]
-        for lab in range(labs):
-            cost[lab, k] = another if used[house, lab] else other
+        house[k] = organisation[i]
+    for k in range(0, LANES, 8):
+        for column in range(0, mine.shape[0], 8):
+            turn(used, house, k, column, mine)
     for lab in range(labs):
         for k in range(LANES):
-            stays = own[k] == lab
-            cost[lab, k] = adopt if own[k] == NONE else upgrade if stays else cost[lab, k]
+            elsewhere = another if mine[lab, k] else other
+            cost[lab, k] = adopt if own[k] == NONE else upgrade if own[k] == lab else elsewhere
         for k in range(LANES):
-            stays = own[k] == lab
-            known[lab, k] = 1 if stays else 0 if home[k] else known[lab, k]
+            known[lab, k] = 1 if own[k] == lab else 0 if home[k] else known[lab, k]
 
 
 @piece
@@ -433,16 +434,30 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
 
 
 @piece
-def count_looks(people, consideration, scratch, evaluations):
-    """Add the workloads that look at each lab, in the order of the rows: attention stands last in their traits."""
-    lookers, looking, attention = scratch.lookers, scratch.first[KINDS], people.traits.shape[1] - len(evaluations)
-    for place in range(looking):
-        if place + AHEAD < looking:
-            prefetch(people.traits, lookers[place + AHEAD])
-        i = lookers[place]
-        segment, weight = people.segment[i], people.weight[i]
-        for lab in range(len(evaluations)):
-            evaluations[lab] += weight if people.traits[i, attention + lab] < consideration[segment, lab] else 0.0
+def note(start, count, scratch):
+    """Write which labs the rows of a block know, for the rows from `start` on."""
+    known, sees, bits = scratch.known, scratch.sees, scratch.place
+    for word in range(sees.shape[1]):
+        for k in range(LANES):
+            bits[k] = 0
+        for lab in range(WORD * word, min(WORD * word + WORD, known.shape[0])):
+            for k in range(LANES):
+                bits[k] |= known[lab, k] << (lab - WORD * word)
+        for k in range(count):
+            sees[scratch.seats[k] - start, word] = bits[k]
+
+
+@piece
+def count_looks(start, weights, scratch):
+    """Add the workloads that look at each lab, in the order of the rows."""
+    counts = scratch.counts
+    for place in range(scratch.first[KINDS]):
+        i = scratch.lookers[place]
+        weight = weights[i]
+        for word in range(scratch.sees.shape[1]):
+            bits = scratch.sees[i - start, word]
+            for lab in range(counts.shape[1]):
+                counts[word, lab] += weight if (bits >> lab) & 1 else 0.0
 
 
 @lean
@@ -471,7 +486,7 @@ def choose(
         Rows of the family, or some of them: no row's choice depends on the others.
     held, surplus : array, shape (rows,)
         What stays until the next choice [utils], and surplus this month [USD/month].
-    used : array, shape (organisations, labs)
+    used : array, shape (organisations, labs and more, to a multiple of eight)
         1 where the organisation uses the lab.
     reach : array, shape (rows, blocs)
         How far bans on models of each bloc reach.
@@ -481,14 +496,13 @@ def choose(
         Workloads in the world that look at each lab are added, in the order of the rows; of no length, not counted.
     """
     tabulate(offered, standing, rules, uses)
+    scratch.counts[:] = 0.0
     for start in range(first, last, CHUNK):
         stop = min(last, start + CHUNK)
         who_looks(
             start, stop, people, now_release, now_channel, reach, uses, rules, scratch.draw, scratch.more, scratch.looks
         )
         by_class(start, stop, people.kind, scratch)
-        if len(evaluations):
-            count_looks(people, rules.consideration, scratch, evaluations)
         for kind in range(KINDS):
             for begin in range(scratch.first[kind], scratch.first[kind + 1], LANES):
                 count = min(LANES, scratch.first[kind + 1] - begin)
@@ -506,6 +520,8 @@ def choose(
                     scratch.known,
                     scratch.may,
                 )
+                if len(evaluations):
+                    note(start, count, scratch)
                 moving(start, now_release, now_channel, people.organisation, used, uses, rules, scratch)
                 utilities(
                     kind,
@@ -528,7 +544,11 @@ def choose(
                 weigh(offered, rules, scratch.may, scratch.best, scratch.highest, scratch.nest, scratch.chance)
                 add_up(offered, rules, scratch)
                 settle(count, offered, rules, scratch, now_release, now_channel, surplus)
+        if len(evaluations):
+            count_looks(start, people.weight, scratch)
         follow(start, stop, people, now_release, now_channel, uses, rules, scratch, held, surplus)
+    for lab in range(len(evaluations)):
+        evaluations[lab] += scratch.counts[lab // WORD, lab % WORD]
 
 
 @piece
@@ -640,6 +660,10 @@ class Scratch(NamedTuple):
     limit: Any  # (labs and more, LANES)
     own: Any  # (LANES,) lab in use
     home: Any  # (LANES,) looks at that lab's offers alone
+    house: Any  # (LANES,) organisation
+    mine: Any  # (labs and more, LANES) the organisation uses it
+    counts: Any  # (labs over 32, 32) workloads that look at each
+    sees: Any  # (CHUNK, labs over 32) a bit for each lab that a row knows of itself
     known: Any  # (labs, LANES)
     may: Any  # (LANES,)
     cost: Any  # (labs, LANES)
@@ -690,6 +714,10 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         limit=np.empty((to_eight(labs), LANES), f),
         own=np.empty(LANES, i),
         home=np.empty(LANES, np.bool_),
+        house=np.empty(LANES, u),
+        mine=np.empty((to_eight(labs), LANES), np.uint8),
+        sees=np.empty((CHUNK, -(-labs // WORD)), i),
+        counts=np.empty((-(-labs // WORD), WORD)),
         known=np.empty((labs, LANES), i),
         may=np.empty(LANES, i),
         cost=np.empty((labs, LANES), f),

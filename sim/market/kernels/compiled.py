@@ -109,7 +109,7 @@ def kernel(function: Callable[..., Any], **options: bool) -> Any:
 
 
 def lean(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that makes no arrays: Numba then need not count references, several for each view of an array."""
+    """Compile a kernel that makes no arrays: Numba counts no references, several for each view of an array."""
     return kernel(function, _nrt=False)
 
 

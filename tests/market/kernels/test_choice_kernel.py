@@ -110,6 +110,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             offered,
             choosing.standing(view, group),
             choosing.rules(view, group),
+            compiled.uses(choosing.standing(view, group)),
             compiled.scratch(
                 market.people.traits.shape[1], len(seen), len(offered.line), len(offered.nest), len(offered.release)
             ),
