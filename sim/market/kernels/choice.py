@@ -415,18 +415,14 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
         total, chances = nest[n], chance[n]
         shift = CHANNELS * offered.lab_bloc[n]
         for k in range(LANES):
-            total[k] = ZERO
+            total[k] = chances[k] = ZERO
         for j in range(offered.first[n], offered.first[n + 1]):
             row = utility[j]
+            bit = np.int32(shift + offered.channel[j])
             for k in range(LANES):
                 row[k] = exp2((row[k] - highest[k]) * inverse)
             for k in range(LANES):
                 total[k] += row[k]
-        for k in range(LANES):
-            chances[k] = ZERO
-        for j in range(offered.first[n], offered.first[n + 1]):
-            bit = np.int32(shift + offered.channel[j])
-            for k in range(LANES):
                 chances[k] += ONE if (may[k] >> bit) & 1 else ZERO
         for k in range(LANES):
             mean = total[k] / max(chances[k], ONE)
@@ -436,15 +432,14 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
 @piece
 def note(start, count, scratch):
     """Write which labs the rows of a block know, for the rows from `start` on."""
-    known, sees, bits = scratch.known, scratch.sees, scratch.place
-    for word in range(sees.shape[1]):
+    known, sees, bits = scratch.known, scratch.sees, scratch.bits
+    bits[:] = 0
+    for lab in range(known.shape[0]):
         for k in range(LANES):
-            bits[k] = 0
-        for lab in range(WORD * word, min(WORD * word + WORD, known.shape[0])):
-            for k in range(LANES):
-                bits[k] |= known[lab, k] << (lab - WORD * word)
+            bits[lab // WORD, k] |= known[lab, k] << (lab % WORD)
+    for word in range(sees.shape[1]):
         for k in range(count):
-            sees[scratch.seats[k] - start, word] = bits[k]
+            sees[scratch.seats[k] - start, word] = bits[word, k]
 
 
 @piece
@@ -496,7 +491,8 @@ def choose(
         Workloads in the world that look at each lab are added, in the order of the rows; of no length, not counted.
     """
     tabulate(offered, standing, rules, uses)
-    scratch.counts[:] = 0.0
+    for lab in range(len(evaluations)):
+        scratch.counts[lab // WORD, lab % WORD] = evaluations[lab]
     for start in range(first, last, CHUNK):
         stop = min(last, start + CHUNK)
         who_looks(
@@ -548,7 +544,7 @@ def choose(
             count_looks(start, people.weight, scratch)
         follow(start, stop, people, now_release, now_channel, uses, rules, scratch, held, surplus)
     for lab in range(len(evaluations)):
-        evaluations[lab] += scratch.counts[lab // WORD, lab % WORD]
+        evaluations[lab] = scratch.counts[lab // WORD, lab % WORD]
 
 
 @piece
@@ -663,7 +659,8 @@ class Scratch(NamedTuple):
     house: Any  # (LANES,) organisation
     mine: Any  # (labs and more, LANES) the organisation uses it
     counts: Any  # (labs over 32, 32) workloads that look at each
-    sees: Any  # (CHUNK, labs over 32) a bit for each lab that a row knows of itself
+    bits: Any  # (labs over 32, LANES) a bit for each lab that a row knows of itself
+    sees: Any  # (CHUNK, labs over 32) the same by row
     known: Any  # (labs, LANES)
     may: Any  # (LANES,)
     cost: Any  # (labs, LANES)
@@ -699,6 +696,7 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         np.int32,
         np.uint32,
     )  # the last for numbers of rows: a kernel asks of others whether they are negative
+    words = -(-labs // WORD)
     block, narrow, wide = np.empty((traits, LANES), f), np.empty((15, LANES), f), np.empty((8, LANES))
     return Scratch(
         looks=np.empty(CHUNK, np.uint8),
@@ -716,8 +714,9 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         home=np.empty(LANES, np.bool_),
         house=np.empty(LANES, u),
         mine=np.empty((to_eight(labs), LANES), np.uint8),
-        sees=np.empty((CHUNK, -(-labs // WORD)), i),
-        counts=np.empty((-(-labs // WORD), WORD)),
+        bits=np.empty((words, LANES), i),
+        sees=np.empty((CHUNK, words), i),
+        counts=np.empty((words, WORD)),
         known=np.empty((labs, LANES), i),
         may=np.empty(LANES, i),
         cost=np.empty((labs, LANES), f),
@@ -853,7 +852,7 @@ def follow(first, last, people, now_release, now_channel, uses, rules, scratch, 
             gain = core[VALUE * LANES + k] / (ONE + exp2(width * narrow[AHEAD_OF + k]))
             bill = narrow[BILL + k] / (ONE + np.float32(rules.without_ai_cost) * narrow[RATE + k])
             over = gain + narrow[REST + k] - LOG_2 * core[ALPHA * LANES + k] * log2(bill)
-            narrow[OVER + k] = over if narrow[STAFFED + k] >= ZERO else ZERO
+            narrow[OVER + k] = ZERO if narrow[STAFFED + k] == -ONE else over
         for k in range(LANES):
             wide[ABLE + k] = np.float64(core[ALPHA * LANES + k]) * np.float64(narrow[INVERSE + k])
         stays, money = held[begin : begin + count], surplus[begin : begin + count]
