@@ -60,18 +60,19 @@ def people(table: WorkloadTable) -> compiled.People:
         need=table.need,
         pain=table.pain,
         core=core,
-        traits=_in_cache_lines([core, table.taste_origin.astype(SINGLE), table.taste_line], table.attention),
+        traits=_in_cache_lines(
+            np.concatenate([core, table.taste_origin, table.taste_line], axis=1, dtype=SINGLE), table.attention
+        ),
     )
 
 
-def _in_cache_lines(first: list[NDArray[np.float32]], last: NDArray[np.float32]) -> NDArray[np.float32]:
+def _in_cache_lines(first: NDArray[np.float32], last: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return traits side by side, the last ones last, in rows of whole lines of the cache."""
-    used = sum(columns.shape[1] for columns in first)
-    width = -(-(used + last.shape[1]) // LINE) * LINE
+    width = -(-(first.shape[1] + last.shape[1]) // LINE) * LINE
     room = np.zeros(len(last) * width + LINE, SINGLE)
     skip = -room.ctypes.data // room.itemsize % LINE
     traits = room[skip : skip + len(last) * width].reshape(-1, width)
-    np.concatenate(first, axis=1, out=traits[:, :used])
+    traits[:, : first.shape[1]] = first
     traits[:, width - last.shape[1] :] = last
     return traits
 

@@ -94,7 +94,7 @@ class _Kept(FunctionCache):
             return self._load_overload(sig, target_context)
 
 
-def kernel(function: Callable[..., Any], **options: bool) -> Any:
+def kernel(function: Callable[..., Any], **options: Any) -> Any:
     """Compile a function over arrays; it lets other threads run meanwhile."""
     before = settings.CACHE_DIR
     made: Any = numba.njit(function, nogil=True, error_model="numpy", **options)
