@@ -63,7 +63,7 @@ class MonthView:
     home_fit: Floats  # (blocs, blocs) utils, by the user's and the lab's bloc
     sold: Bools  # (blocs, blocs, channels) by the user's and the lab's bloc
     consideration: Floats  # (segments, labs)
-    used: NDArray[np.uint8]  # (organisations, labs), none under mean-field
+    used: NDArray[np.uint8]  # (organisations, labs and more, to a multiple of eight), none under mean-field
     used_elsewhere: Floats  # (segments, labs) chance that a workload's organisation uses the lab for another one
     need: Floats  # (classes,) this month's need over that of the table
     pain: Floats  # (classes,) this month's pain over that of the table
@@ -153,7 +153,10 @@ class Adopters(mesa.Agent):
                 offered,
                 standing,
                 rules,
-                compiled.scratch(labs, len(view.lines.lab), len(offered.line), len(offered.nest), len(offered.release)),
+                compiled.uses(standing),
+                compiled.scratch(
+                    people.traits.shape[1], labs, len(offered.line), len(offered.nest), len(offered.release)
+                ),
                 looked,
             )
             return looked

@@ -140,6 +140,8 @@ def rules(view: MonthView, group: Adopters) -> compiled.Rules:
     own = view.rules[group.number]
     sells = np.zeros(len(view.lab_bloc), bool)
     sells[view.offers.lab] = True
+    consideration = np.zeros((len(view.consideration), compiled.to_eight(len(sells))), SINGLE)
+    consideration[:, : len(sells)] = view.consideration
     return compiled.Rules(
         month=view.month,
         review_key=np.uint64(rng.stream_key(view.seed, "review", view.month)),
@@ -153,7 +155,7 @@ def rules(view: MonthView, group: Adopters) -> compiled.Rules:
         sells=sells,
         strength=view.strength,
         home_fit=view.home_fit,
-        consideration=view.consideration.astype(SINGLE),
+        consideration=consideration,
         channel_control=view.channel_control,
         channel_exposure=view.channel_exposure,
         ban_level=choice.BAN_LEVEL,

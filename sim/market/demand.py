@@ -16,6 +16,7 @@ from sim import evidence, rng
 from sim.market import governments, offering, resources
 from sim.market.adopters import CN, FAMILIES, MonthView, Stand
 from sim.market.kernels import usage as compiled
+from sim.market.kernels.choice import to_eight
 from sim.market.kernels.contested import Users, contested
 from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.usage import by_organisation
@@ -255,10 +256,11 @@ def reference_frontier(market: Market) -> float:
 
 
 def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
-    """Return which labs each organisation uses, shape (organisations, labs)."""
+    """Return which labs each organisation uses, shape (organisations, labs and more, to a multiple of eight)."""
+    labs = to_eight(len(market.labs.names))
     if not market.draws:
-        return np.zeros((0, len(market.labs.names)), np.uint8)
-    seen = np.zeros((int(market.workloads.organisation[-1]) + 1, len(market.labs.names)), np.uint8)
+        return np.zeros((0, labs), np.uint8)
+    seen = np.zeros((int(market.workloads.organisation[-1]) + 1, labs), np.uint8)
     by_organisation(market.usage.release, market.people.organisation, market.releases.lab, seen)
     return seen
 

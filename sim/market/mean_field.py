@@ -110,8 +110,8 @@ class MeanField:
                 standing,
                 rules,
                 compiled.room(
+                    self.people.traits.shape[1],
                     len(seen),
-                    len(view.lines.lab),
                     len(offered.line),
                     len(offered.nest),
                     len(offered.release),

@@ -13,6 +13,7 @@ from math import fsum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from sim import rng
@@ -23,6 +24,7 @@ from sim.months import parse_month
 from sim.scenario.schema import BLOCS, CLASSES, DEVELOPER_GROUPS, ENTERPRISE_GROUPS, GROUPS
 
 LARGEST_ORGANISATION = 12
+CACHE_LINE = 16  # numbers in single precision in a line of the cache
 VOLUME_TILT = 0.5  # part of the log sd by which volumes are tilted: equal noise in workload and in token shares
 EARLY_ROWS = 0.3  # part of the rows that stand for workloads already present by mid-2023
 LATE_ROWS = 0.1  # part of the rows that appear after 2031
@@ -210,8 +212,8 @@ def traits(
     distrust_bloc = np.array([1.0, p["demand.distrust_bloc.EU"], 0.0, p["demand.distrust_bloc.ROW"]])[bloc]
     stern = np.where(strict, p["demand.regulated_factor"], 1.0)
 
-    matrix = np.zeros((len(kind), SPARE + len(lines) + len(labs)), np.float32)
-    taste_line, attention = matrix[:, SPARE : SPARE + len(lines)], matrix[:, SPARE + len(lines) :]
+    matrix = _in_cache_lines(len(kind), SPARE + len(lines) + len(labs))
+    taste_line, attention = matrix[:, SPARE : SPARE + len(lines)], matrix[:, matrix.shape[1] - len(labs) :]
     origin = np.zeros((len(kind), len(BLOCS)))
 
     def draw(rows: slice) -> None:
@@ -251,6 +253,14 @@ def traits(
 
 def _by_family(p: Mapping[str, Any], name: str, is_developer: np.ndarray) -> Floats:
     return np.where(is_developer, p[f"demand.developer.{name}"], p[f"demand.enterprise.{name}"])
+
+
+def _in_cache_lines(rows: int, columns: int) -> NDArray[np.float32]:
+    """Return a matrix of zeros with at least so many columns, each row of which fills whole lines of the cache."""
+    width = -(-columns // CACHE_LINE) * CACHE_LINE
+    room = np.zeros(rows * width + CACHE_LINE, np.float32)
+    skip = -room.ctypes.data // room.itemsize % CACHE_LINE
+    return room[skip : skip + rows * width].reshape(rows, width)
 
 
 def tilted(u: Floats, sd: float) -> tuple[Floats, Floats]:

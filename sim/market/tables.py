@@ -172,7 +172,7 @@ class WorkloadTable:
     taste_open: Floats  # utils
     taste_origin: Floats  # (workloads, blocs) utils
     attention: NDArray[np.float32]  # (workloads, labs) uniform: knows a lab once consideration exceeds it
-    tastes: NDArray[np.float32]  # (workloads, `SPARE` + lines + labs) memory of those two, side by side
+    tastes: NDArray[np.float32]  # (workloads, a multiple of 16) memory of those two: from `SPARE` on, and the last
 
     def __len__(self) -> int:
         return len(self.group)

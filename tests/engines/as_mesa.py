@@ -37,8 +37,9 @@ class Month:
         self.device_limit, self.adoption_cost = rules.device_limit, rules.adoption_cost
         self.switching_cost, self.upgrade_cost = rules.switching_cost, rules.upgrade_cost
         self.used_cost = rules.switching_cost * (1.0 - rules.multi_home_discount)
-        self.home_fit, self.consideration = rules.home_fit.tolist(), rules.consideration.tolist()
-        self.consideration_of = rules.consideration.astype(float)
+        consideration = rules.consideration[:, : len(rules.lab_bloc)]
+        self.home_fit, self.consideration = rules.home_fit.tolist(), consideration.tolist()
+        self.consideration_of = consideration.astype(float)
         self.lab, self.lab_bloc = standing.lab.tolist(), rules.lab_bloc.tolist()
         self.line, self.is_open, self.degree = (
             standing.line.tolist(),
@@ -52,7 +53,7 @@ class Month:
         self.appeal, self.strength = standing.appeal.tolist(), rules.strength.tolist()
         self.ban_level, self.channel_control = rules.ban_level.tolist(), rules.channel_control.tolist()
         self.channel_exposure = rules.channel_exposure.tolist()
-        self.used = view.used
+        self.used = view.used[:, : len(rules.lab_bloc)]
         self.sold, self.allowed, self.off_device = rules.sold.tolist(), rules.allowed.tolist(), int(rules.off_device)
         self.release, self.channel = offered.release.tolist(), offered.channel.tolist()
         self.lines = [

@@ -81,7 +81,7 @@ def _of_lines(now: Moment, looked: Floats) -> Floats:
 
 def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: Any, usage: UsageTable) -> Floats:
     """Write what rows of one class use after their choices; return the workloads that look at each lab."""
-    people, (offered, standing, rules), used = now.market.people, seen, now.view.used
+    people, (offered, standing, rules), used = now.market.people, seen, now.view.used[:, : len(now.view.lab_bloc)]
     every = np.arange(len(rows))
     traits = np.ascontiguousarray(people.traits[rows].T)
     segment, release, channel = people.segment[rows], usage.release[rows], usage.channel[rows]
@@ -101,7 +101,7 @@ def _choose(now: Moment, seen: Seen, kind: int, rows: Ints, at_home: Bools, u: A
     alone = outside.copy()
 
     # what they may and do look at, and what moving costs
-    known = traits[len(traits) - labs :] < rules.consideration.T[:, segment]
+    known = traits[len(traits) - labs :] < rules.consideration.T[:labs, segment]
     looked = known @ people.weight[rows]
     known[lab[uses], uses] = True
     home = np.flatnonzero(at_home)

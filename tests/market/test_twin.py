@@ -74,7 +74,10 @@ def noting_who_looks(monkeypatch):
     def noting(self, people, usage, view, *rest):
         first, last = self.rows.start, self.rows.stop
         looks, seen = np.zeros(last - first, np.uint8), choosing.seen(view, self)
-        compiled.who_looks(first, last, people, usage.release, usage.channel, view.reach, *seen, looks)
+        uses, draws = compiled.uses(seen.standing), np.empty((2, compiled.LANES))
+        compiled.tabulate(*seen, uses)
+        now = people, usage.release, usage.channel, view.reach
+        compiled.who_looks(first, last, *now, uses, seen.rules, *draws, looks)
         looked.update({first + int(row): bool(looks[row] == 2) for row in np.flatnonzero(looks)})
         return choose(self, people, usage, view, *rest)
 

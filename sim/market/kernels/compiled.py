@@ -94,10 +94,10 @@ class _Kept(FunctionCache):
             return self._load_overload(sig, target_context)
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+def kernel(function: Callable[..., Any], **options: Any) -> Any:
     """Compile a function over arrays; it lets other threads run meanwhile."""
     before = settings.CACHE_DIR
-    made: Any = numba.njit(function, nogil=True, error_model="numpy")
+    made: Any = numba.njit(function, nogil=True, error_model="numpy", **options)
     try:
         if CACHED:
             settings.CACHE_DIR = str(FOLDER)  # Numba asks for it here, once; other code keeps its own
@@ -106,6 +106,19 @@ def kernel(function: Callable[..., Any]) -> Any:
         settings.CACHE_DIR = before
     KERNELS.append(made)
     return made
+
+
+def lean(function: Callable[..., Any]) -> Any:
+    """Compile a kernel that makes no arrays: Numba counts no references, several for each view of an array."""
+    return kernel(function, _nrt=False)
+
+
+def piece(function: Callable[..., Any]) -> Any:
+    """Compile a kernel that makes no arrays and becomes a piece of those that call it.
+
+    Handing over a tuple of arrays costs more than the sums of a few lanes: each array is seven numbers.
+    """
+    return kernel(function, _nrt=False, forceinline=True)
 
 
 def part(function: Callable[..., Any]) -> Any:
@@ -150,3 +163,46 @@ def prefetch(typingctx: Any, array: Any, row: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(array, types.int64), generate
+
+
+@intrinsic
+def turn(typingctx: Any, source: Any, rows: Any, k: Any, column: Any, target: Any) -> Any:
+    """Write eight columns of eight rows of a matrix, rows[k : k + 8], as columns k.. of eight rows of another.
+
+    Both are contiguous and of numbers of one size; `column` is the first of the columns, and of the rows written.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        read, seats, write = (
+            context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 1, 4)
+        )
+        k, column = arguments[2:4]
+        byte, size = ir.IntType(8).as_pointer(), signature.args[0].dtype.bitwidth // 8
+        number = ir.IntType(8 * size)
+
+        def at(matrix: Any, row: Any, column: Any, count: int) -> Any:
+            offset = builder.mul(row, builder.extract_value(matrix.strides, 0))
+            offset = builder.add(offset, builder.mul(column, ir.Constant(ir.IntType(64), size)))
+            start = builder.gep(builder.bitcast(matrix.data, byte), [offset])
+            return builder.bitcast(start, ir.VectorType(number, count).as_pointer())
+
+        def plus(place: Any, more: int) -> Any:
+            return builder.add(place, ir.Constant(ir.IntType(64), more))
+
+        def mixed(one: Any, other: Any, *places: int) -> Any:
+            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), 8), list(places)))
+
+        seated = (builder.load(builder.gep(seats.data, [plus(k, place)])) for place in range(8))
+        numbers = [builder.zext(row, ir.IntType(64)) for row in seated]
+        for half in (0, 4):
+            fours = [builder.load(at(read, row, plus(column, half), 4), align=size) for row in numbers]
+            a, b, c, d = (mixed(fours[n], fours[n + 4], *range(8)) for n in range(4))
+            low, high = (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)
+            pairs = (mixed(a, b, *low), mixed(c, d, *low)), (mixed(a, b, *high), mixed(c, d, *high))
+            for n, (one, other) in enumerate(pairs):
+                for m, places in enumerate(((0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))):
+                    to = at(write, plus(column, half + 2 * n + m), k, 8)
+                    builder.store(mixed(one, other, *places), to, align=size)
+        return context.get_dummy_value()
+
+    return types.none(source, types.Array(types.uint32, 1, "C"), types.int64, types.int64, target), generate

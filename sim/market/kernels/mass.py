@@ -16,6 +16,7 @@ import numpy as np
 from sim.market.kernels.choice import (
     CHANNELS,
     CN,
+    FIXED,
     KINDS,
     LANES,
     LEAST,
@@ -23,10 +24,12 @@ from sim.market.kernels.choice import (
     LOG_2,
     NONE,
     ONE,
+    ORIGIN,
     SELF_HOST,
     ZERO,
     fold,
     gather,
+    to_eight,
     utilities,
     weigh,
 )
@@ -56,8 +59,8 @@ class Room(NamedTuple):
     """Room for a block of nodes; lanes last."""
 
     lane: Any  # (9, LANES)
-    taste: Any  # (all lines, LANES)
-    origin: Any  # (blocs, LANES)
+    taste: Any  # (all lines and more, LANES) of `block`
+    origin: Any  # (blocs, LANES) of `block`
     known: Any  # (labs, LANES)
     everybody: Any  # (labs, LANES) ones
     free: Any  # (labs, LANES) zeros
@@ -86,19 +89,22 @@ class Room(NamedTuple):
     sums: Any  # (16, LANES)
     at: Any  # (25 LANES,) `lane` and `sums` one after the other
     rows: Any  # (LANES,)
+    segment: Any  # (LANES,)
+    block: Any  # (traits, LANES)
+    limit: Any  # (labs and more, LANES)
     totals: Any  # (LANES,)
     each: Any  # (LANES,)
 
 
-def room(labs: int, all_lines: int, lines: int, options: int, offers: int, states: int) -> Room:
-    """Return room for blocks of a month with so many labs, lines, states and, on offer, lines, options and offers."""
+def room(traits: int, labs: int, lines: int, options: int, offers: int, states: int) -> Room:
+    """Return room for blocks of a month with so many traits, labs, states and, on offer, lines, options and offers."""
     f, i = np.float32, np.int32
-    at = np.empty(25 * LANES, f)
+    at, block = np.empty(25 * LANES, f), np.empty((traits, LANES), f)
     lane, sums = at[: 9 * LANES].reshape(9, LANES), at[9 * LANES :].reshape(16, LANES)
     return Room(
         lane=lane,
-        taste=np.empty((all_lines, LANES), f),
-        origin=np.empty((4, LANES), f),
+        taste=block[FIXED:],
+        origin=block[ORIGIN:FIXED],
         known=np.empty((labs, LANES), i),
         everybody=np.ones((labs, LANES), i),
         free=np.zeros((labs, LANES), f),
@@ -126,7 +132,10 @@ def room(labs: int, all_lines: int, lines: int, options: int, offers: int, state
         level=np.empty((4, LANES), i),
         sums=sums,
         at=at,
-        rows=np.empty(LANES, np.int64),
+        rows=np.empty(LANES, np.uint32),
+        segment=np.empty(LANES, np.uint32),
+        block=block,
+        limit=np.empty((to_eight(labs), LANES), f),
         totals=np.empty(LANES),
         each=np.empty(LANES),
     )
@@ -217,9 +226,9 @@ def choose(
     release, channel, column, rows = states.release, states.channel, states.column, room.rows
     for number in range(len(blocks)):
         first, count, kind = blocks[number, 0], blocks[number, 1], blocks[number, 2]
-        for k in range(count):
-            rows[k] = first + k
-        gather(rows, count, kind, people, reach, rules, lane, taste, origin, known, room.may)
+        for k in range(LANES):
+            rows[k] = first + k if k < count else first
+        gather(rows, kind, people, reach, rules, room.segment, room.block, room.limit, lane, known, room.may)
         utilities(
             kind,
             offered,

@@ -11,7 +11,7 @@ from sim import rng
 from sim.market.adopters import Adopters, MonthView, Stand
 from sim.market.market import Market
 from sim.market.stages import choice
-from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints, OfferTable
+from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints, OfferTable, WorkloadTable
 
 
 def who_looks(market: Market, group: Adopters, view: MonthView) -> tuple[Ints, Bools]:
@@ -35,10 +35,15 @@ def who_looks(market: Market, group: Adopters, view: MonthView) -> tuple[Ints, B
     return rows[looks], at_home[looks]
 
 
+def in_organisation(view: MonthView, table: WorkloadTable, rows: Ints) -> Floats:
+    """Return 1 where the organisation of a row uses a lab, shape (rows, labs)."""
+    return view.used[table.organisation[rows], : len(view.lab_bloc)].astype(float)
+
+
 def stand(market: Market, rows: Ints, view: MonthView) -> Stand:
     """Return where some workloads stand."""
     usage = market.usage
-    used = view.used[market.workloads.organisation[rows]].astype(float)
+    used = in_organisation(view, market.workloads, rows)
     return Stand(usage.release[rows].astype(np.int64), usage.channel[rows].astype(np.int64), used, view.reach[rows])
 
 
@@ -103,7 +108,7 @@ def over_none(
 ) -> tuple[Floats, Floats, Floats]:
     """Return the utility of what is used over doing without, the tastes in it that stay, and pain, shapes (rows,)."""
     table, usage = market.workloads, release != NONE
-    stand_ = Stand(release, channel, view.used[table.organisation[rows]].astype(float), view.reach[rows])
+    stand_ = Stand(release, channel, in_organisation(view, table, rows), view.reach[rows])
     who = group.choosers(rows, np.zeros(len(rows), bool), table, stand_, view)
     price, _, _ = group.in_use(rows, table, stand_, view)
     utility = choice.keep_utilities(replace(who, keep_price=price), view.rules[group.number])

@@ -85,7 +85,8 @@ def test_the_months_compared_have_every_kind_of_look(moments):
     assert seen == {"at home", "newcomers", "own machines", "superseded", "older, on sale"}
 
 
-@binds("kernels/choice.py", "choose", "min(LANES, scratch.filled[kind] - begin)")
+@binds("kernels/choice.py", "choose", "min(LANES, scratch.first[kind + 1] - begin)")
+@binds("kernels/choice.py", "who_looks", "min(LANES, last - begin)")
 @binds("kernels/choice.py", "choose", "min(last, start + CHUNK)")
 @binds("kernels/choice.py", "follow", "min(LANES, last - begin)")
 def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
@@ -110,8 +111,9 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             offered,
             choosing.standing(view, group),
             choosing.rules(view, group),
+            compiled.uses(choosing.standing(view, group)),
             compiled.scratch(
-                len(seen), len(view.lines.lab), len(offered.line), len(offered.nest), len(offered.release)
+                market.people.traits.shape[1], len(seen), len(offered.line), len(offered.nest), len(offered.release)
             ),
             seen,
         )
@@ -122,7 +124,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     assert np.array_equal(looked, np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
 
 
-@binds("kernels/choice.py", "in_use", "max(burden, np.float32(standing.cluster[c, r]) * inverse)")
+@binds("kernels/choice.py", "in_use", "max(burden, narrow[CLUSTER + k] * inverse)")
 @pytest.mark.parametrize("factor", [0.0, 1e4])
 def test_who_stays_on_own_machines_pays_their_hours_or_the_smallest_cluster(moments, factor):
     """Free clusters leave the hours to pay; where they are dear nobody who looks stays."""
