@@ -14,7 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
+
+import psutil
 
 from tests.engines.lines import SMALL_END, lines
 
@@ -33,6 +36,16 @@ def python(code: str) -> tuple[float, float, str]:
     seconds = time.perf_counter() - started
     *lines, last = done.stdout.strip().splitlines()
     return seconds, float(last.split()[1]), "\n".join(lines)
+
+
+def first_month(population: str, rounds: int) -> float:
+    """Return seconds from the start of a process, imports as in the command line, to the end of its first month."""
+    code = (
+        "from sim.imports import import_market\nimport_market()\n"
+        "from sim.scenario.load import load_scenario\nfrom sim.market.market import Market\n"
+        f"Market(load_scenario('baseline', population={population!r})).step()"
+    )
+    return statistics.median(python(code)[0] for _ in range(rounds))
 
 
 def month_cost(workloads: int, months: int, rounds: int) -> tuple[float, float]:
@@ -109,6 +122,9 @@ def rows(small: bool, largest: bool):
     yield "sim --help over import click", f"{ratio:.2f} x", "3 x"
     seconds, memory = rejection(rounds)
     yield "refusing a bad scenario", f"{seconds:.2f} s, {memory:.0f} MB", "1 s, 300 MB"
+    for population in ("agents", "mean-field"):
+        seconds = first_month(population, max(rounds, 3))
+        yield f"first month of a fresh process, {population}", f"{seconds:.2f} s", "1 s"
     for workloads in (2_000,) if small else (2_000, 20_000, 200_000):
         spent, each = month_cost(workloads, 6 if small else 24, rounds if workloads < 100_000 else 1)
         yield f"one month in 2026-28, {workloads:,} workloads", f"{spent:.1f} ms, {each:.0f} ns a workload", ""
@@ -168,7 +184,10 @@ def sweep_rows(small: bool):
 def table(small: bool, largest: bool = False, pages: Sequence[Path] = (ENGINES, SWEEPS)) -> dict[Path, list[str]]:
     """Measure, print and return the lines of the table by the page that shows them, each with one about the machine."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    machine = f"Python {sys.version.split()[0]}, {processor()}, {os.cpu_count()} cores, load {load:.1f} at the start"
+    machine = (
+        f"Python {sys.version.split()[0]}, NumPy {version('numpy')}, Numba {version('numba')}, {processor()}, "
+        f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, load {load:.1f} at the start"
+    )
     print(machine, flush=True)
     shown: dict[Path, list[str]] = {}
     measured = {ENGINES: rows(small, largest), SWEEPS: sweep_rows(small)}

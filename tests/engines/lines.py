@@ -16,7 +16,7 @@ NAMES = {
     "month": "month with prices: Mesa over ours",
 }
 WANTED = {"mesa": "250 x", "chunked": "6 x", "month": "150 x"}  # at 100,000 workloads
-COMPARED = 100_000
+COMPARED, LARGEST = 100_000, 10_000_000
 END, SMALL_END = "2030-12", "2026-02"
 
 
@@ -30,6 +30,11 @@ def lines(small: bool, largest: bool) -> Iterator[Line]:
     """Yield the lines: the choice stage and a month by size of the population, then whole runs."""
     for workloads in (2_000,) if small else (10_000, COMPARED, 1_000_000):
         yield from stage(printed("compare", workloads, 3 if small else 7))
+    if largest:
+        yield from stage(printed("compare", LARGEST, 3))
+    found = printed("runs", "prices", 128 if small else 1024)
+    what = "month's prices, of it the search for deviations"
+    yield what, f"{found['stage']:.1f} ms, {found['deviations']:.1f} ms", ""
     yield from runs(small, largest)
 
 
@@ -39,6 +44,9 @@ def stage(found: dict[str, Any]) -> Iterator[Line]:
     spent = f"{found['option_ns']:.2f} ns an option, {found['workload_ns']:.1f} a workload"
     yield f"choice, {size}, {found['offers']} offers", spent, ""
     yield f"choice: part of the limit, {size}", f"{found['limit']:.0%}", "25 %" if compared else ""
+    if compared:
+        speeds = ", ".join(f"{name} {spent:.3f}" for name, spent in found["speed"].items())
+        yield "  the machine, ns each", speeds, ""
     for name, (middle, least, most) in found["ratios"].items():
         wanted = WANTED.get(name, "") if compared else ""
         yield f"{NAMES[name]}, {size}", f"{middle:.3g} x [{least:.3g} .. {most:.3g}]", wanted
@@ -53,9 +61,9 @@ def runs(small: bool, largest: bool) -> Iterator[Line]:
     if small:
         sizes = [("mean-field", 128, 1, ""), ("agents", 2_000, 1, "")]
     else:
-        sizes += [("agents", 1_000_000, 2, "8,000 ms")]
+        sizes += [("agents", COMPARED, 1, ""), ("agents", 1_000_000, 1, ""), ("agents", 1_000_000, 2, "8,000 ms")]
     if largest:
-        sizes += [("agents", 10_000_000, 2, "24,000 MB")]
+        sizes += [("agents", LARGEST, 2, "24,000 MB")]
     end = SMALL_END if small else END
     for population, size, threads, wanted in sizes:
         found = printed("runs", "one", end, population, size, threads)

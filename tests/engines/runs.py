@@ -6,13 +6,19 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sim.experiment.run import run, simulate
+from sim.market import price_setting
+from sim.market.kernels.price_panel import CompiledConditions
+from sim.market.market import Market
+from sim.months import parse_month
 from sim.scenario.load import load_scenario
 
 LARGEST = 500_000  # workloads above which a run is measured once, and not after another one
 
+MONTHS = 6  # from one search of all labs for deviations to the next
 STARTING = 4  # runs of an ensemble in which processes still start
 
 
@@ -40,5 +46,32 @@ def ensemble(end: str, nodes: str, runs: str) -> dict[str, float]:
     return {"rate": int(runs) / (finished[-1] - finished[STARTING - 1])}
 
 
+def prices(nodes: str) -> dict[str, float]:
+    """Return processor time of the price stage and, of it, of the search for deviations [ms a month].
+
+    Averaged over half a year by rule, which holds one search of all labs.
+    """
+    market = Market(load_scenario("baseline", population="mean-field", nodes=int(nodes), runs=1))
+    while market.month < parse_month("2026-07"):
+        market.step()
+    spent = {"stage": 0.0, "deviations": 0.0}
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            begin = time.process_time()
+            try:
+                return function(*arguments)
+            finally:
+                spent[name] += time.process_time() - begin
+
+        return call
+
+    price_setting.prices_month = timed("stage", price_setting.prices_month)
+    CompiledConditions.gains = timed("deviations", CompiledConditions.gains)
+    for _ in range(MONTHS):
+        market.step()
+    return {name: seconds / MONTHS * 1e3 for name, seconds in spent.items()}
+
+
 if __name__ == "__main__":
-    print(json.dumps({"one": one, "ensemble": ensemble}[sys.argv[1]](*sys.argv[2:])))
+    print(json.dumps({"one": one, "ensemble": ensemble, "prices": prices}[sys.argv[1]](*sys.argv[2:])))
