@@ -70,7 +70,8 @@ def cross_elasticities(
     Raises
     ------
     UsageError
-        If the month is none, lies outside the horizon, or in the history, whose prices no lab sets.
+        If the month is none, lies outside the horizon, or in the history, whose prices no lab sets; or if the
+        replicate is negative.
     ScenarioError
         If the scenario is not allowed.
 
@@ -84,6 +85,8 @@ def cross_elasticities(
     >>> found.release[0], found.matrix[0, 0]
     """
     loaded = load_scenario(scenario) if isinstance(scenario, (str, os.PathLike)) else scenario
+    if replicate < 0:
+        raise UsageError(f"replicate must be 0 or more, not {replicate}")
     market = _Watched(loaded.draw(replicate), _allowed(month, loaded))
     try:
         while market.month <= market.asked:

@@ -87,6 +87,11 @@ def test_a_month_in_which_no_lab_sets_prices_is_refused_in_one_line(small_scenar
     assert "\n" not in str(refused.value)
 
 
+def test_a_negative_replicate_is_refused(small_scenario):
+    with pytest.raises(sim.SimError, match=r"^replicate must be 0 or more, not -1$"):
+        sim.cross_elasticities(small_scenario, MONTH, -1)
+
+
 def test_a_scenario_that_is_history_alone_names_no_months(small_scenario):
     past = replace(small_scenario, end=small_scenario.history_until)
     with pytest.raises(sim.SimError) as refused:
