@@ -20,6 +20,8 @@ _HOMES = {
     "Scenario": "sim.scenario.scenario",
     "load_scenario": "sim.scenario.load",
     "run": "sim.experiment.run",
+    "CrossElasticities": "sim.analysis.elasticities",
+    "cross_elasticities": "sim.analysis.elasticities",
     "sweep": "sim.experiment.session",
     "SweepResults": "sim.experiment.sweep_results",
     "load_sweep": "sim.experiment.sweep_results",
@@ -32,6 +34,7 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from sim.analysis.elasticities import CrossElasticities, cross_elasticities
     from sim.errors import ScenarioError, SimError
     from sim.experiment.run import run
     from sim.experiment.session import sweep

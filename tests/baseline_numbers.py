@@ -1,4 +1,6 @@
-"""Stored numbers of the packaged scenarios: they change only by `make baseline`, with a line in CHANGELOG.md.
+"""Stored numbers of packaged scenarios, and of the baseline in its other modes.
+
+They change only by `make baseline`, with a line in CHANGELOG.md.
 
 Small runs, so that the test is quick; any change of the model moves them.
 """
@@ -8,12 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from sim.experiment.run import run
 from sim.months import format_month
 
 STORE = Path(__file__).with_name("baseline_numbers.json")
-SCENARIOS = ("baseline", "tight-controls", "chip-thaw")
+SCENARIOS: dict[str, dict[str, Any]] = {
+    **{name: {"scenario": name} for name in ("baseline", "tight-controls", "chip-thaw")},
+    "mean-field": {"scenario": "baseline", "population": "mean-field", "nodes": 128},
+    "noise of options": {"scenario": "baseline", "noise": "options"},
+}
 MONTHS = ("2023-12", "2025-12", "2027-12")
 COLUMNS = (
     "open_workload_share", "open_token_share", "chinese_open_token_share", "self_host_token_share", "closed_price",
@@ -22,9 +29,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def numbers(scenario: str) -> dict[str, dict[str, list[float]]]:
+def numbers(name: str) -> dict[str, dict[str, list[float]]]:
     """Return month -> column -> one number a run."""
-    market = run(scenario, runs=2, workloads=2000, until=MONTHS[-1]).tables["market"]
+    market = run(**SCENARIOS[name], runs=2, workloads=2000, until=MONTHS[-1]).tables["market"]
     when = [format_month(int(month)) for month in market["month"]]
     return {
         month: {

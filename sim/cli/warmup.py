@@ -12,19 +12,19 @@ def warmup() -> None:
     They are kept in the folder that SIM_CACHE_DIR names, else in the user's cache folder. Those beside them, of other
     versions of the program or for other processors, are removed if no program used them for 30 days.
     """
+    from sim.errors import WriteError
     from sim.experiment.warmup import KEPT_DAYS, warm_up
 
     done = warm_up()
-    count = (
+    click.echo(
         f"{done.used} kernels: {done.compiled} compiled, {done.used - done.compiled} found, in {done.seconds:.1f} s."
+        + ("" if done.refusal else f" They are kept in {done.folder}")
     )
-    if done.kept:
-        click.echo(f"{count} They are kept in {done.folder}")
-    else:
-        why = "there is no home folder" if done.folder is None else f"{done.folder} cannot be written"
-        click.echo(f"{count} They cannot be kept: {why}, so every process compiles them anew.")
-        click.echo("SIM_CACHE_DIR names another folder.")
     for folder in done.removed:
         click.echo(f"Removed {folder}, not used for {KEPT_DAYS} days.")
     for folder in done.stuck:
         click.echo(f"{folder}, not used for {KEPT_DAYS} days, could not be removed.", err=True)
+    if done.refusal:
+        raise WriteError(
+            f"kernels cannot be kept: {done.refusal}; every process compiles anew. SIM_CACHE_DIR names another folder"
+        )

@@ -19,14 +19,15 @@ KEPT_DAYS = 30  # that kernels are kept after a program last used them
 class Warmup:
     """How many kernels runs used, how many of them had to be compiled, where they are kept now, and what was removed.
 
-    `folder` is None where this user has none; `removed` are folders of other versions, `stuck` those that would not go.
+    `folder` is None where this user has none, `refusal` is empty where all are kept now, else says why some are not;
+    `removed` are folders of other versions, `stuck` those that would not go.
     """
 
     used: int
     compiled: int
     seconds: float
     folder: Path | None
-    kept: bool
+    refusal: str
     removed: tuple[Path, ...]
     stuck: tuple[Path, ...]
 
@@ -38,6 +39,7 @@ def warm_up() -> Warmup:
     """
     from sim.experiment.run import simulate
     from sim.market.kernels.compiled import CACHED, FOLDER, KERNELS
+    from sim.market.kernels.kept import REFUSED
     from sim.scenario.load import load_scenario
 
     begin = time.perf_counter()
@@ -50,7 +52,8 @@ def warm_up() -> Warmup:
     used = [kernel for kernel in KERNELS if kernel.signatures]
     found = [kernel for kernel in used if not kernel.stats.cache_misses and kernel.stats.cache_hits]
     removed, stuck = remove_unused(FOLDER) if CACHED and FOLDER is not None else ((), ())
-    return Warmup(len(used), len(used) - len(found), seconds, FOLDER, CACHED, removed, stuck)
+    refusal = "there is no home folder" if FOLDER is None else f"{FOLDER}: {REFUSED[0].strerror}" if REFUSED else ""
+    return Warmup(len(used), len(used) - len(found), seconds, FOLDER, refusal, removed, stuck)
 
 
 def remove_unused(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

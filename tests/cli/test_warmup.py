@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -42,12 +43,11 @@ pwd.getpwuid = nobody
 """
 
 
-def started(arguments, folder, without=()):
+def started(arguments, folder, without=(), before=(), **more):
     environment = os.environ | {"SIM_CACHE_DIR": str(folder)}
     environment = {name: value for name, value in environment.items() if name not in without}
-    return subprocess.Popen(
-        [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [*before, sys.executable, *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
 
 def answer(process):
@@ -84,16 +84,76 @@ def test_where_nothing_can_be_kept_kernels_are_compiled_all_the_same(tmp_path, t
     assert folder.read_text() == "not a folder\n"
 
 
-def test_warmup_says_where_kernels_cannot_be_kept(monkeypatch, tmp_path, capsys):
+def test_warmup_says_that_without_a_home_folder_nothing_can_be_kept(monkeypatch, capsys):
     from sim.cli import main
     from sim.market.kernels import compiled
 
-    monkeypatch.setattr(compiled, "CACHED", False)
-    monkeypatch.setattr(compiled, "FOLDER", tmp_path)
+    monkeypatch.setattr(compiled, "FOLDER", None)
+    assert main(["warmup"]) == 74
+    told = capsys.readouterr()
+    assert "kernels: " in told.out
+    assert "kept" not in told.out
+    assert re.fullmatch("kernels cannot be kept: there is no home folder; .* SIM_CACHE_DIR .*\n", told.err)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A folder with all that warming up compiles, but the file of one small kernel is cut off."""
+    from sim.cli import main
+    from sim.market.kernels.compiled import FOLDER
+
     assert main(["warmup"]) == 0
-    out = capsys.readouterr().out
-    assert f"They cannot be kept: {tmp_path} cannot be written" in out
-    assert "SIM_CACHE_DIR" in out
+    place = tmp_path_factory.mktemp("filled")
+    shutil.copytree(FOLDER, place / FOLDER.name)
+    cut(place)
+    return place
+
+
+def cut(place):
+    """Cut off the file of a small kernel; return it."""
+    (path,) = place.glob("kernels-*/sums.solve.*.nbc")
+    path.write_bytes(path.read_bytes()[:1000])
+    return path
+
+
+def test_warmup_on_a_full_disk_says_so_and_later_mends_what_is_damaged(filled):
+    resource = pytest.importorskip("resource", reason="limits on files are a matter of POSIX")
+    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # noqa: E731
+    path = cut(filled)
+    full = started(["-m", "sim", "warmup"], filled, preexec_fn=small)
+    out, err = full.communicate()
+    assert full.returncode == 74
+    assert re.fullmatch(r"(\d+) kernels: 1 compiled, \d+ found, in [\d.]+ s\.\n", out)
+    reason = f"{path.parent}: File too large; every process compiles anew. SIM_CACHE_DIR names another folder"
+    assert err == f"kernels cannot be kept: {reason}\n"
+    assert path.stat().st_size == 1000
+    assert " 1 compiled, " in answer(started(["-m", "sim", "warmup"], filled))
+    assert " 0 compiled, " in answer(started(["-m", "sim", "warmup"], filled))
+
+
+def obeying():
+    """Return what has to stand before a command for which the modes of files shall hold, root's too."""
+    if sys.platform != "win32" and os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        assert os.environ.get("CI") != "true", "CI has to have setpriv, or a user who is not root"
+        pytest.skip("modes do not stop root, and setpriv is not installed")
+    return ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path):
+    before = obeying()
+    answer(started(["-c", SOLVE], tmp_path))
+    (folder,) = tmp_path.iterdir()
+    folder.chmod(0o500)
+    assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "False 1 0"
+    path = cut(tmp_path)
+    assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "False 0 1"
+    path.chmod(0o000)
+    assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "False 0 1"
+    folder.chmod(0o700)
+    assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "True 0 1"
+    assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "True 1 0"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows always knows a user's folder")

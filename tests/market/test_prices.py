@@ -308,6 +308,27 @@ def test_posted_prices_that_differ_from_the_wanted_ones_leave_something_to_gain(
     assert market.price_month.posted_gain > 1e-6
 
 
+@pytest.mark.parametrize("population", ["agents", "mean-field"])
+def test_the_median_month_finds_its_prices_in_at_most_three_steps(small_settings, monkeypatch, population):
+    """Steps of Newton's method, with those of a second search where the first one left something to gain."""
+    steps: dict[int, int] = {}
+    solve = price_setting.solve_prices
+
+    def counting(*args, **options):
+        found = solve(*args, **options)
+        steps[market.month] = steps.get(market.month, 0) + found.iterations
+        return found
+
+    monkeypatch.setattr(price_setting, "solve_prices", counting)
+    settings = between(small_settings, "2025-11", "2030-12", workloads=400, nodes=128, population=population)
+    market = Market(settings)
+    market.run()
+    market.close()
+    del steps[settings.history_until]  # the first prices of all, from those observed
+    assert len(steps) == settings.end - settings.history_until
+    assert np.median(list(steps.values())) <= 3.0
+
+
 def test_prices_that_no_lab_solves_have_no_status(world):
     found, _ = next_prices(after(changed(world, labs=for_all_labs(world, price_rule="hold")), 1))
     assert (found.status, np.isnan(found.deviation_gain)) == ("", True)

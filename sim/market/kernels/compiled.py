@@ -4,9 +4,8 @@ No fastmath, no libm, no library random numbers: the same bits on every machine,
 the number of threads. A machine without fused multiply-add does it in software, slowly.
 
 Compiled code is kept in `$SIM_CACHE_DIR`, else in the user's cache folder, in a folder named after all that goes into
-it. Numba itself looks only at the file of a kernel, not at those whose functions and constants the kernel takes over,
-and two machines that compile at once for one folder may each find the code of the other.
-Where there is no folder that can be written, kernels are compiled anew in every process.
+it. Numba itself looks only at the file of a kernel, not at those whose functions and constants the kernel takes over.
+What cannot be kept, in a folder that cannot be written or where there is none, every process compiles anew.
 """
 
 from __future__ import annotations
@@ -23,12 +22,11 @@ import llvmlite
 import numba
 import numba.extending
 from llvmlite import ir
-from numba.core import config, types
-from numba.core.caching import FunctionCache
+from numba.core import types
 from numba.core.registry import cpu_target
-from numba.core.runtime.nrt import rtsys
 
 from sim.environment import PACKAGE, home
+from sim.market.kernels.kept import Kept
 
 # Files outside this room with constants, or names of columns, that become part of a kernel.
 BESIDE = ("market/stages/choice.py", "market/tables.py", "scenario/schema.py")
@@ -77,33 +75,17 @@ def writable(folder: Path) -> bool:
 LINES_AHEAD = 5  # cache lines of a row asked for in advance
 FOLDER = cache_folder()
 CACHED = FOLDER is not None and writable(FOLDER)
-settings: Any = config
 intrinsic: Any = numba.extending.intrinsic
 
 
 KERNELS: list[Any] = []  # all that have been imported
 
 
-class _Kept(FunctionCache):
-    """Machine code in files. Numba's own loads all that compiling takes, a quarter of a second, before it looks."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled kernel for a signature, None if there is none yet."""
-        rtsys.initialize(target_context)  # what machine code calls for the memory of arrays
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
-
-
 def kernel(function: Callable[..., Any], **options: Any) -> Any:
     """Compile a function over arrays; it lets other threads run meanwhile."""
-    before = settings.CACHE_DIR
     made: Any = numba.njit(function, nogil=True, error_model="numpy", **options)
-    try:
-        if CACHED:
-            settings.CACHE_DIR = str(FOLDER)  # Numba asks for it here, once; other code keeps its own
-            made._cache = _Kept(function)
-    finally:
-        settings.CACHE_DIR = before
+    if FOLDER is not None:
+        made._cache = Kept(function, FOLDER)
     KERNELS.append(made)
     return made
 

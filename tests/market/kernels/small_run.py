@@ -10,7 +10,12 @@ import sys
 from typing import Any
 
 HORIZON = ("horizon.start=2025-03", "horizon.end=2026-04")
-SIZES = {"agents": {"workloads": 3000, "nodes": 128}, "mean-field": {"nodes": 128}}
+AGENTS = {"population": "agents", "workloads": 3000, "nodes": 128}
+SIZES: dict[str, dict[str, Any]] = {
+    "agents": AGENTS,
+    "agents, noise of options": AGENTS | {"noise": "options"},
+    "mean-field": {"population": "mean-field", "nodes": 128},
+}
 
 
 def numpy_levels() -> list[str]:
@@ -29,9 +34,9 @@ def main(jobs: int) -> None:
     from sim.scenario.load import load_scenario
 
     found: dict[str, Any] = {}
-    for population, sizes in SIZES.items():
-        scenario = load_scenario("baseline", overrides=HORIZON, runs=2, population=population, **sizes)
-        found[population] = table_hashes(run(scenario, twin=False, jobs=jobs).tables)
+    for name, sizes in SIZES.items():
+        scenario = load_scenario("baseline", overrides=HORIZON, runs=2, **sizes)
+        found[name] = table_hashes(run(scenario, twin=False, jobs=jobs).tables)
     target = cpu_target.target_context.codegen().magic_tuple()
     print(json.dumps({"found": found, "target": target[1:], "numpy": numpy_levels()}))
 

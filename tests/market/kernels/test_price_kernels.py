@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from llvmlite import binding
 
 from sim import rng
 from sim.market.kernels import sums
@@ -25,6 +24,7 @@ from sim.theory.panels import Case, full_case
 from tests.market.guards import binds
 
 from . import exact
+from .processors import PROCESSORS, needs, target
 
 CASE = full_case(41, rows=300)
 MOVES = DeviationCheck(margins=8, joint_moves=3)
@@ -235,15 +235,13 @@ print(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
 """
 
 
-def test_bits_do_not_depend_on_the_instructions_of_the_machine(tmp_path):
-    features = binding.get_host_cpu_features()
-    if not features.get("fma"):
-        pytest.skip("this machine has no fused multiply-add")
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_bits_do_not_depend_on_the_instructions_of_the_machine(name, tmp_path):
+    needs(name)
     found = {}
-    for name in ("", "haswell", *(["skylake-avx512"] if features.get("avx512vl") else [])):
-        own = {"NUMBA_CPU_NAME": name, "SIM_CACHE_DIR": str(tmp_path / name)} if name else {}
+    for own in ({}, target(name) | {"SIM_CACHE_DIR": str(tmp_path)}):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM], env=os.environ | own, capture_output=True, text=True, check=True
         )
-        found[name] = done.stdout.strip()
+        found[own.get("NUMBA_CPU_NAME", "this machine")] = done.stdout.strip()
     assert len(set(found.values())) == 1, found
