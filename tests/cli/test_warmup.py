@@ -105,13 +105,13 @@ def filled(tmp_path_factory):
     assert main(["warmup"]) == 0
     place = tmp_path_factory.mktemp("filled")
     shutil.copytree(FOLDER, place / FOLDER.name)
-    cut(place)
+    cut(place, "usage.in_use")
     return place
 
 
-def cut(place):
+def cut(place, kernel):
     """Cut off the file of a small kernel; return it."""
-    (path,) = place.glob("kernels-*/sums.solve.*.nbc")
+    (path,) = place.glob(f"kernels-*/{kernel}.*.nbc")
     path.write_bytes(path.read_bytes()[:1000])
     return path
 
@@ -119,7 +119,7 @@ def cut(place):
 def test_warmup_on_a_full_disk_says_so_and_later_mends_what_is_damaged(filled):
     resource = pytest.importorskip("resource", reason="limits on files are a matter of POSIX")
     small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # noqa: E731
-    path = cut(filled)
+    path = cut(filled, "usage.in_use")
     full = started(["-m", "sim", "warmup"], filled, preexec_fn=small)
     out, err = full.communicate()
     assert full.returncode == 74
@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path):
     (folder,) = tmp_path.iterdir()
     folder.chmod(0o500)
     assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "False 1 0"
-    path = cut(tmp_path)
+    path = cut(tmp_path, "sums.solve")
     assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "False 0 1"
     path.chmod(0o000)
     assert answer(started(["-c", SOLVE], tmp_path, before=before)) == "False 0 1"

@@ -46,7 +46,7 @@ def stage(found: dict[str, Any]) -> Iterator[Line]:
     yield f"choice: part of the limit, {size}", f"{found['limit']:.0%}", "25 %" if compared else ""
     if compared:
         speeds = ", ".join(f"{name} {spent:.3f}" for name, spent in found["speed"].items())
-        yield "  the machine, ns each", speeds, ""
+        yield "choice: speeds of the machine, ns each", speeds, ""
     for name, (middle, least, most) in found["ratios"].items():
         wanted = WANTED.get(name, "") if compared else ""
         yield f"{NAMES[name]}, {size}", f"{middle:.3g} x [{least:.3g} .. {most:.3g}]", wanted

@@ -173,7 +173,7 @@ def test_where_one_lab_has_every_user_nobody_comes_from_another(moments):
     assert (before.mass[others[: len(before.mass)]] == 0.0).all()
 
 
-@binds(FILE, "leave", "max(0.0, share[s, k] + np.float64(flow[s, k]))")
+@binds(FILE, "carry", "max(0.0, share[k] + moved)")
 def test_where_everybody_looks_no_share_falls_below_zero(moments):
     """What leaves is rounded to single precision and may be more than there is."""
     market, view = moments["rules"]
