@@ -73,3 +73,11 @@ def test_the_distance_of_nodes_and_workloads_is_printed_and_zero_from_themselves
     between = apart.organisations(nodes=64, workloads=300, populations=2, until="2026-02")
     assert all(as_is != without for as_is, without in zip(*(of.values() for of in between.values()), strict=True))
     assert apart.page(found, between).count("\n| `") == 3 * len(apart.COLUMNS)
+
+
+def test_who_leads_open_weights_is_reported_by_pull_and_size():
+    found = apart.tipping(pulls=(0.0, 5.0), sizes=(300,), populations=2, until="2025-06")
+    (without, some), (strong, many) = found[0.0], found[5.0]
+    assert 0.0 < without.share < strong.share <= 1.0  # what is used draws more use
+    assert all(len(each[300]) == 2 and each[300][0] != each[300][1] for each in (some, many))
+    assert apart.tipping_page(found).splitlines()[2].startswith(f"| 0 | {without.lab}, {without.share:.2f} | 300 | ")

@@ -1,4 +1,4 @@
-"""How far few taste nodes and workloads are from many nodes: `python -m tests.engines.apart`, a few minutes.
+"""How far few taste nodes and workloads are from many nodes: `python -m tests.engines.apart`, a quarter of an hour.
 
 Prints the tables of docs/model.md, section 4.10.
 """
@@ -33,6 +33,14 @@ COLUMNS = {  # by name, whether differences are relative
 NODES, REFERENCE, WORKLOADS, RUNS = (256, 1024, 4096), 16384, 20_000, 6
 MANY, POPULATIONS = 64_000, 12
 DISCOUNTS: dict[str, dict[str, float]] = {"as it is": {}, "without the discount": {"demand.multi_home_discount": 0.0}}
+PULLS, SIZES = (0.1, 0.5, 1.0, 2.0), (1000, 4000, 16_000)
+
+
+class Leader(NamedTuple):
+    """Lab with the most users of open weights at the end of a run, and its share of them."""
+
+    lab: str
+    share: float
 
 
 class Apart(NamedTuple):
@@ -94,6 +102,52 @@ def organisations(
     return found
 
 
+def leader(pull: float, until: str = UNTIL, seed: int | None = None, **settings: Any) -> Leader:
+    """Return who leads open weights where an e-fold of an ecosystem is worth `pull` utils to developers.
+
+    Enterprises give half of it, as by default; the most likely value there is 0.1.
+    """
+    drawn = load_scenario("baseline", until=until, **settings).draw(0)
+    pulls = {"demand.developer.ecosystem_weight": pull, "demand.enterprise.ecosystem_weight": pull / 2.0}
+    market = Market(replace(drawn, population_seed=seed, parameters={**drawn.parameters, **pulls}))
+    market.run()
+    market.close()
+    release, table = market.ledger.release, market.releases
+    users = np.where(table.is_open[release], market.ledger.workloads.sum(axis=0), 0.0)
+    by_lab = np.bincount(table.lab[release], users, len(market.labs.names))
+    return Leader(market.labs.names[by_lab.argmax()], float(by_lab.max() / by_lab.sum()))
+
+
+def tipping(
+    pulls: Sequence[float] = PULLS, sizes: Sequence[int] = SIZES, populations: int = POPULATIONS, until: str = UNTIL
+) -> dict[float, tuple[Leader, dict[int, list[Leader]]]]:
+    """Return by pull who leads among the nodes, and in each of some populations of every size."""
+    return {
+        pull: (
+            leader(pull, until, population="mean-field"),
+            {size: [leader(pull, until, seed, workloads=size) for seed in range(populations)] for size in sizes},
+        )
+        for pull in pulls
+    }
+
+
+def tipping_page(found: dict[float, tuple[Leader, dict[int, list[Leader]]]]) -> str:
+    """Return who leads, in how many populations another one does, and the spread of the leader's share, in Markdown."""
+    lines = [
+        "| utils an e-fold | leader of the nodes, share | workloads | another leads | mean share, sd |",
+        "|---" * 5 + "|",
+    ]
+    for pull, (nodes, by_size) in found.items():
+        for size, each in by_size.items():
+            share = np.array([one.share for one in each])
+            others = sum(one.lab != nodes.lab for one in each)
+            lines.append(
+                f"| {pull:g} | {nodes.lab}, {nodes.share:.2f} | {size:,} | {others} of {len(each)} "
+                f"| {share.mean():.2f}, {share.std(ddof=1):.3f} |"
+            )
+    return "\n".join(lines)
+
+
 def page(found: dict[str, dict[str, Apart]], between: dict[str, dict[str, Apart]]) -> str:
     """Return the tables in Markdown."""
     *nodes, (last, workloads) = found.items()
@@ -120,3 +174,4 @@ def page(found: dict[str, dict[str, Apart]], between: dict[str, dict[str, Apart]
 
 if __name__ == "__main__":
     print(page(measured(), organisations()))
+    print(tipping_page(tipping()))
