@@ -163,7 +163,7 @@ def offered(market: Market) -> Bools:
 
 def offers(market: Market, priced: Prices) -> OfferTable:
     """Return the table of offers: the newest version of every option, then the older ones."""
-    unpriced = _unpriced_offers(market)
+    unpriced = unpriced_offers(market)
     release, channel = unpriced["release"], unpriced["channel"]
     return OfferTable(
         price=priced.by_class[channel, :, release].T, cluster=priced.cluster[channel, release], **unpriced
@@ -171,7 +171,7 @@ def offers(market: Market, priced: Prices) -> OfferTable:
 
 
 @settled
-def _unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
+def unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
     """Return the columns of the table of offers, but for the prices."""
     table = market.releases
     release, channel = np.nonzero(offered(market))
