@@ -217,13 +217,13 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     hosted = ledger.channel <= HOST
     tokens = ledger.shaped("tokens")
     router = observation.router_series(
-        _sample(market, developers, BLOCS, hosted, "tokens", _billing(market, tokens[developers][..., hosted])),
+        _sample(market, developers, slice(None), hosted, "tokens", _billing(market, tokens[developers][..., hosted])),
         labs.names,
         float(tokens.sum()),
         market.parameters["observation.router_share"],
     )
     enterprise = observation.enterprise_series(
-        _sample(market, enterprises, ("US",), np.ones(len(hosted), bool), "workloads"), labs.names
+        _sample(market, enterprises, slice(US, US + 1), np.ones(len(hosted), bool), "workloads"), labs.names
     )
     router["cohort_retention_5_months"], rates = _followed(market)
     enterprise |= rates
@@ -263,29 +263,26 @@ def _followed(market: Market) -> tuple[float, dict[str, float]]:
 
 
 def _sample(
-    market: Market, groups: slice, blocs: tuple[str, ...], states: Bools, name: str, factor: Floats | None = None
+    market: Market, groups: slice, blocs: slice, states: Bools, name: str, factor: Floats | float = 1.0
 ) -> observation.Sample:
     """Return the part of the ledger that a panel sees, an entry for each class and state.
 
     Parameters
     ----------
-    groups : slice
-        The adopter groups seen.
-    blocs : tuple of str
-        The blocs seen.
+    groups, blocs : slice
+        The adopter groups and blocs seen.
     states : array of bool
         The states seen.
     name : str
         What is counted: 'tokens' or 'workloads'.
-    factor : array, shape (blocs,), optional
+    factor : array, shape (blocs,), or float
         How much the panel over-represents each bloc.
     """
     ledger, state = market.ledger, market.releases
-    factor = np.ones(len(BLOCS)) if factor is None else factor
-    seen = factor * np.array([bloc in blocs for bloc in BLOCS])
+    seen = np.reshape(factor, (-1, 1, 1))
 
     def part(amount: Floats) -> Floats:
-        return (seen[:, None, None] * amount[groups].sum(axis=0)).sum(axis=0)[:, states].ravel()
+        return (seen * amount[groups, blocs].sum(axis=0)).sum(axis=0)[:, states].ravel()
 
     release = np.tile(ledger.release[states], len(CLASSES))
     lab = state.lab[release]
@@ -307,7 +304,8 @@ def _billing(market: Market, tokens: Floats) -> Floats:
 
     `tokens` are those it could see, shape (groups, blocs, classes, states).
     """
-    seen = tokens.sum(axis=(0, 2, 3))
+    groups_in_states = np.moveaxis(tokens.sum(axis=2), -1, 0)
+    seen = groups_in_states.reshape(-1, len(BLOCS)).sum(axis=0)
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
     return np.divide(bills / bills.sum() * seen.sum(), seen, out=np.zeros(len(BLOCS)), where=seen > 0)
 

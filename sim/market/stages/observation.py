@@ -68,10 +68,10 @@ class Sample:
 
 def share(amount: Floats, chosen: Bools) -> float:
     """Return the part of an amount that is chosen, NaN for an empty sample."""
-    return shares(amount)(chosen)
+    return _part_of(amount)(chosen)
 
 
-def shares(amount: Floats) -> Callable[[Bools], float]:
+def _part_of(amount: Floats) -> Callable[[Bools], float]:
     """Return `share` of one amount, which is added up once."""
     whole = float(amount.sum())
     return lambda chosen: ratio(float(amount[chosen].sum()), whole)
@@ -96,7 +96,7 @@ def router_series(
     tokens, spend, is_open = sample.amount, sample.spend, sample.is_open
     coding = sample.kind == CLASSES.index("coding")
     on_open, on_coding = tokens[is_open], tokens[coding]
-    of_tokens, of_spend, of_open, of_coding = map(shares, (tokens, spend, on_open, on_coding))
+    of_tokens, of_spend, of_open, of_coding = map(_part_of, (tokens, spend, on_open, on_coding))
     series = {
         "open_token_share": of_tokens(is_open),
         "chinese_open_token_share": of_tokens(is_open & sample.chinese),
@@ -131,7 +131,7 @@ def retention(weight: Floats, line_now: Ints, line_then: Ints, line_before: Ints
 
 def enterprise_series(sample: Sample, labs: tuple[str, ...]) -> dict[str, float]:
     """Return what a survey of US enterprises shows: shares of workloads by openness and vendor."""
-    of_workloads = shares(sample.amount)
+    of_workloads = _part_of(sample.amount)
     series = {
         "open_workload_share": of_workloads(sample.is_open),
         "chinese_open_workload_share": of_workloads(sample.is_open & sample.chinese),
