@@ -170,9 +170,10 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     appeal += constant[:, None, None] * state.of_open_line[:, None]
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
-    lost = governments.trust_penalty(market.policy, market.month)
-    chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
-    appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
+    if market.policy.trust:
+        lost = governments.trust_penalty(market.policy, market.month)
+        chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
+        appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
     return appeal
 
 
