@@ -61,7 +61,7 @@ def _losses(market: Market) -> Iterator[tuple[str, Loss]]:
         if len(weights) < 2 + lines.older.shape[1]:
             continue
         utility, _ = versions.wanted(market, weights, price)
-        some = versions.asked(market)
+        some, _ = versions.asked(market)
         nodes = market.nodes.table.weight[some] * market.nodes.present[some]
         newest = weights == lines.current_open[line]
         sold = newest | np.isin(weights, lines.older[line])

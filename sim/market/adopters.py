@@ -135,7 +135,7 @@ class Adopters(mesa.Agent):
         array, shape (lines,)
             Workloads in the world that looked at each line's open weights (eq. 77); zeros unless `counts`.
         """
-        offered, standing, rules = choosing.seen(view, self) if seen is None else seen
+        offered, standing, rules = choosing.seen(view, [self])[0] if seen is None else seen
         labs = len(view.lab_bloc)
 
         def look(rows: slice) -> Floats:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from sim import rng
 from sim.market.kernels import choice as compiled
 from sim.market.kernels import usage
 from sim.market.stages import choice
-from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, SPARE, WorkloadTable
+from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, SPARE, OfferTable, WorkloadTable
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES
 
 if TYPE_CHECKING:
@@ -40,9 +41,28 @@ class Seen(NamedTuple):
     rules: compiled.Rules
 
 
-def seen(view: MonthView, group: Adopters) -> Seen:
-    """Return what a family sees of a month."""
-    return Seen(offered(view, group.number), standing(view, group), rules(view, group))
+def seen(view: MonthView, groups: Sequence[Adopters]) -> list[Seen]:
+    """Return what families see of a month; they share all but their likings, hazards and costs."""
+    on_offer, in_use, same = _offered(view), _standing(view), _rules(view)
+    releases = np.arange(len(view.capability))
+    return [
+        Seen(
+            compiled.Offered(**on_offer, appeal=view.rules[group.number].appeal.astype(SINGLE)),
+            compiled.Standing(
+                **in_use, upgrade=group.upgrade_hazards(releases, view), appeal=view.appeal[group.number]
+            ),
+            compiled.Rules(
+                **same,
+                review=choice.review_hazard(group.review_hazard, leap=view.leap, bump=group.review_bump),
+                switching_cost=group.switching_cost,
+                upgrade_cost=group.upgrade_cost,
+                adoption_cost=group.adoption_cost,
+                staff_cost=group.staff_cost,
+                without_ai_cost=group.without_ai_cost,
+            ),
+        )
+        for group in groups
+    ]
 
 
 def people(table: WorkloadTable) -> compiled.People:
@@ -66,13 +86,13 @@ def people(table: WorkloadTable) -> compiled.People:
     )
 
 
-def offered(view: MonthView, family: int) -> compiled.Offered:
-    """Return the month's offers as a family sees them."""
-    offers, rules = view.offers, view.rules[family]
-    first, options = offers.first_of_line, len(offers.newest)
+def _offered(view: MonthView) -> dict[str, Any]:
+    """Return the month's offers; how they are liked differs between families."""
+    offers, rules, newest = view.offers, view.rules[0], view.offers.newest
+    first, options = offers.first_of_line, len(newest)
     column = np.full(view.offered.shape, NONE, np.int32)
     column[offers.release, offers.channel] = np.arange(len(offers))
-    return compiled.Offered(
+    return dict(
         first=np.append(first, options),
         line=offers.line[first],
         lab=offers.lab[first],
@@ -85,19 +105,17 @@ def offered(view: MonthView, family: int) -> compiled.Offered:
         capability=(offers.capability + rules.strength).astype(SINGLE),
         price=offers.price.astype(SINGLE),
         cluster=offers.cluster.astype(SINGLE),
-        appeal=rules.appeal.astype(SINGLE),
         control=rules.control.astype(SINGLE),
         exposure=rules.exposure.astype(SINGLE),
         is_open=offers.is_open.astype(SINGLE),
         column=column,
         place=view.place.astype(np.int32),
-        **_option_keys(view),
+        **_option_keys(view, newest),
     )
 
 
-def _option_keys(view: MonthView) -> dict[str, NDArray[np.uint64]]:
+def _option_keys(view: MonthView, offers: OfferTable) -> dict[str, NDArray[np.uint64]]:
     """Return the streams of the noise of lines and, inside them, of offers; none where rows draw one number."""
-    offers = view.offers.newest
     lines = offers.line[offers.first_of_line]
     if not view.option_noise:
         return {"line_key": np.zeros(len(lines), np.uint64), "key": np.zeros(len(offers), np.uint64)}
@@ -117,62 +135,54 @@ def _option_keys(view: MonthView) -> dict[str, NDArray[np.uint64]]:
     }
 
 
-def standing(view: MonthView, group: Adopters) -> compiled.Standing:
-    """Return the releases that may be in use as a family sees them."""
+def _standing(view: MonthView) -> dict[str, Any]:
+    """Return the releases that may be in use; who looks for newer ones, and likings, differ between families."""
     state = view.releases
-    return compiled.Standing(
-        newest=view.newest,
-        lab=state.lab,
-        line=state.line,
-        is_open=state.is_open,
-        degree=state.degree,
-        capability=view.capability,
-        upgrade=group.upgrade_hazards(np.arange(len(state.names)), view),
-        runs=view.runs,
-        price=view.price,
-        cluster=view.cluster,
-        appeal=view.appeal[group.number],
-    )
+    return {
+        "newest": view.newest,
+        "lab": state.lab,
+        "line": state.line,
+        "is_open": state.is_open,
+        "degree": state.degree,
+        "capability": view.capability,
+        "runs": view.runs,
+        "price": view.price,
+        "cluster": view.cluster,
+    }
 
 
-def rules(view: MonthView, group: Adopters) -> compiled.Rules:
-    """Return what holds for all rows of a family this month."""
-    own = view.rules[group.number]
+def _rules(view: MonthView) -> dict[str, Any]:
+    """Return what holds for all rows this month, but for each family's review and costs."""
+    same = view.rules[0]
     sells = np.zeros(len(view.lab_bloc), bool)
     sells[view.offers.lab] = True
     consideration = np.zeros((len(view.consideration), compiled.to_eight(len(sells))), SINGLE)
     consideration[:, : len(sells)] = view.consideration
-    return compiled.Rules(
-        month=view.month,
-        review_key=np.uint64(rng.stream_key(view.seed, "review", view.month)),
-        upgrade_key=np.uint64(rng.stream_key(view.seed, "upgrade", view.month)),
-        choice_key=np.uint64(rng.stream_key(view.seed, "choice", view.month)),
-        option_noise=view.option_noise,
-        stay_key=np.uint64(rng.stream_key(view.seed, "option:stay", view.month)),
-        without_key=np.uint64(rng.stream_key(view.seed, "option:without", view.month)),
-        review=choice.review_hazard(group.review_hazard, leap=view.leap, bump=group.review_bump),
-        lab_bloc=view.lab_bloc,
-        sells=sells,
-        strength=view.strength,
-        home_fit=view.home_fit,
-        consideration=consideration,
-        channel_control=view.channel_control,
-        channel_exposure=view.channel_exposure,
-        ban_level=choice.BAN_LEVEL,
-        sold=compiled.flags(view.sold),
-        allowed=ALLOWED,
-        off_device=OFF_DEVICE,
-        need=view.need,
-        pain=view.pain,
-        rise=view.rise,
-        relief=view.relief,
-        switching_cost=group.switching_cost,
-        upgrade_cost=group.upgrade_cost,
-        adoption_cost=group.adoption_cost,
-        staff_cost=group.staff_cost,
-        without_ai_cost=group.without_ai_cost,
-        success_width=own.success_width,
-        dissimilarity=own.dissimilarity,
-        multi_home_discount=own.multi_home_discount,
-        device_limit=own.device_limit,
-    )
+    return {
+        "month": view.month,
+        "review_key": np.uint64(rng.stream_key(view.seed, "review", view.month)),
+        "upgrade_key": np.uint64(rng.stream_key(view.seed, "upgrade", view.month)),
+        "choice_key": np.uint64(rng.stream_key(view.seed, "choice", view.month)),
+        "option_noise": view.option_noise,
+        "stay_key": np.uint64(rng.stream_key(view.seed, "option:stay", view.month)),
+        "without_key": np.uint64(rng.stream_key(view.seed, "option:without", view.month)),
+        "lab_bloc": view.lab_bloc,
+        "sells": sells,
+        "strength": view.strength,
+        "home_fit": view.home_fit,
+        "consideration": consideration,
+        "channel_control": view.channel_control,
+        "channel_exposure": view.channel_exposure,
+        "ban_level": choice.BAN_LEVEL,
+        "sold": compiled.flags(view.sold),
+        "allowed": ALLOWED,
+        "off_device": OFF_DEVICE,
+        "need": view.need,
+        "pain": view.pain,
+        "rise": view.rise,
+        "relief": view.relief,
+        "success_width": same.success_width,
+        "dissimilarity": same.dissimilarity,
+        "multi_home_discount": same.multi_home_discount,
+        "device_limit": same.device_limit,
+    }

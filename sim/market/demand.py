@@ -5,7 +5,7 @@ Each function reads the market and returns what changes; `market.py` alone assig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 REFERENCE = parse_month("2025-01")  # month in which needs and difficulties are stated
 US = BLOCS.index("US")
 ENTERPRISE = GROUPS.index("ordinary")
+SOLD = np.ones((len(BLOCS), len(BLOCS), len(CHANNELS)), bool)  # by the bloc of the user and of the lab
+SOLD[CN, US, LAB_API] = False  # US labs do not sell their APIs in China; open weights cannot be kept out
 LEAST_COMPUTE = 1e-3  # H100e, so that a lab without any has a load
 
 
@@ -101,24 +103,19 @@ def vendor_shares(market: Market) -> Floats:
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
     """Return what adopters see when they choose (eq. 54)."""
     p, labs, state = market.parameters, market.labs, market.releases
-    control = np.array([p["demand.control.lab_api"], p["demand.control.host"], *[p["demand.control.own"]] * 2])
-    exposure = np.array([p["demand.exposure.lab_api"], p["demand.exposure.host"], *[p["demand.exposure.own"]] * 2])
-    home_fit = np.zeros((len(BLOCS), len(BLOCS)))
-    home_fit[CN, CN] = p["demand.language_fit"]
-    sold = np.ones((len(BLOCS), len(BLOCS), len(CHANNELS)), bool)
-    sold[CN, US, LAB_API] = False  # US labs do not sell their APIs in China; open weights cannot be kept out
+    control, exposure, home_fit = _fixed_tastes(market)
     appeal = _appeal(market, exposure)
     return MonthView(
         month=market.month,
         seed=market.population_seed,
         option_noise=market.settings.noise == "options",
         offers=offers,
-        rules=tuple(_rules(market, offers, control, exposure, home_fit, sold, one) for one in appeal),
+        rules=_rules(market, offers, appeal),
         releases=state,
         lines=market.lines,
         offered=offering.offered(market),
         newest=offering.newest(market),
-        place=_places(market, offers),
+        place=_places(market),
         capability=offering.perceived(market),
         runs=_runs(market),
         price=priced.by_class,
@@ -129,7 +126,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         appeal=appeal,
         strength=labs.strength,
         home_fit=home_fit,
-        sold=sold,
+        sold=SOLD,
         consideration=awareness.consideration(market.awareness, market.buzz),
         used=_used_in_organisation(market),
         used_elsewhere=_used_elsewhere(market),
@@ -141,6 +138,20 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         node_reach=_barred(market, market.nodes.table, market.seed),
         leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
     )
+
+
+@settled
+def _fixed_tastes(market: Market) -> tuple[Floats, Floats, Floats]:
+    """Return the parts of the control value kept and of the distrust raised, (channels,), and the fit of languages
+    [utils], (blocs, blocs)."""
+    p = market.parameters
+    control, exposure = (
+        np.array([p[f"demand.{name}.lab_api"], p[f"demand.{name}.host"], *[p[f"demand.{name}.own"]] * 2])
+        for name in ("control", "exposure")
+    )
+    home_fit = np.zeros((len(BLOCS), len(BLOCS)))
+    home_fit[CN, CN] = p["demand.language_fit"]
+    return control, exposure, home_fit
 
 
 def _appeal(market: Market, exposure: Floats) -> Floats:
@@ -159,9 +170,10 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     appeal += constant[:, None, None] * state.of_open_line[:, None]
     appeal += (labs.brand + market.affinity)[:, state.lab, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
-    lost = governments.trust_penalty(market.policy, market.month)
-    chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
-    appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
+    if market.policy.trust:
+        lost = governments.trust_penalty(market.policy, market.month)
+        chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
+        appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
     return appeal
 
 
@@ -173,14 +185,15 @@ def _runs(market: Market) -> Bools:
     return runs
 
 
-def _places(market: Market, offers: OfferTable) -> Ints:
+@settled
+def _places(market: Market) -> Ints:
     """Return the option of which each release is a version to who uses it, (releases, channels), `NONE` if of none.
 
     Weights that are out are, on sale or not; a superseded release on its lab's API is not (eq. 97).
     """
-    newest = offers.newest
+    on_offer = offering.unpriced_offers(market)
     options = np.full((len(market.lines.names), len(CHANNELS)), NONE)
-    options[newest.line, newest.channel] = np.arange(len(newest))
+    options[on_offer["line"], on_offer["channel"]] = on_offer["option"]
     weights = market.releases.is_open[:, None] & (np.arange(len(CHANNELS)) >= HOST)
     return np.where(weights | offering.offered(market), options[market.releases.line], NONE)
 
@@ -193,31 +206,27 @@ def _barred(market: Market, table: WorkloadTable, seed: int) -> NDArray[np.int8]
     return barred
 
 
-def _rules(
-    market: Market,
-    offers: OfferTable,
-    control: Floats,
-    exposure: Floats,
-    home_fit: Floats,
-    sold: Bools,
-    appeal: Floats,
-) -> choice.ChoiceRules:
+def _rules(market: Market, offers: OfferTable, appeal: Floats) -> tuple[choice.ChoiceRules, ...]:
+    """Return what is common to all choosers of each family."""
     p, labs = market.parameters, market.labs
     lab_bloc = labs.bloc[offers.lab]
-    return choice.ChoiceRules(
+    control, exposure, home_fit = _fixed_tastes(market)
+    liked = appeal[:, offers.release, offers.channel]
+    first = choice.ChoiceRules(
         strength=labs.strength[offers.lab].T,
-        appeal=appeal[offers.release, offers.channel],
+        appeal=liked[0],
         lab_bloc=lab_bloc,
         control=offers.degree * control[offers.channel],
         exposure=exposure[offers.channel] * (lab_bloc == CN),
         ban_level=choice.BAN_LEVEL[offers.channel],
-        sold_in=sold[:, lab_bloc, offers.channel],
+        sold_in=SOLD[:, lab_bloc, offers.channel],
         home_fit=home_fit[:, lab_bloc],
         success_width=p["demand.success_width"],
         dissimilarity=p["demand.nest_dissimilarity"],
         multi_home_discount=p["demand.multi_home_discount"],
         device_limit=p["serving.on_device_limit"],
     )
+    return first, *(replace(first, appeal=one) for one in liked[1:])
 
 
 @settled
@@ -354,7 +363,7 @@ def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: 
         needed=needed,
         api_share=capacity / compute,
         load=serving.next_load(labs.load, needed, capacity, market.parameters["serving.load_months"]),
-        unmet=float((wanted.tokens - served.tokens).sum()),
+        unmet=0.0 if served is wanted else float((wanted.tokens - served.tokens).sum()),
     )
 
 
@@ -373,32 +382,30 @@ def contestable_share(market: Market, view: MonthView) -> float:
     table, state = market.nodes.table, market.releases
     release, channel = market.nodes.stands
     closed = (release != NONE) & (channel == LAB_API) & ~state.is_open[release]
+    rows = np.flatnonzero(closed & (market.nodes.present > 0.0))
+    kind, used = table.kind[rows], release[rows]
+    lab, price = state.lab[used], view.price[LAB_API, kind, used]
+    need, pain = table.need[rows] * view.need[kind], table.pain[rows] * view.pain[kind]
+    users = Users(
+        kind=kind,
+        bloc=table.bloc[rows],
+        need=need,
+        difficulty=table.difficulty[rows] + view.rise[kind],
+        knows=table.attention[rows] < view.consideration[market.nodes.people.segment[rows]],
+        barred=view.node_reach[rows],
+        lab=lab,
+        capability=view.capability[used] + view.strength[lab, kind],
+        price=price,
+    )
+    slack = market.parameters["observation.good_enough"]
+    known = contested(users, view.offers, view.rules[0], slack=slack)  # liking, which sets families apart, is no matter
+    spend = price * usage.tokens_bought(price, need, pain)
+    spend *= table.weight[rows] * market.nodes.present[rows]
     whole, part = 0.0, 0.0
-    for group in market.adopters:
-        rows = group.nodes_present(market.nodes)
-        rows = rows[closed[rows]]
-        if len(rows) == 0:
-            continue
-        kind, bloc, used = table.kind[rows], table.bloc[rows], release[rows]
-        need, pain = table.need[rows] * view.need[kind], table.pain[rows] * view.pain[kind]
-        price = view.price[LAB_API, kind, used]
-        users = Users(
-            kind=kind,
-            bloc=bloc,
-            need=need,
-            difficulty=table.difficulty[rows] + view.rise[kind],
-            knows=table.attention[rows] < view.consideration[table.group[rows] * len(BLOCS) + bloc],
-            barred=view.node_reach[rows],
-            lab=state.lab[used],
-            capability=view.capability[used] + view.strength[state.lab[used], kind],
-            price=price,
-        )
-        slack = market.parameters["observation.good_enough"]
-        known = contested(users, view.offers, view.rules[group.number], slack=slack)
-        spend = price * usage.tokens_bought(price, need, pain)
-        spend *= table.weight[rows] * market.nodes.present[rows]
-        whole += float(spend.sum())
-        part += float(spend[known].sum())
+    for family in market.nodes.families:
+        own = slice(*np.searchsorted(rows, (family.start, family.stop)).tolist())
+        whole += float(spend[own].sum())
+        part += float(spend[own][known[own]].sum())
     return accounts.ratio(part, whole)
 
 
@@ -424,32 +431,33 @@ def accounts_month(market: Market, costs: offering.Costs, priced: offering.Price
     chinese = market.labs.bloc[state.lab[ledger.release]] == CN
     unit = _unit_cost(ledger, costs, priced)
     own = ledger.channel >= SELF_HOST
-    spill_spend = spill_cost = ledger.spilled
-    if ledger.spilled.any():
-        spill_price = np.tile(priced.by_class[HOST][:, ledger.release], (len(GROUPS) * len(BLOCS), 1))
-        spill_spend = np.where(ledger.spilled > 0.0, ledger.spilled * spill_price, 0.0)
-        spill_cost = np.where(own, 0.0, ledger.spilled * unit)
+    tokens, spend, spilled = (amount.sum(axis=0) for amount in (ledger.tokens, ledger.spend, ledger.spilled))
+    cost = np.where(own, spend, ledger.worth(ledger.tokens, unit))
+    spill_spend = spill_cost = spilled
+    if spilled.any():
+        spill_price = np.where(spilled > 0.0, priced.by_class[HOST][:, ledger.release], 0.0)
+        spill_spend, spill_cost = (ledger.worth(ledger.spilled, each) for each in (spill_price, unit))
+    used = np.ascontiguousarray(ledger.workloads.T)  # a state a row: rows are faster to pick
     return accounts.Accounts(
         workloads=ledger.by_offer(ledger.workloads, rows),
-        tokens=sold_by_hosts(ledger, ledger.tokens, ledger.spilled, rows),
-        spend=sold_by_hosts(ledger, ledger.spend, spill_spend, rows),
-        cost=sold_by_hosts(ledger, np.where(own, ledger.spend, ledger.tokens * unit), spill_cost, rows),
+        tokens=sold_by_hosts(ledger, tokens, spilled, rows),
+        spend=sold_by_hosts(ledger, spend, spill_spend, rows),
+        cost=sold_by_hosts(ledger, cost, spill_cost, rows),
         segment_present=ledger.by_segment(ledger.present),
         segment_workloads=ledger.by_segment(ledger.workloads),
         segment_tokens=ledger.by_segment(ledger.tokens),
         segment_spend=ledger.by_segment(ledger.spend),
-        segment_open=ledger.by_segment(ledger.workloads[:, is_open]),
-        segment_chinese_open=ledger.by_segment(ledger.workloads[:, is_open & chinese]),
-        segment_own=ledger.by_segment(ledger.workloads[:, own]),
+        segment_open=ledger.by_segment(used[is_open].sum(axis=0)),
+        segment_chinese_open=ledger.by_segment(used[is_open & chinese].sum(axis=0)),
+        segment_own=ledger.by_segment(used[own].sum(axis=0)),
         surplus=float(ledger.surplus.sum()),
     )
 
 
 def _unit_cost(ledger: Ledger, costs: offering.Costs, priced: offering.Prices) -> Floats:
-    """Return the cost of serving tokens on labs' APIs and hosts [USD/Mtok], shape (cells, states) (eq. 79).
+    """Return the cost of serving tokens on labs' APIs and hosts [USD/Mtok], shape (classes, states) (eq. 79).
 
     Caching and discounts save cost in proportion to price: a class costs its own mix times the cost at the list blend,
     at a lab as at a host. Own machines cost what their users pay.
     """
-    by_class = priced.mix[:, ledger.release] * costs.marginal[ledger.release]
-    return np.tile(by_class, (len(GROUPS) * len(BLOCS), 1))
+    return priced.mix[:, ledger.release] * costs.marginal[ledger.release]

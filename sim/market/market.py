@@ -240,7 +240,7 @@ class Market(mesa.Model):
 
     def _choose(self, view: MonthView) -> None:
         """Let every family choose, and count the looks of developers at open weights (eq. 77)."""
-        families = [choosing.seen(view, group) for group in self.adopters]
+        families = choosing.seen(view, self.adopters)
         looked = self.nodes.choose(view, families)
         if self.draws:
             self.usage.present = self.workloads.arrival <= self.month

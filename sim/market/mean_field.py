@@ -15,7 +15,7 @@ import numpy as np
 from sim.market import choosing
 from sim.market.kernels import mass as compiled
 from sim.market.kernels.choice import LANES
-from sim.market.kernels.elementary import power
+from sim.market.kernels.elementary import exp, log, power
 from sim.market.nodes import arrived
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
@@ -220,4 +220,6 @@ def used_elsewhere(ledger: Ledger, lab: Ints, labs: int, tail: float) -> Floats:
     size = np.arange(1, LARGEST_ORGANISATION + 1)
     part = size * power(size, -tail)
     part /= part.sum()
-    return 1.0 - (power(1.0 - share[..., None], size - 1) * part).sum(axis=-1)
+    none = np.ones((*share.shape, len(size)))
+    none[..., 1:] = exp(log(1.0 - share)[..., None] * (size[1:] - 1))
+    return 1.0 - (none * part).sum(axis=-1)

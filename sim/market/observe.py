@@ -47,8 +47,8 @@ def record_month(market: Market, view: MonthView, costs: offering.Costs, priced:
     record.append("labs", month, **_lab_rows(market))
     record.append("offers", month, **_offer_rows(market, costs, priced))
     record.append("segments", month, **_segment_rows(market))
-    for panel, series in _panels(market, race).items():
-        record.append("panels", month, panel=panel, series=np.array(list(series), object), value=[*series.values()])
+    seen = [(panel, *one) for panel, series in _panels(market, race).items() for one in series.items()]
+    record.append("panels", month, **dict(zip(("panel", "series", "value"), zip(*seen, strict=True), strict=True)))
 
 
 def _sold(market: Market, offers: OfferTable, priced: offering.Prices) -> tuple[Floats, Floats]:
@@ -213,21 +213,21 @@ def in_use(market: Market) -> tuple[Ints, Ints]:
 def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:
     """Return the panels' series."""
     ledger, labs = market.ledger, market.labs
-    developers = np.arange(len(GROUPS)) < ENTERPRISE
+    developers, enterprises = slice(0, ENTERPRISE), slice(ENTERPRISE, len(GROUPS))
     hosted = ledger.channel <= HOST
     tokens = ledger.shaped("tokens")
     router = observation.router_series(
-        _sample(market, developers, BLOCS, hosted, "tokens", _billing(market, tokens[developers][..., hosted])),
+        _sample(market, developers, slice(None), hosted, "tokens", _billing(market, tokens[developers][..., hosted])),
         labs.names,
         float(tokens.sum()),
         market.parameters["observation.router_share"],
     )
     enterprise = observation.enterprise_series(
-        _sample(market, ~developers, ("US",), np.ones(len(hosted), bool), "workloads"), labs.names
+        _sample(market, enterprises, slice(US, US + 1), np.ones(len(hosted), bool), "workloads"), labs.names
     )
     router["cohort_retention_5_months"], rates = _followed(market)
     enterprise |= rates
-    api = ledger.shaped("spend")[~developers][:, np.arange(len(BLOCS)) != CN][..., hosted]
+    api = ledger.shaped("spend")[enterprises][:, np.arange(len(BLOCS)) != CN][..., hosted]
     enterprise["api_spend_annualised"] = float(api.sum()) * 12.0 / 1e9
     by_lab = downloads_by_lab(market)
     downloads = observation.downloads_series(by_lab, market.downloads_before, labs.bloc, labs.names)
@@ -263,27 +263,26 @@ def _followed(market: Market) -> tuple[float, dict[str, float]]:
 
 
 def _sample(
-    market: Market, groups: Bools, blocs: tuple[str, ...], states: Bools, name: str, factor: Floats | None = None
+    market: Market, groups: slice, blocs: slice, states: Bools, name: str, factor: Floats | float = 1.0
 ) -> observation.Sample:
     """Return the part of the ledger that a panel sees, an entry for each class and state.
 
     Parameters
     ----------
-    groups, states : array of bool
-        The adopter groups and states seen.
-    blocs : tuple of str
-        The blocs seen.
+    groups, blocs : slice
+        The adopter groups and blocs seen.
+    states : array of bool
+        The states seen.
     name : str
         What is counted: 'tokens' or 'workloads'.
-    factor : array, shape (blocs,), optional
+    factor : array, shape (blocs,), or float
         How much the panel over-represents each bloc.
     """
     ledger, state = market.ledger, market.releases
-    factor = np.ones(len(BLOCS)) if factor is None else factor
-    seen = factor * np.array([bloc in blocs for bloc in BLOCS])
+    seen = np.reshape(factor, (-1, 1, 1))
 
     def part(amount: Floats) -> Floats:
-        return (seen[:, None, None] * amount[groups].sum(axis=0)).sum(axis=0)[:, states].ravel()
+        return (seen * amount[groups, blocs].sum(axis=0)).sum(axis=0)[:, states].ravel()
 
     release = np.tile(ledger.release[states], len(CLASSES))
     lab = state.lab[release]
@@ -305,7 +304,8 @@ def _billing(market: Market, tokens: Floats) -> Floats:
 
     `tokens` are those it could see, shape (groups, blocs, classes, states).
     """
-    seen = tokens.sum(axis=(0, 2, 3))
+    groups_in_states = np.moveaxis(tokens.sum(axis=2), -1, 0)
+    seen = groups_in_states.reshape(-1, len(BLOCS)).sum(axis=0)
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
     return np.divide(bills / bills.sum() * seen.sum(), seen, out=np.zeros(len(BLOCS)), where=seen > 0)
 

@@ -78,19 +78,35 @@ def prices(market: Market, costs: Costs) -> Prices:
     """
     table = market.releases
     discount = governments.discounts(market.policy, market.month, market.labs)
-    left = 1.0 - governments.subsidies(market.policy, market.labs.bloc[table.lab], table.is_open)
+    left = unsubsidised(market)
     api = table.posted * (1.0 - discount[table.lab])
-    restricted = table.degree == releases.DEGREES["restricted_weights"]
-    over_cost = market.hosts.price_over_cost(market.lines.hosts[table.line], restricted)
-    host = np.where(table.is_open, costs.marginal * over_cost, np.nan)
     mix = class_mix(market)
     by_class = np.zeros((len(CHANNELS), len(CLASSES), len(table.names)))
     np.multiply(mix, api, out=by_class[LAB_API])
-    np.multiply(mix * host, left, out=by_class[HOST])
+    host, by_class[HOST] = host_prices(market, costs)
     by_class[SELF_HOST] = costs.own * left
     cluster = np.zeros((len(CHANNELS), len(table.names)))
     cluster[SELF_HOST] = costs.cluster * left
     return Prices(by_class=by_class, mix=mix, cluster=cluster, api_list=api, host_list=host)
+
+
+def host_prices(market: Market, costs: Costs) -> tuple[Floats, Floats]:
+    """Return what hosts charge for open weights [USD/Mtok]: list blends, (releases,), and what a class pays.
+
+    The latter has shape (classes, releases) and is less what governments pay.
+    """
+    table = market.releases
+    restricted = table.degree == releases.DEGREES["restricted_weights"]
+    over_cost = market.hosts.price_over_cost(market.lines.hosts[table.line], restricted)
+    host = np.where(table.is_open, costs.marginal * over_cost, np.nan)
+    return host, class_mix(market) * host * unsubsidised(market)
+
+
+@settled
+def unsubsidised(market: Market) -> Floats:
+    """Return the part of the price of hosting or running each release that its users pay, (releases,)."""
+    table = market.releases
+    return 1.0 - governments.subsidies(market.policy, market.labs.bloc[table.lab], table.is_open)
 
 
 @settled
@@ -163,7 +179,7 @@ def offered(market: Market) -> Bools:
 
 def offers(market: Market, priced: Prices) -> OfferTable:
     """Return the table of offers: the newest version of every option, then the older ones."""
-    unpriced = _unpriced_offers(market)
+    unpriced = unpriced_offers(market)
     release, channel = unpriced["release"], unpriced["channel"]
     return OfferTable(
         price=priced.by_class[channel, :, release].T, cluster=priced.cluster[channel, release], **unpriced
@@ -171,7 +187,7 @@ def offers(market: Market, priced: Prices) -> OfferTable:
 
 
 @settled
-def _unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
+def unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
     """Return the columns of the table of offers, but for the prices."""
     table = market.releases
     release, channel = np.nonzero(offered(market))

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.market import demand, offering
+from sim.market.kernels import versions as compiled
 from sim.market.nodes import arrived
-from sim.market.stages.choice import success
-from sim.market.stages.usage import bill_disutility
-from sim.market.stages.versions import missed_most
-from sim.market.tables import HOST, NONE, Floats, Ints
+from sim.market.tables import NONE, Floats, Ints
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -30,24 +28,25 @@ def older_weights(market: Market, costs: offering.Costs) -> Ints:
     """
     lines, table = market.lines, market.releases
     january = market.month % 12 == 0 or market.month == market.settings.start
-    due = np.flatnonzero((lines.published == market.month) | (january & (lines.current_open != NONE)))
+    due = (lines.published == market.month) | (january & (lines.current_open != NONE))
     older = lines.older.copy()
-    weights, newest = np.flatnonzero(table.is_open), lines.current_open[table.line]
-    weights = weights[np.isin(table.line[weights], due)]
-    weights = weights[np.lexsort((weights, weights == newest[weights], table.line[weights]))]  # newest last of its line
+    weights = np.flatnonzero(table.is_open & due[table.line])
+    line = table.line[weights]
+    weights = weights[np.lexsort((weights == lines.current_open[line], line))]  # the newest last of its line
     if len(weights) > 0:
-        utility, worth = wanted(market, weights, offering.prices(market, costs).by_class[HOST])
-        ends = np.cumsum(np.bincount(table.line[weights], minlength=len(older))[due])
-        for line, first, last in zip(due.tolist(), [0, *ends[:-1].tolist()], ends.tolist(), strict=True):
-            place = missed_most(utility[:, first:last], worth, older.shape[1])
-            older[line] = np.where(place == NONE, NONE, weights[first + place])
+        utility, worth = wanted(market, weights, offering.host_prices(market, costs)[1])
+        first = np.append(0, np.cumsum(np.bincount(line, minlength=len(due))[due]))
+        place = np.empty((len(first) - 1, older.shape[1]), np.int64)
+        compiled.missed_most(utility, worth, first, place)
+        older[due] = np.where(place == NONE, NONE, weights[first[:-1, None] + place])
     return older
 
 
-def asked(market: Market) -> Ints:
-    """Return the taste nodes that are asked, some of those in the market."""
+def asked(market: Market) -> tuple[Ints, Floats]:
+    """Return the taste nodes that are asked, some of those in the market, and the part of each that is there."""
     present = arrived(market.nodes.table, market.month, market.parameters)
-    return np.flatnonzero(present > 0.0)[::EVERY]
+    some = np.flatnonzero(present > 0.0)[::EVERY]
+    return some, present[some]
 
 
 def wanted(market: Market, weights: Ints, price: Floats) -> tuple[Floats, Floats]:
@@ -55,14 +54,20 @@ def wanted(market: Market, weights: Ints, price: Floats) -> tuple[Floats, Floats
 
     And what a util is worth to all that each stands for [USD/month], (nodes,). `price` has shape (classes, releases).
     """
-    nodes, labs, some = market.nodes.table, market.labs, asked(market)
-    present = arrived(nodes, market.month, market.parameters)[some]
-    kind, alpha = nodes.kind[some], nodes.price_sensitivity[some]
-    need = nodes.need[some] * demand.need_growth(market)[kind]
-    pain = nodes.pain[some] * demand.pain_growth(market)[kind]
-    able = offering.perceived(market)[weights] + labs.strength[market.releases.lab[weights]].T[kind]
-    hard = nodes.difficulty[some] + demand.difficulty_rise(market)[kind]
-    bill = bill_disutility(price[:, weights][kind], need[:, None], pain[:, None])
-    utility = success(able, hard[:, None], market.parameters["demand.success_width"]) * nodes.value[some, None]
-    utility -= alpha[:, None] * bill
-    return utility, nodes.weight[some] * present * pain / alpha
+    nodes, (some, present) = market.nodes.table, asked(market)
+    kind = nodes.kind[some]
+    who = compiled.Asked(
+        kind=kind,
+        need=nodes.need[some] * demand.need_growth(market)[kind],
+        pain=nodes.pain[some] * demand.pain_growth(market)[kind],
+        price_sensitivity=nodes.price_sensitivity[some],
+        value=nodes.value[some],
+        difficulty=nodes.difficulty[some] + demand.difficulty_rise(market)[kind],
+    )
+    able = offering.perceived(market)[weights] + market.labs.strength[market.releases.lab[weights]].T
+    utility = np.empty((len(some), len(weights)))
+    asked_price = np.ascontiguousarray(price[:, weights])
+    compiled.write_wanted(
+        who, np.ascontiguousarray(able), asked_price, market.parameters["demand.success_width"], utility
+    )
+    return utility, nodes.weight[some] * present * who.pain / who.price_sensitivity

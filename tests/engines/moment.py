@@ -36,7 +36,8 @@ class Moment:
     @property
     def families(self):
         """Each family of adopters with the month as it sees it."""
-        return [(group, choosing.seen(self.view, group)) for group in self.market.adopters]
+        groups = self.market.adopters
+        return list(zip(groups, choosing.seen(self.view, groups), strict=True))
 
     @property
     def options(self) -> int:

@@ -132,7 +132,7 @@ def test_what_nodes_hold_does_not_drift(small_scenario):
     market, view = at_choice(market)
     market = looking(market, 0.3)
     plain, count = copy.deepcopy(market.nodes), len(market.nodes.table)
-    families = [choosing.seen(view, group) for group in market.adopters]
+    families = choosing.seen(view, market.adopters)
     for _ in range(12):
         market.nodes.choose(view, families)
         share, premium, _, surplus = numpy_mass.choose(market, plain, come(plain, view), view)

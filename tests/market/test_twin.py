@@ -73,7 +73,7 @@ def noting_who_looks(monkeypatch):
 
     def noting(self, people, usage, view, *rest):
         first, last = self.rows.start, self.rows.stop
-        looks, seen = np.zeros(last - first, np.uint8), choosing.seen(view, self)
+        looks, seen = np.zeros(last - first, np.uint8), choosing.seen(view, [self])[0]
         uses, draws = compiled.uses(seen.standing), np.empty((2, compiled.LANES))
         compiled.tabulate(*seen, uses)
         now = people, usage.release, usage.channel, view.reach

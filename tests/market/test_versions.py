@@ -192,7 +192,7 @@ def shares(market, view):
     nodes.mass[1:] = 0.0
     for group in market.adopters:
         group.review_hazard = 1.0
-    nodes.choose(view, [choosing.seen(view, group) for group in market.adopters])
+    nodes.choose(view, choosing.seen(view, market.adopters))
     found = np.zeros((len(view.lines.names), len(nodes.table)))
     np.add.at(found, view.releases.line[nodes.release[1:]], nodes.mass[1:, : len(nodes.table)])
     return found

@@ -42,6 +42,7 @@ class OpenOffers(NamedTuple):
 def contested(users: Users, offers: OfferTable, rules: ChoiceRules, *, slack: float) -> Bools:
     """Return which users know an open offer that costs less than their model and succeeds nearly as often, (rows,)."""
     columns = np.flatnonzero(offers.is_open)
+    columns = columns[np.argsort(-offers.capability[columns])]  # best first: few are tried
     weights = OpenOffers(
         lab=offers.lab[columns],
         lab_bloc=rules.lab_bloc[columns],
@@ -63,6 +64,7 @@ def mark(users, offers, width, device_limit, slack, found):
     for r in range(len(users.kind)):
         kind, bloc, need, difficulty = users.kind[r], users.bloc[r], users.need[r], users.difficulty[r]
         enough = 1.0 / (arithmetic.exp((difficulty - users.capability[r]) / width) + 1.0) - slack
+        failed = -np.inf  # the most capable that will not do: what is weaker will not either
         for j in range(len(offers.lab)):
             lab, channel = offers.lab[j], offers.channel[j]
             looks = (users.knows[r, lab] | (lab == users.lab[r])) & offers.sold_in[bloc, j]
@@ -71,8 +73,9 @@ def mark(users, offers, width, device_limit, slack, found):
             paid = offers.price[kind, j]
             if channel == SELF_HOST:
                 paid = max(paid, offers.cluster[j] / need)
-            if looks & (paid < users.price[r]):
-                success = 1.0 / (arithmetic.exp((difficulty - offers.capability[kind, j]) / width) + 1.0)
-                if success >= enough:
+            capability = offers.capability[kind, j]
+            if looks & (paid < users.price[r]) & (capability > failed):
+                if 1.0 / (arithmetic.exp((difficulty - capability) / width) + 1.0) >= enough:
                     found[r] = True
                     break
+                failed = capability

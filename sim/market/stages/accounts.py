@@ -76,7 +76,7 @@ def violations(accounts: Accounts) -> list[str]:
         broken.append("the surplus is not finite")
     for name in ("workloads", "tokens", "spend", "cost", "segment_present"):
         values = getattr(accounts, name)
-        if not np.all(np.isfinite(values)) or np.any(values < 0):
+        if not (values.min() >= 0.0 and values.max() < np.inf):  # so that NaN does not pass
             broken.append(f"{name} has a negative or non-finite entry")
     if np.any(accounts.segment_workloads > accounts.segment_present * (1 + TOLERANCE)):
         broken.append("a segment uses more workloads than it has")

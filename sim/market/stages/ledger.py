@@ -50,6 +50,10 @@ class Ledger:
         found[self.release, self.channel] = by_state
         return found
 
+    def worth(self, tokens: Floats, unit: Floats) -> Floats:
+        """Return tokens of shape (cells, states) at what each costs [USD/Mtok], (classes, states), by state."""
+        return (tokens.reshape(CELLS[0] * CELLS[1], *unit.shape) * unit).reshape(tokens.shape).sum(axis=0)
+
     def by_segment(self, amount: Floats) -> Floats:
         """Return an amount of shape (cells, states) or (cells,) by group and bloc, (groups, blocs)."""
         by_cell = amount if amount.ndim == 1 else amount.sum(axis=1)
@@ -103,7 +107,7 @@ def serving_needed(wanted: Ledger, hours: Floats, mix: Floats, lab: Ints, labs: 
     """
     on_api = np.flatnonzero(wanted.channel == LAB_API)
     release = wanted.release[on_api]
-    tokens = wanted.shaped("tokens")[..., on_api].sum(axis=(0, 1))
+    tokens = wanted.shaped("tokens").sum(axis=(0, 1))[:, on_api]
     return totals(lab[release], (tokens * mix[:, release]).sum(axis=0) * hours[release], labs)
 
 
@@ -137,7 +141,7 @@ def sold_by_hosts(ledger: Ledger, amount: Floats, spilled: Floats, releases: int
 
     Parameters
     ----------
-    amount, spilled : array, shape (cells, states)
+    amount, spilled : array, shape (cells, states) or (states,)
         The whole, and the part of it that hosts take over.
     """
     found = ledger.by_offer(amount, releases)

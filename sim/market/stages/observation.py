@@ -7,6 +7,7 @@ survey sees US enterprises; the hub sees downloads. Each function returns series
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import fsum
 
@@ -67,7 +68,13 @@ class Sample:
 
 def share(amount: Floats, chosen: Bools) -> float:
     """Return the part of an amount that is chosen, NaN for an empty sample."""
-    return ratio(float(amount[chosen].sum()), float(amount.sum()))
+    return _part_of(amount)(chosen)
+
+
+def _part_of(amount: Floats) -> Callable[[Bools], float]:
+    """Return `share` of one amount, which is added up once."""
+    whole = float(amount.sum())
+    return lambda chosen: ratio(float(amount[chosen].sum()), whole)
 
 
 def router_series(
@@ -88,28 +95,30 @@ def router_series(
     """
     tokens, spend, is_open = sample.amount, sample.spend, sample.is_open
     coding = sample.kind == CLASSES.index("coding")
+    on_open, on_coding = tokens[is_open], tokens[coding]
+    of_tokens, of_spend, of_open, of_coding = map(_part_of, (tokens, spend, on_open, on_coding))
     series = {
-        "open_token_share": share(tokens, is_open),
-        "chinese_open_token_share": share(tokens, is_open & sample.chinese),
-        "rest_of_world_open_token_share": share(tokens, is_open & ~sample.chinese),
-        "open_spend_share": share(spend, is_open),
-        "chinese_spend_share": share(spend, sample.chinese),
+        "open_token_share": of_tokens(is_open),
+        "chinese_open_token_share": of_tokens(is_open & sample.chinese),
+        "rest_of_world_open_token_share": of_tokens(is_open & ~sample.chinese),
+        "open_spend_share": of_spend(is_open),
+        "chinese_spend_share": of_spend(sample.chinese),
         "mean_price_paid:closed": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
-        "mean_price_paid:open": ratio(spend[is_open].sum(), tokens[is_open].sum()),
-        "workload_token_share:coding": share(tokens, coding),
-        "workload_share_of_open:chat": share(tokens[is_open], sample.kind[is_open] == CLASSES.index("chat")),
+        "mean_price_paid:open": ratio(spend[is_open].sum(), on_open.sum()),
+        "workload_token_share:coding": of_tokens(coding),
+        "workload_share_of_open:chat": of_open(sample.kind[is_open] == CLASSES.index("chat")),
         "total_tokens_per_week": tokens_per_month * router_share / WEEKS / 1e6,
     }
     for name in ("OpenAI", "Anthropic", "Google"):
-        series[f"lab_token_share:{name}"] = share(tokens, sample.lab == labs.index(name))
+        series[f"lab_token_share:{name}"] = of_tokens(sample.lab == labs.index(name))
     series["lab_token_share:OpenAI+Anthropic+Google"] = fsum(
         series[f"lab_token_share:{name}"] for name in ("OpenAI", "Anthropic", "Google")
     )
     anthropic = sample.lab[coding] == labs.index("Anthropic")
-    series["lab_share_of_workload:Anthropic/coding"] = share(tokens[coding], anthropic)
+    series["lab_share_of_workload:Anthropic/coding"] = of_coding(anthropic)
     open_lab, open_line = sample.lab[is_open], sample.line[is_open]
-    series["lab_share_of_open:DeepSeek"] = share(tokens[is_open], open_lab == labs.index("DeepSeek"))
-    by_line = np.bincount(open_line, weights=tokens[is_open]) if len(open_line) else np.zeros(1)
+    series["lab_share_of_open:DeepSeek"] = of_open(open_lab == labs.index("DeepSeek"))
+    by_line = np.bincount(open_line, weights=on_open) if len(open_line) else np.zeros(1)
     series["largest_line_share_of_open"] = ratio(by_line.max(), by_line.sum())
     return series
 
@@ -122,13 +131,13 @@ def retention(weight: Floats, line_now: Ints, line_then: Ints, line_before: Ints
 
 def enterprise_series(sample: Sample, labs: tuple[str, ...]) -> dict[str, float]:
     """Return what a survey of US enterprises shows: shares of workloads by openness and vendor."""
-    workloads = sample.amount
+    of_workloads = _part_of(sample.amount)
     series = {
-        "open_workload_share": share(workloads, sample.is_open),
-        "chinese_open_workload_share": share(workloads, sample.is_open & sample.chinese),
+        "open_workload_share": of_workloads(sample.is_open),
+        "chinese_open_workload_share": of_workloads(sample.is_open & sample.chinese),
     }
     for name in ("OpenAI", "Anthropic", "Google", "Meta", "Mistral", "DeepSeek"):
-        series[f"lab_workload_share:{name}"] = share(workloads, sample.lab == labs.index(name))
+        series[f"lab_workload_share:{name}"] = of_workloads(sample.lab == labs.index(name))
     return series
 
 

@@ -1,10 +1,37 @@
-"""Which older open weights of a line stay on sale beside the newest (docs/model.md, section 4.3)."""
+"""Which older open weights of a line stay on sale beside the newest (docs/model.md, section 4.3).
+
+The market takes both from `sim.market.kernels.versions`; these are their twins.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from sim.market.stages.choice import success
+from sim.market.stages.usage import bill_disutility
 from sim.market.tables import NONE, Floats, Ints
+
+if TYPE_CHECKING:
+    from sim.market.kernels.versions import Asked
+
+
+def wanted(asked: Asked, capability: Floats, price: Floats, width: float) -> Floats:
+    """Return what buyers make of versions, success less bill [utils], shape (buyers, versions) (eq. 96).
+
+    Parameters
+    ----------
+    asked : Asked
+        The buyers.
+    capability, price : array, shape (classes, versions)
+        With the lab's strength in the class [ECI points]; what a class pays [USD/Mtok].
+    width : float
+        Of success [ECI points].
+    """
+    utility = success(capability[asked.kind], asked.difficulty[:, None], width) * asked.value[:, None]
+    bill = bill_disutility(price[asked.kind], asked.need[:, None], asked.pain[:, None])
+    return utility - asked.price_sensitivity[:, None] * bill
 
 
 def missed_most(utility: Floats, weight: Floats, count: int) -> Ints:

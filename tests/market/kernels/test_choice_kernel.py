@@ -95,7 +95,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     whole = copy.deepcopy(market.usage)
     looked = group.choose(market.people, whole, view)
     parts = copy.deepcopy(market.usage)
-    offered = choosing.offered(view, group.number)
+    offered, standing, rules = choosing.seen(view, [group])[0]
     seen = np.zeros(len(view.lab_bloc))
     for first in range(group.rows.start, group.rows.stop, 77):
         compiled.choose(
@@ -109,9 +109,9 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             view.used,
             view.reach,
             offered,
-            choosing.standing(view, group),
-            choosing.rules(view, group),
-            compiled.uses(choosing.standing(view, group)),
+            standing,
+            rules,
+            compiled.uses(standing),
             compiled.scratch(
                 market.people.traits.shape[1], len(seen), len(offered.line), len(offered.nest), len(offered.release)
             ),

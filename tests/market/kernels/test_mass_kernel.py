@@ -49,7 +49,7 @@ def compare(market, view, valued=True):
     fresh = present - before.present
     before.mass[0, : len(fresh)] += fresh
     wanted, premium, gained, surplus = numpy_mass.choose(market, before, fresh, view)
-    nodes.choose(view, [choosing.seen(view, group) for group in market.adopters])
+    nodes.choose(view, choosing.seen(view, market.adopters))
     share = nodes.mass[:, : len(fresh)]
     assert np.isfinite(nodes.mass).all()
     assert np.abs(share - wanted).max() <= 1e-5
