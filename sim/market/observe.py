@@ -170,8 +170,8 @@ def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) 
         "open_weights": state.is_open[release].astype(float),
         "capability": state.capability[release],
         "list_price": offering.list_prices(release, channel, costs, priced),
-        "marginal_cost": np.select(
-            [channel == ON_DEVICE, channel == SELF_HOST], [0.0, costs.own[release]], costs.marginal[release]
+        "marginal_cost": np.where(
+            channel == SELF_HOST, costs.own[release], np.where(channel == ON_DEVICE, 0.0, costs.marginal[release])
         ),
         "workload_share": (books.workloads / max(books.workloads.sum(), 1e-300))[release, channel],
         "token_share": (books.tokens / max(books.tokens.sum(), 1e-300))[release, channel],
@@ -217,7 +217,14 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     hosted = ledger.channel <= HOST
     tokens = ledger.shaped("tokens")
     router = observation.router_series(
-        _sample(market, developers, slice(None), hosted, "tokens", _billing(market, tokens[developers][..., hosted])),
+        _sample(
+            market,
+            developers,
+            slice(None),
+            hosted,
+            "tokens",
+            _billing(market, np.compress(hosted, tokens[developers], axis=-1)),
+        ),
         labs.names,
         float(tokens.sum()),
         market.parameters["observation.router_share"],
@@ -286,16 +293,14 @@ def _sample(
 
     release = np.tile(ledger.release[states], len(CLASSES))
     lab = state.lab[release]
-    tokens, spend = part(ledger.shaped("tokens")), part(ledger.shaped("spend"))
-    amount = tokens if name == "tokens" else part(ledger.shaped(name))
     return observation.Sample(
         lab=lab,
         line=state.line[release],
         kind=np.repeat(np.arange(len(CLASSES)), int(states.sum())),
         is_open=state.is_open[release],
         chinese=market.labs.bloc[lab] == CN,
-        amount=amount,
-        spend=spend,
+        amount=part(ledger.shaped(name)),
+        spend=part(ledger.shaped("spend")),
     )
 
 
@@ -304,8 +309,7 @@ def _billing(market: Market, tokens: Floats) -> Floats:
 
     `tokens` are those it could see, shape (groups, blocs, classes, states).
     """
-    groups_in_states = np.moveaxis(tokens.sum(axis=2), -1, 0)
-    seen = groups_in_states.reshape(-1, len(BLOCS)).sum(axis=0)
+    seen = tokens.sum(axis=2).transpose(2, 0, 1).reshape(-1, len(BLOCS)).sum(axis=0)
     bills = np.array([market.parameters[f"observation.router.{b}"] for b in BLOCS])
     return np.divide(bills / bills.sum() * seen.sum(), seen, out=np.zeros(len(BLOCS)), where=seen > 0)
 

@@ -194,7 +194,7 @@ def unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
     latest = np.full((len(market.lines.lab), len(CHANNELS)), NONE)
     latest[table.line[release], channel] = release  # releases ascend: the last one stays
     older = release < latest[table.line[release], channel]
-    order = np.lexsort((channel, release, table.line[release], older))
+    order = np.lexsort((table.line[release], older))  # inside them by release and channel, as they are
     release, channel = release[order], channel[order]
     line, options = table.line[release], np.count_nonzero(~older)
     number = np.empty_like(latest)
