@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.market import demand, governments, offering, supply
-from sim.market.adopters import MonthView
+from sim.market.adopters import CN, Adopters, MonthView
+from sim.market.kernels import panel_rows
 from sim.market.kernels import worth as kernels
 from sim.market.kernels.elementary import exp, log
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
 from sim.market.stages.equilibrium import GAIN, LOCAL_ONLY, NASH, NOT_CONVERGED, Solver, solve_prices
-from sim.market.stages.usage import bill_disutility
-from sim.market.tables import HOST, LAB_API, NONE, Floats, Ints, OfferTable
+from sim.market.tables import HOST, LAB_API, Floats, Ints, OfferTable
+from sim.scenario.schema import BLOCS
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -32,6 +33,7 @@ EXACT = Solver(tolerance=1e-5, most_iterations=60, check=None)  # so near, a lab
 ELSEWHERE = replace(EXACT, other_starts=8)  # where list prices of the history lead to no solution
 SEARCH = DeviationCheck(margins=8, joint_moves=2)
 DEAREST = 1e6  # USD/Mtok: a lab that would rather have users on weights that others serve wants no price at all
+EXPOSED = np.arange(len(BLOCS)) == CN  # by bloc, of whose labs some users are wary
 NOT_CHECKED = "not_checked"  # the conditions hold; large moves were not searched this month
 
 
@@ -101,55 +103,65 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
     Offers are the options, lines on channels, each with the version that suits the workload best (eq. 97). `loading` is
     what a class pays over the list price, shape (classes, options), zero for those without one.
     """
-    groups = [(group, group.nodes_present(market.nodes)) for group in market.adopters]
-    shape = len(offers.newest), int(np.sum([len(rows) for _, rows in groups]))
-    worth, paid, base = np.empty(shape), np.empty(shape), np.empty(shape)
-    parts, first = [], 0
-    for group, rows in groups:
-        if len(rows) > 0:
-            part = slice(first, first + len(rows))
-            who = group.choosers(
-                rows, np.zeros(len(rows), bool), market.nodes.table, demand.standing(market, view, rows), view
-            )
-            rules = view.rules[group.number]
-            kernels.write(who, offers, rules, loading, worth, paid, base, first)
-            weight = market.nodes.table.weight[rows] * market.nodes.present[rows]
-            keep = _keep_in_line(who, offers, rules, worth.T[part], base.T[part])
-            outside = choice.outside_utilities(who)
-            parts.append((weight, keep, outside, who.price_sensitivity, who.need, who.pain))
-            first = part.stop
-    weight, keep, outside, sensitivity, need, pain = (np.concatenate(one) for one in zip(*parts, strict=True))
+    present = [(group, group.nodes_present(market.nodes)) for group in market.adopters]
+    found = panel_rows.empty(int(np.sum([len(rows) for _, rows in present])), len(offers.newest))
+    nodes, first = nodes_of(market, view), 0
+    for group, rows in present:
+        rules = view.rules[group.number]
+        kernels.write_panel(nodes, seen_by(view, group), rows, kernels.columns(offers, rules, loading), first, found)
+        first += len(rows)
     return DemandPanel(
-        weight=weight,
-        fixed=worth.T,
-        keep=keep,
-        outside=outside,
-        price_sensitivity=sensitivity,
-        need=need,
-        pain=pain,
-        loading=paid.T,
-        base_price=base.T,
+        weight=found.weight,
+        fixed=found.worth.T,
+        keep=found.keep,
+        outside=found.outside,
+        price_sensitivity=found.price_sensitivity,
+        need=found.need,
+        pain=found.pain,
+        loading=found.paid.T,
+        base_price=found.base.T,
         nest=offers.newest.line,
         dissimilarity=view.rules[0].dissimilarity,
     )
 
 
-def _keep_in_line(
-    who: choice.Choosers, offers: OfferTable, rules: choice.ChoiceRules, worth: Floats, base: Floats
-) -> Floats:
-    """Let weights in use that are no longer on sale count in the options of a panel, shapes (rows, options) (eq. 97).
+def nodes_of(market: Market, view: MonthView) -> panel_rows.Nodes:
+    """Return the taste nodes as the kernels read them, each at one state in use."""
+    nodes = market.nodes
+    release, channel = nodes.stands
+    return panel_rows.Nodes(
+        **{name: getattr(nodes.table, name) for name in panel_rows.OF_TABLE},
+        segment=nodes.people.segment,
+        present=nodes.present,
+        release=release,
+        channel=channel,
+        reach=view.node_reach,
+    )
 
-    Returns the utility of staying with what is a version of no option, shape (rows,).
-    """
-    keep = choice.keep_utilities(who, rules)
-    rows, option, bonus = choice.weights_kept(who, offers, rules, worth, keep)
-    at = rows, option
-    bill = who.price_sensitivity[rows] * bill_disutility(base[at], who.need[rows], who.pain[rows])
-    better = keep[rows] - bonus > worth[at] - bill
-    at = rows[better], option[better]
-    worth[at] = (choice.keep_worth(who, rules)[rows] - bonus)[better]
-    base[at] = who.keep_price[at[0]]
-    return np.where(who.keep_option != NONE, -np.inf, keep)
+
+def seen_by(view: MonthView, group: Adopters) -> panel_rows.Seen:
+    """Return the month as a family sees it."""
+    releases, rules = view.releases, view.rules[group.number]
+    return panel_rows.Seen(
+        **{name: getattr(view, name) for name in panel_rows.OF_VIEW},
+        lab=releases.lab,
+        line=releases.line,
+        is_open=releases.is_open,
+        degree=releases.degree,
+        appeal=view.appeal[group.number],
+        exposed=EXPOSED,
+        ban_level=choice.BAN_LEVEL,
+        bonus=rules.dissimilarity * choice.LOG_CHANNELS,
+        relief=float(view.relief),
+        staff_cost=float(group.staff_cost),
+        without_ai_cost=float(group.without_ai_cost),
+        switching_cost=float(group.switching_cost),
+        upgrade_cost=float(group.upgrade_cost),
+        adoption_cost=float(group.adoption_cost),
+        discount=float(rules.multi_home_discount),
+        width=float(rules.success_width),
+        device_limit=float(rules.device_limit),
+    )
 
 
 def prices_month(market: Market, costs: offering.Costs) -> PriceMonth:
@@ -165,25 +177,30 @@ def _by_rule(market: Market, costs: offering.Costs, problem: PriceProblem) -> Fl
     """Return the target of every release under its lab's rule; under `bertrand` and `hold` the price it has."""
     table, labs, offers = market.releases, market.labs, problem.offers
     value = labs.adoption_value[table.lab]
-    capability = np.full(len(table.names), np.inf)
-    listed = offers.channel == LAB_API
-    capability[offers.release[listed]] = offers.capability[listed]
-    targets = {
-        "cost_plus": pricing.cost_plus_price(costs.marginal, table.price_over_cost, value),
-        "penetration": pricing.penetration_price(costs.marginal, value),
-        "match_open": pricing.matching_price(
+
+    def matching() -> Floats:
+        capability = np.full(len(table.names), np.inf)
+        listed = offers.channel == LAB_API
+        capability[offers.release[listed]] = offers.capability[listed]
+        return pricing.matching_price(
             table.posted,
             costs.marginal,
             capability,
             problem.host_list[problem.hosted],
             offering.perceived(market)[problem.hosted],
             slack=market.parameters["pricing.match_points"],
-        ),
+        )
+
+    targets = {
+        "cost_plus": lambda: pricing.cost_plus_price(costs.marginal, table.price_over_cost, value),
+        "penetration": lambda: pricing.penetration_price(costs.marginal, value),
+        "match_open": matching,
     }
-    rule = np.array(labs.price_rule, object)[table.lab]
     target = table.posted.copy()
     for name, prices in targets.items():
-        target[rule == name] = prices[rule == name]
+        follows = np.array([rule == name for rule in labs.price_rule])[table.lab]
+        if follows.any():
+            target[follows] = prices()[follows]
     return target
 
 

@@ -42,16 +42,15 @@ def tried_reach(price, cost):
     return grid[0] - (grid[20] - grid[0]) / 999.0, (grid[20] - grid[0]) / 0.999
 
 
-@binds(FILE, "_tried_prices", "max(cost, 0.0)")
-@binds(FILE, "_tried_prices", "min(max(cost, 0.0), price)")
+@binds(FILE, "_tried_prices", "np.maximum(cost, 0.0)")
+@binds(FILE, "_tried_prices", "np.minimum(np.maximum(cost, 0.0), price)")
 @pytest.mark.parametrize(("price", "cost", "floor"), [(3.0, 1.0, 1.0), (3.0, -1.0, 0.0), (0.5, 1.0, 0.5)])
 def test_margins_are_tried_over_cost_but_over_the_price_of_who_sells_below_it_and_never_below_zero(price, cost, floor):
     assert tried_reach(price, cost)[0] == pytest.approx(floor, abs=1e-12)
 
 
-@binds(FILE, "_tried_prices", "max(price - floor, LEAST_MARGIN * max(price, cost))")
-@binds(FILE, "_tried_prices", "max(price, cost)")
-@binds(FILE, "_tried_prices", "max(price - floor, LEAST_MARGIN * max(price, cost)) or 1.0")
+@binds(FILE, "_tried_prices", "np.maximum(price - floor, LEAST_MARGIN * np.maximum(price, cost))")
+@binds(FILE, "_tried_prices", "np.maximum(price, cost)")
 @pytest.mark.parametrize(
     ("price", "cost", "margin"), [(3.0, 1.0, 2.0), (3.0, 2.999, 0.03), (0.5, 4.0, 0.04), (0.0, 0.0, 1.0)]
 )

@@ -1,6 +1,7 @@
 """A panel of demand, folded: what no list price moves is added up once, so that kernels visit list prices alone.
 
-Rows go in blocks of `ROWS`, offers first, so that inner loops run along rows.
+Rows go in blocks of `ROWS`, offers first, so that inner loops run along rows. Of the panel they take slices: with sums
+as indices they would not become vector code.
 """
 
 from __future__ import annotations
@@ -91,10 +92,13 @@ def power(x, exponent):
 def _rows(folded, block, first, rows, weight, alpha, need, pain):
     """Write what belongs to rows."""
     sensitivity, amount, per_money = folded.sensitivity[block], folded.amount[block], folded.per_money[block]
+    here = slice(first, first + rows)
+    alpha, weight, need, pain = alpha[here], weight[here], need[here], pain[here]
     for r in range(rows):
-        sensitivity[r] = alpha[first + r]
-        amount[r] = weight[first + r] * need[first + r]
-        per_money[r] = need[first + r] / pain[first + r]
+        sensitivity[r] = alpha[r]
+        amount[r] = weight[r] * need[r]
+    for r in range(rows):
+        per_money[r] = need[r] / pain[r]
 
 
 @inlined
@@ -102,13 +106,9 @@ def _held_values(folded, block, first, rows, held, fixed, base, lam, value, best
     """Write the utilities over lambda of offers without a list price; `best` becomes the highest of all."""
     per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
     for j in range(len(held)):
-        column, one = held[j], value[j]
+        one, price, utility = value[j], base[held[j], first : first + rows], fixed[held[j], first : first + rows]
         for r in range(rows):
-            one[r] = base[column, first + r] * per_money[r]
-        for r in range(rows):
-            one[r] = sensitivity[r] * log(1.0 + one[r])
-        for r in range(rows):
-            one[r] = (fixed[column, first + r] - one[r]) * (1.0 / lam)
+            one[r] = (utility[r] - sensitivity[r] * log(1.0 + price[r] * per_money[r])) * (1.0 / lam)
         for r in range(rows):
             best[r] = max(best[r], one[r])
 
@@ -140,10 +140,11 @@ def _held_earnings(folded, block, first, rows, layout, base, adoption, value, to
     """Add up what held offers earn, were their weight a probability."""
     amount, per_money, nests = folded.amount[block], folded.per_money[block], folded.held.shape[1]
     for j in range(len(layout.held)):
-        column, worth, one, group = layout.held[j], adoption[layout.held[j]], value[j], layout.held_nest[j]
+        worth, one, group = adoption[layout.held[j]], value[j], layout.held_nest[j]
+        price = base[layout.held[j], first : first + rows]
         if worth != 0.0:
             for r in range(rows):
-                one[r] *= amount[r] * worth / (1.0 + base[column, first + r] * per_money[r])
+                one[r] *= amount[r] * worth / (1.0 + price[r] * per_money[r])
             if group < nests:
                 earned = folded.held_earned[block, layout.held_cell[j]]
             else:
@@ -160,10 +161,10 @@ def _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best
     highest = -np.inf
     for j in range(len(layout.priced)):
         column, steep = layout.priced[j], layout.steep[layout.nest[j]]
-        utility, load = folded.utility[block, j], folded.loading[block, j]
+        utility, at_zero = folded.utility[block, j], fixed[column, first : first + rows]
+        copy(loading[column, first : first + rows], folded.loading[block, j])
         for r in range(rows):
-            utility[r] = steep * (fixed[column, first + r] - lam * best[r])
-            load[r] = loading[column, first + r]
+            utility[r] = steep * (at_zero[r] - lam * best[r])
         for r in range(rows):
             highest = max(highest, utility[r])
     return highest

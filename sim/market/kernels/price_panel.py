@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class CompiledConditions:
         for one scale a row.
         """
         priced = panel.priced
-        if not priced.any() or panel.base_price[:, priced].any():
+        if not priced.any() or panel.base_price.T[priced].any():
             return None
         labs, lab = np.unique(owner, return_inverse=True)
         layout = lay_out(priced, panel.nest, lab, panel.dissimilarity)
@@ -110,7 +111,7 @@ class CompiledConditions:
         earned, turnover = np.empty(len(self.labs)), np.empty(len(self.labs))
         self._evaluated(prices)
         for margin, worth, total in ((np.abs(price - cost), np.abs(value), turnover), (price - cost, value, earned)):
-            kernels.earnings(self.folded, self.layout, self.dissimilarity, margin, worth, self.work, total)
+            kernels.earnings(self.folded, self.layout, margin, worth, self.work, total)
         who, table = trials(price, cost, self.labs[self.layout.lab], free[self.columns], check)
         who, found = np.searchsorted(self.labs, who), np.empty(len(who))
         earnings_tried(*panel, cost, value, self.work, who, table, found)
@@ -125,6 +126,17 @@ class CompiledConditions:
 
 def lay_out(priced: Bools, nest: Ints, lab: Ints, dissimilarity: float) -> Layout:
     """Return how offers lie for the kernels, shapes (offers,); labs are numbered 0, 1, ..."""
+    return _laid_out(priced.tobytes(), nest.astype(np.int64).tobytes(), lab.astype(np.int64).tobytes(), dissimilarity)
+
+
+@lru_cache(maxsize=16)
+def _laid_out(of_priced: bytes, of_nest: bytes, of_lab: bytes, dissimilarity: float) -> Layout:
+    """Return the layout; what lines sell on which channels is the same for months, and so is it."""
+    priced, nest, lab = (
+        np.frombuffer(of_priced, bool),
+        np.frombuffer(of_nest, np.int64),
+        np.frombuffer(of_lab, np.int64),
+    )
     columns = np.lexsort((lab, nest))
     sold = np.isin(nest, nest[priced])  # in a nest with a list price
     order, held = columns[priced[columns]], columns[~priced[columns]]

@@ -33,12 +33,13 @@ class Work(NamedTuple):
     lab: Floats  # (blocks, labs, ROWS) earned [USD/month]
     one: Floats  # (priced, ROWS) from here on for one block, without a meaning between kernels
     other: Floats  # (priced, ROWS)
-    joining: Floats  # (priced, ROWS) the last six are what joins two offers in the derivatives
+    joining: Floats  # (priced, ROWS) the next six are what joins two offers in the derivatives
     by_chance: Floats  # (priced, ROWS)
     lost: Floats  # (priced, ROWS)
     near: Floats  # (priced, ROWS)
     inside: Floats  # (priced, ROWS)
     own: Floats  # (priced, ROWS)
+    steep: Floats  # (ROWS)
 
 
 def room(blocks: int, layout: Layout, labs: int) -> Work:
@@ -46,7 +47,7 @@ def room(blocks: int, layout: Layout, labs: int) -> Work:
     priced, nests = len(layout.priced), len(layout.first) - 1
     for_all = [priced] * 5 + [nests, nests, 0, len(layout.cell_nest), labs]
     kept = [np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in for_all]
-    return Work(*kept, *(np.empty((priced, ROWS)) for _ in range(8)))
+    return Work(*kept, *(np.empty((priced, ROWS)) for _ in range(8)), np.empty(ROWS))
 
 
 @inlined
@@ -107,9 +108,9 @@ def _choices(folded, block, layout, lam, price, work):
 
 
 @inlined
-def _earned(folded, block, layout, lam, margin, adoption, work):
-    """Write what the choices of rows earn each lab, and what of it comes back to the lab of an offer."""
-    every, extra = work.every[block], 1.0 / lam - 1.0
+def _earned(folded, block, layout, margin, adoption, work):
+    """Write what the choices of rows earn each lab, in all and in a nest."""
+    every = work.every[block]
     for number in range(work.lab.shape[1]):
         lab, rest = work.lab[block, number], folded.rest_earned[block, number]
         for r in range(ROWS):
@@ -127,6 +128,12 @@ def _earned(folded, block, layout, lam, margin, adoption, work):
         lab, cell = work.lab[block, layout.cell_lab[c]], work.cell[block, c]
         for r in range(ROWS):
             lab[r] += cell[r]
+
+
+@inlined
+def _recaptured(block, layout, lam, work):
+    """Write what of it comes back to the lab of an offer."""
+    extra = 1.0 / lam - 1.0
     for j in range(len(layout.priced)):
         recaptured, chance, within = work.recaptured[block, j], work.chance[block, j], work.within[block, j]
         lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
@@ -162,21 +169,22 @@ def evaluate(folded, layout, lam, price, margin, adoption, work, found):
         fill(found[entry], 0.0)
     for block in range(len(folded.rest)):
         _choices(folded, block, layout, lam, price, work)
-        _earned(folded, block, layout, lam, margin, adoption, work)
+        _earned(folded, block, layout, margin, adoption, work)
+        _recaptured(block, layout, lam, work)
         _sums(folded, block, lam, work, found)
 
 
 @kernel
-def earnings(folded, layout, lam, margin, adoption, work, earned):
+def earnings(folded, layout, margin, adoption, work, earned):
     """Write what each lab earns [USD/month], shape (labs,), by the choices evaluated last at other margins and values.
 
-    `work` has then what those lead to.
+    `work` has then what those earn, by lab and by cell.
     """
     fill(earned, 0.0)
     ones = work.one[0]
     fill(ones, 1.0)
     for block in range(len(folded.rest)):
-        _earned(folded, block, layout, lam, margin, adoption, work)
+        _earned(folded, block, layout, margin, adoption, work)
         for lab in range(len(earned)):
             earned[lab] += dot(work.lab[block, lab], ones)
 
@@ -189,16 +197,18 @@ def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
     chance, within = work.chance[block, j], work.within[block, j]
     lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
     own, by_chance, inside = work.own[j], work.by_chance[j], work.inside[j]
-    lost, near, joining, bend, choice = work.lost[j], work.near[j], work.joining[j], work.one[j], work.other[j]
+    lost, near, joining = work.lost[j], work.near[j], work.joining[j]
+    bend, choice, steep = work.one[0], work.other[0], work.steep
     extra = 1.0 / lam - 1.0
     for r in range(ROWS):
         choice[r] = response[r] * sensitivity[r]
+        steep[r] = choice[r] / lam + response[r]
     for r in range(ROWS):
-        earned = fma(loading[r], margin, adoption) * (choice[r] / lam + response[r])
-        own[r] = tokens[r] * (loading[r] - earned)
-        bend[r] = 2.0 * earned - loading[r]
+        bend[r] = fma(loading[r], margin, adoption) * steep[r]
     for r in range(ROWS):
-        bend[r] = response[r] * bend[r] - loading[r] * (choice[r] / lam + response[r])
+        own[r] = tokens[r] * (loading[r] - bend[r])
+    for r in range(ROWS):
+        bend[r] = response[r] * (2.0 * bend[r] - loading[r]) - loading[r] * steep[r]
     for r in range(ROWS):
         by_chance[r] = choice[r] * chance[r]
         inside[r] = choice[r] * within[r]
@@ -218,10 +228,9 @@ def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
         joining[r] += by_chance[r] * lab[r]
     slack = bend
     for r in range(ROWS):
-        slack[r] = move * tokens[r] * loading[r] * (choice[r] / lam + response[r])
+        slack[r] = move * tokens[r] * loading[r] * steep[r]
     for r in range(ROWS):
         joining[r] -= slack[r]
-    for r in range(ROWS):
         near[r] -= slack[r]
     return diagonal + dot(slack, choice) / lam + 2.0 * dot(slack, response)
 

@@ -6,8 +6,6 @@ Some dozens of rows of one class at a time, side by side: each loop goes along t
 from __future__ import annotations
 
 import math
-from collections import namedtuple
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +13,29 @@ import numpy as np
 from sim.market.kernels import arithmetic
 from sim.market.kernels.compiled import inlined, kernel
 from sim.market.kernels.fold import copy, fill
-from sim.market.stages.choice import LOG_CHANNELS, ChoiceRules, Choosers
-from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, Floats, OfferTable
+from sim.market.kernels.panel_rows import (
+    BLOC,
+    CONTROL,
+    DIFFICULTY,
+    DISTRUST,
+    IN_USE,
+    LANES,
+    NEED,
+    OPEN,
+    PAIN,
+    SENSITIVITY,
+    STAFF,
+    STEP,
+    VALUE,
+    VALUES,
+    lay_out,
+    own_price,
+    stay,
+    write_rows,
+)
+from sim.market.stages.choice import ChoiceRules
+from sim.market.tables import ON_DEVICE, SELF_HOST, Floats, OfferTable
 from sim.scenario.schema import CHANNELS
-
-LANES, STEP = 128, 32  # most rows at a time, and of how many their number is a multiple in loops
-VALUE, DIFFICULTY, OPEN, CONTROL, DISTRUST, NEED, PAIN, SENSITIVITY, STAFF, VALUES = range(10)
-BLOC, IN_USE = range(2)
-Rows: Any = namedtuple("Rows", [field.name for field in fields(Choosers)])
 
 
 class Columns(NamedTuple):
@@ -36,7 +49,6 @@ class Columns(NamedTuple):
     lab_bloc: Any
     first_of_line: Any  # (lines,) options
     capability: Any  # (classes, offers) with the lab's strength
-    home_fit: Any  # (blocs, offers)
     sold_in: Any  # (blocs, offers)
     is_open: Any
     appeal: Any
@@ -59,7 +71,6 @@ def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
         lab_bloc=rules.lab_bloc,
         first_of_line=offers.first_of_line,
         capability=offers.capability + rules.strength,
-        home_fit=rules.home_fit,
         sold_in=rules.sold_in,
         is_open=offers.is_open,
         appeal=rules.appeal,
@@ -72,66 +83,8 @@ def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
     )
 
 
-def write(
-    who: Choosers,
-    offers: OfferTable,
-    rules: ChoiceRules,
-    loading: Floats,
-    worth: Floats,
-    paid: Floats,
-    base: Floats,
-    start: int = 0,
-) -> None:
-    """Write what rows that look at all vendors think of the options, shapes (options, rows), from a column on.
-
-    An option has the version that suits a row best (eq. 97): where there are several no list price is to be set.
-
-    Parameters
-    ----------
-    loading : array, shape (classes, options)
-        What a class pays over the list price, 0 for options without one.
-    worth : array
-        As `offer_worth` has it.
-    paid : array
-        The loading of each row.
-    base : array
-        What each row pays for an option without a list price [USD/Mtok], 0 for the others.
-    start : int
-        Column of the first row.
-    """
-    rows = Rows(*vars(who).values())
-    bonus = rules.dissimilarity * LOG_CHANNELS
-    common = (rules.success_width, rules.multi_home_discount, rules.device_limit, bonus)
-    write_worth(rows, columns(offers, rules, loading), *common, start, worth, paid, base)
-
-
 @inlined
-def _lay_out(who, first, rows, discount, values, places, taste, origin, move, reach):
-    """Write what loops along rows read, side by side; `move` is infinite for labs that a row does not look at."""
-    for r in range(rows):
-        row = first + r
-        values[VALUE, r], values[DIFFICULTY, r] = who.value[row], who.difficulty[row]
-        values[OPEN, r], values[CONTROL, r] = who.taste_open[row], who.control_value[row]
-        values[DISTRUST, r], values[NEED, r] = who.distrust[row], who.need[row]
-        values[PAIN, r], values[SENSITIVITY, r] = who.pain[row], who.price_sensitivity[row]
-        values[STAFF, r] = who.staff_cost[row]
-        places[BLOC, r], places[IN_USE, r] = who.bloc[row], who.release[row] * len(CHANNELS) + who.channel[row]
-        for line in range(len(taste)):
-            taste[line, r] = who.taste_line[row, line]
-        for bloc in range(len(origin)):
-            origin[bloc, r], reach[bloc, r] = who.taste_origin[row, bloc], who.barred[row, bloc]
-        newcomer, switching = who.lab[row] == NONE, who.switching_cost[row]
-        for lab in range(len(move)):
-            cost = who.adoption_cost[row] if newcomer else switching * (1.0 - discount * who.used_here[row, lab])
-            move[lab, r] = cost if who.knows[row, lab] else math.inf
-        if not newcomer:
-            move[who.lab[row], r] = who.upgrade_cost[row]
-    for r in range(rows):
-        values[STAFF, r] = values[SENSITIVITY, r] * arithmetic.log1p(values[STAFF, r] / values[PAIN, r])
-
-
-@inlined
-def _shared(offers, kind, column, width, along, values, places, taste, origin, shared, fit):
+def _shared(offers, kind, column, width, along, values, taste, origin, fit, shared):
     """Write what all channels of a release have in common; `column` is the first of them."""
     capability, is_open = offers.capability[kind, column], offers.is_open[column]
     line, lab_bloc = offers.line[column], offers.lab_bloc[column]
@@ -140,14 +93,7 @@ def _shared(offers, kind, column, width, along, values, places, taste, origin, s
     for r in range(along):
         shared[r] = values[VALUE, r] * (1.0 / (arithmetic.exp(shared[r]) + 1.0))
     for r in range(along):
-        fit[r] = 0.0
-    for home in range(len(offers.home_fit)):
-        of_home = offers.home_fit[home, column]
-        for r in range(along):
-            other = fit[r]
-            fit[r] = of_home if places[BLOC, r] == home else other
-    for r in range(along):
-        shared[r] += fit[r]
+        shared[r] += fit[lab_bloc, r]
     for r in range(along):
         shared[r] = shared[r] + taste[line, r] + origin[lab_bloc, r]
     for r in range(along):
@@ -181,7 +127,7 @@ def _price(offers, kind, j, along, values, price):
     listed, cluster = offers.price[kind, j], offers.cluster[j]
     if offers.channel[j] == SELF_HOST:
         for r in range(along):
-            price[j, r] = max(listed, cluster / values[NEED, r])
+            price[j, r] = own_price(listed, cluster, values[NEED, r])
     else:
         for r in range(along):
             price[j, r] = listed
@@ -239,39 +185,48 @@ def _best(offers, along, values, one, price, utility, known):
 
 
 @kernel
-def write_worth(who, offers, width, discount, device_limit, bonus, start, worth, paid, base):
-    """Write worth (eq. 53), loading and base price."""
-    labs, lines, blocs = who.used_here.shape[1], who.taste_line.shape[1], who.taste_origin.shape[1]
+def write_panel(nodes, seen, rows, offers, start, panel):
+    """Write the panel's rows for some nodes of a family, the first of them row `start`.
+
+    `panel.worth` (eq. 53) and `panel.paid`, the loading of each row, are those of the version of an option that suits a
+    row best (eq. 97): where there are several no list price is to be set. `panel.base` is what rows pay for an option
+    without a list price [USD/Mtok], 0 for the others.
+    """
+    labs, lines, blocs = nodes.attention.shape[1], nodes.taste_line.shape[1], nodes.taste_origin.shape[1]
     count, options, lines_sold = len(offers.release), offers.loading.shape[1], len(offers.first_of_line)
     values, places, usable = np.ones((VALUES, LANES)), np.zeros((2, LANES), np.int64), np.empty(LANES, np.int64)
-    taste, origin, reach = np.zeros((lines, LANES)), np.zeros((blocs, LANES)), np.zeros((blocs, LANES))
-    move, shared, fit, term = np.zeros((labs, LANES)), np.empty(LANES), np.empty(LANES), np.empty((lines_sold, LANES))
+    taste, move, reach = np.zeros((lines, LANES)), np.zeros((labs, LANES)), np.zeros((blocs, LANES))
+    origin, fit, shared = np.zeros((blocs, LANES)), np.zeros((blocs, LANES)), np.empty(LANES)
+    term = np.empty((lines_sold, LANES))
     one, price, utility = np.empty((count, LANES)), np.empty((count, LANES)), np.empty((count, LANES))
     known, nest, first = np.empty(options, np.bool_), np.zeros(options, np.int64), 0
     for n in range(1, lines_sold):
         nest[offers.first_of_line[n] :] = n
-    while first < len(who.kind):
-        kind, rows = who.kind[first], 1
-        while rows < LANES and first + rows < len(who.kind) and who.kind[first + rows] == kind:
-            rows += 1
-        along = (rows + STEP - 1) // STEP * STEP
-        _lay_out(who, first, rows, discount, values, places, taste, origin, move, reach)
+    while first < len(rows):
+        kind, last = nodes.kind[rows[first]], first + 1
+        while last < len(rows) and last < first + LANES and nodes.kind[rows[last]] == kind:
+            last += 1
+        of, at = rows[first:last], start + first
+        along = (len(of) + STEP - 1) // STEP * STEP
+        lay_out(nodes, seen, of, values, places, taste, origin, fit, move, reach)
         j = 0
         while j < count:
             column = j
-            _shared(offers, kind, column, width, along, values, places, taste, origin, shared, fit)
+            _shared(offers, kind, column, seen.width, along, values, taste, origin, fit, shared)
             while j < count and offers.release[j] == offers.release[column]:
-                _offer(offers, j, device_limit, along, values, places, shared, move, reach, one)
+                _offer(offers, j, seen.device_limit, along, values, places, shared, move, reach, one)
                 _price(offers, kind, j, along, values, price)
                 j += 1
-        _bonus(offers, bonus, along, nest, usable, one, term)
+        _bonus(offers, seen.bonus, along, nest, usable, one, term)
         _best(offers, along, values, one, price, utility, known)
         for j in range(options):
-            loading, at = offers.loading[kind, j], start + first
-            fill(paid[j, at : at + rows], loading)
-            copy(one[j, :rows], worth[j, at : at + rows])
+            loading, until = offers.loading[kind, j], at + len(of)
+            fill(panel.paid[j, at:until], loading)
+            copy(one[j, : len(of)], panel.worth[j, at:until])
             if loading > 0.0:
-                fill(base[j, at : at + rows], 0.0)
+                fill(panel.base[j, at:until], 0.0)
             else:
-                copy(price[j, :rows], base[j, at : at + rows])
-        first += rows
+                copy(price[j, : len(of)], panel.base[j, at:until])
+        write_rows(nodes, of, at, values, panel)
+        stay(nodes, seen, of, at, nest, values, panel)
+        first = last

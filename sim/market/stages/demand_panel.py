@@ -69,7 +69,7 @@ class DemandPanel:
             raise ValueError("dissimilarity must lie in (0, 1]")
         if not np.isfinite(self.outside).all():
             raise ValueError("outside must be finite: doing without is always possible")
-        if np.isnan(self.fixed).any() or (self.fixed == np.inf).any() or not (self.keep < np.inf).all():
+        if not ((self.fixed < np.inf).all() and (self.keep < np.inf).all()):  # nor not a number
             raise ValueError("fixed and keep must be finite or -inf")
 
     @cached_property

@@ -127,12 +127,13 @@ def _lab_of(
     return _Lab(seen, *own, now.nest_value[:, touched], earned[:, columns])
 
 
-def _tried_prices(price: float, cost: float, number: int) -> Floats:
-    """Return the price itself, zero, and prices at a geometric grid of margins."""
-    floor = min(max(cost, 0.0), price)
-    scale = max(price - floor, LEAST_MARGIN * max(price, cost)) or 1.0
-    below = _even(max(2, number // 8))
-    return np.concatenate([[price], floor * below, floor + scale * _factors(number)])
+def _tried_prices(price: float | Floats, cost: float | Floats, number: int) -> Floats:
+    """Return the price itself, zero, and prices at a geometric grid of margins, along a last axis."""
+    price, cost = np.asarray(price)[..., None], np.asarray(cost)[..., None]
+    floor = np.minimum(np.maximum(cost, 0.0), price)
+    scale = np.maximum(price - floor, LEAST_MARGIN * np.maximum(price, cost))
+    scale = np.where(scale == 0.0, 1.0, scale)
+    return np.concatenate([price, floor * _even(max(2, number // 8)), floor + scale * _factors(number)], axis=-1)
 
 
 @lru_cache(maxsize=64)
@@ -268,19 +269,20 @@ def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: Deviation
     prices : array, shape (trials, priced)
         Of each lab first the prices as they are, then its moves.
     """
-    who, tables = [], []
-    for number in np.unique(lab[free]).tolist():
-        own = np.flatnonzero(free & (lab == number))
-        each = zip(price[own].tolist(), cost[own].tolist(), strict=True)
-        alone = np.array([_tried_prices(*one, check.margins)[1:] for one in each])
-        joint = np.empty((0, len(own)))
-        if len(own) > 1 and check.joint_moves > 0:
-            joint = _joint_moves(price[own], cost[own], number, check)
-        table = np.empty((1 + alone.size + len(joint), len(price)))
-        table[:] = price
-        of_offer = table[1 : 1 + alone.size].reshape(*alone.shape, len(price))
-        of_offer[np.arange(len(own)), :, own] = alone
-        table[1 + alone.size :, own] = joint
-        who.append(np.full(len(table), number))
-        tables.append(table)
-    return np.concatenate(who), np.concatenate(tables)
+    moving = np.flatnonzero(free)
+    moving = moving[np.argsort(lab[moving], kind="stable")]
+    labs, first, offers = np.unique(lab[moving], return_index=True, return_counts=True)
+    alone = _tried_prices(price[moving], cost[moving], check.margins)[:, 1:]
+    trials_alone = alone.shape[1] * offers
+    joint = np.where(offers > 1, 2 * check.joint_moves, 0)
+    end = np.cumsum(1 + trials_alone + joint)
+    table = np.empty((end[-1], len(price)))
+    table[:] = price
+    after_base = end - joint - trials_alone
+    place = np.arange(len(moving)) - np.repeat(first, offers)
+    at = np.repeat(after_base, offers) + alone.shape[1] * place
+    table[at[:, None] + np.arange(alone.shape[1]), moving[:, None]] = alone
+    for one in np.flatnonzero(joint):
+        own = moving[first[one] : first[one] + offers[one]]
+        table[end[one] - joint[one] : end[one], own] = _joint_moves(price[own], cost[own], int(labs[one]), check)
+    return np.repeat(labs, np.diff(end, prepend=0)), table
