@@ -90,15 +90,16 @@ def _offered(view: MonthView) -> dict[str, Any]:
     """Return the month's offers; how they are liked differs between families."""
     offers, rules, newest = view.offers, view.rules[0], view.offers.newest
     first, options = offers.first_of_line, len(newest)
+    bounds = np.concatenate((first, [options]))
     column = np.full(view.offered.shape, NONE, np.int32)
     column[offers.release, offers.channel] = np.arange(len(offers))
     return dict(
-        first=np.append(first, options),
+        first=bounds,
         line=offers.line[first],
         lab=offers.lab[first],
         lab_bloc=rules.lab_bloc[first],
         older=np.searchsorted(offers.line[options:], np.append(offers.line[first], len(view.lines.lab))) + options,
-        nest=np.repeat(np.arange(len(first)), np.diff(first, append=options)),
+        nest=np.arange(len(first)).repeat(bounds[1:] - first),
         option=offers.option.astype(np.int32),
         release=offers.release,
         channel=offers.channel,

@@ -78,7 +78,7 @@ def family_shares(market: Market) -> Floats:
     labs = len(market.labs.names)
     by_segment = market.ledger.segment_labs(market.releases.lab, labs)
     developers = len(DEVELOPER_GROUPS) * len(BLOCS)
-    count = np.stack([by_segment[:developers].sum(axis=0), by_segment[developers:].sum(axis=0)])
+    count = np.array([by_segment[:developers].sum(axis=0), by_segment[developers:].sum(axis=0)])
     appeared = (np.bincount(market.releases.lab, minlength=labs) > 0).astype(float)
     return np.where(count.sum(axis=1, keepdims=True) > 0, count, appeared)
 
@@ -180,7 +180,8 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
 def _runs(market: Market) -> Bools:
     """Return which releases can still be used on each channel by who uses them, (releases, channels) (eq. 30)."""
     state = market.releases
-    runs = np.repeat(state.is_open[:, None], len(CHANNELS), axis=1)  # published weights are out for good
+    runs = np.empty((len(state.names), len(CHANNELS)), bool)
+    runs[:] = state.is_open[:, None]  # published weights are out for good
     runs[:, LAB_API] = offering.served(market)
     return runs
 

@@ -286,12 +286,12 @@ def _sample(
         How much the panel over-represents each bloc.
     """
     ledger, state = market.ledger, market.releases
-    seen = np.reshape(factor, (-1, 1, 1))
+    seen = np.asarray(factor)[..., None, None]
 
     def part(amount: Floats) -> Floats:
         return (seen * amount[groups, blocs].sum(axis=0)).sum(axis=0)[:, states].ravel()
 
-    release = np.tile(ledger.release[states], len(CLASSES))
+    release = np.concatenate([ledger.release[states]] * len(CLASSES))
     lab = state.lab[release]
     return observation.Sample(
         lab=lab,

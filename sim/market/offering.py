@@ -208,11 +208,11 @@ def unpriced_offers(market: Market) -> dict[str, NDArray[Any]]:
         "capability": perceived(market)[release],
         "degree": table.degree[release],
         "is_open": table.is_open[release],
-        "first_of_line": np.flatnonzero(np.diff(line[:options], prepend=-1)),
+        "first_of_line": np.flatnonzero(line[:options] != np.concatenate(([NONE], line[: options - 1]))),
     }
 
 
 def list_prices(offer_release: Ints, offer_channel: Ints, costs: Costs, priced: Prices) -> Floats:
     """Return the list price of each offer [USD/Mtok]: of the lab, of hosts, or own cost at the highest utilisation."""
-    by_channel = np.stack([priced.api_list, priced.host_list, costs.own, np.zeros(len(costs.own))])
+    by_channel = np.array([priced.api_list, priced.host_list, costs.own, np.zeros(len(costs.own))])
     return by_channel[offer_channel, offer_release]
