@@ -47,7 +47,8 @@ def room(blocks: int, layout: Layout, labs: int) -> Work:
     priced, nests = len(layout.priced), len(layout.first) - 1
     for_all = [priced] * 5 + [nests, nests, 0, len(layout.cell_nest), labs]
     kept = [np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in for_all]
-    return Work(*kept, *(np.empty((priced, ROWS)) for _ in range(8)), np.empty(ROWS))
+    of_block = [np.empty((priced, ROWS)) for _ in range(8)]
+    return Work(*kept, *of_block, steep=np.empty(ROWS))
 
 
 @inlined

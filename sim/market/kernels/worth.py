@@ -73,7 +73,7 @@ def columns(offers: OfferTable, rules: ChoiceRules, loading: Floats) -> Columns:
         capability=offers.capability + rules.strength,
         sold_in=rules.sold_in,
         is_open=offers.is_open,
-        appeal=rules.appeal,
+        appeal=np.ascontiguousarray(rules.appeal),
         control=rules.control,
         exposure=rules.exposure,
         ban_level=rules.ban_level,

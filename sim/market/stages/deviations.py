@@ -273,16 +273,14 @@ def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: Deviation
     moving = moving[np.argsort(lab[moving], kind="stable")]
     labs, first, offers = np.unique(lab[moving], return_index=True, return_counts=True)
     alone = _tried_prices(price[moving], cost[moving], check.margins)[:, 1:]
-    trials_alone = alone.shape[1] * offers
     joint = np.where(offers > 1, 2 * check.joint_moves, 0)
-    end = np.cumsum(1 + trials_alone + joint)
+    rows = 1 + alone.shape[1] * offers + joint
+    end = np.cumsum(rows)
     table = np.empty((end[-1], len(price)))
     table[:] = price
-    after_base = end - joint - trials_alone
-    place = np.arange(len(moving)) - np.repeat(first, offers)
-    at = np.repeat(after_base, offers) + alone.shape[1] * place
+    at = np.repeat(end - rows + 1 - alone.shape[1] * first, offers) + alone.shape[1] * np.arange(len(moving))
     table[at[:, None] + np.arange(alone.shape[1]), moving[:, None]] = alone
-    for one in np.flatnonzero(joint):
+    for one in np.flatnonzero(joint).tolist():
         own = moving[first[one] : first[one] + offers[one]]
         table[end[one] - joint[one] : end[one], own] = _joint_moves(price[own], cost[own], int(labs[one]), check)
-    return np.repeat(labs, np.diff(end, prepend=0)), table
+    return np.repeat(labs, rows), table
