@@ -86,7 +86,16 @@ class MeanField:
         present = arrived(self.table, view.month, self.parameters)
         fresh = np.append(present - self.present, np.zeros(LANES))
         self.present = present
-        looked = []
+        offered, looked = families[0].offered, []
+        room = compiled.room(
+            self.people.traits.shape[1],
+            len(view.lab_bloc),
+            len(offered.line),
+            len(offered.nest),
+            len(offered.release),
+            len(self.release),
+            len(view.used_elsewhere),
+        )
         for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
             at = self.release, self.channel
             states = compiled.States(*at, offered.column[at], offered.place[at])
@@ -106,15 +115,7 @@ class MeanField:
                 offered,
                 standing,
                 rules,
-                compiled.room(
-                    self.people.traits.shape[1],
-                    len(seen),
-                    len(offered.line),
-                    len(offered.nest),
-                    len(offered.release),
-                    len(states.release),
-                    len(view.used_elsewhere),
-                ),
+                room,
                 seen,
             )
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))

@@ -620,9 +620,9 @@ def tally(people, release, channel, mass, present, surplus, need_growth, pain_gr
 @apart
 def buy(weight, need, pain, share, listed, least, used, tokens, spend):
     """Add what the users of one node's states buy."""
-    per, burden = np.float32(1.0 / need), np.float32(need / pain)
+    amount, per, burden = np.float32(need), np.float32(1.0 / need), np.float32(need / pain)
     for s in range(1, len(share)):
-        paid = least[s] * per if least[s] * per > listed[s] else listed[s]
+        paid = least[s] * per if least[s] > listed[s] * amount else listed[s]
         users = weight * share[s]
         wanted = users * need * np.float64(ONE / (ONE + paid * burden))
         used[s] += users
