@@ -398,7 +398,7 @@ def enter(plain, alone, came, worth):
 
 @apart
 def succeed(lane, taste, origin, able, is_open, rules, common):
-    """Write what the utility of a superseded release is made of on every channel [utils] (eq. 57)."""
+    """Write what the utility of a superseded release is made of on every channel [utils]."""
     width = np.float32(-LOG2_E / np.float32(rules.success_width))
     for k in range(LANES):
         common[k] = lane[3, k] / (ONE + exp2(width * (able - lane[4, k])))
