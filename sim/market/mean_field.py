@@ -70,8 +70,8 @@ class MeanField:
         self.release = np.array([NONE])
         self.channel = np.array([LAB_API])
         self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
-        self.premium = np.zeros_like(self.mass)
-        self._seats = np.empty((2, 0, self.mass.shape[1]))  # memory for more states than there are
+        self.premium = np.zeros(self.mass.shape, np.float32)
+        self._seats = self.mass, self.premium  # memory for more states than there are
         self.surplus = np.zeros(len(table))
         self.stands = np.full(len(table), NONE), np.full(len(table), LAB_API)
 
@@ -84,11 +84,18 @@ class MeanField:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
         present = arrived(self.table, view.month, self.parameters)
-        fresh = present - self.present
-        self.mass[0, : len(fresh)] += fresh
+        fresh = np.append(present - self.present, np.zeros(LANES))
         self.present = present
-        reach = view.node_reach
-        looked = []
+        offered, looked = families[0].offered, []
+        room = compiled.room(
+            self.people.traits.shape[1],
+            len(view.lab_bloc),
+            len(offered.line),
+            len(offered.nest),
+            len(offered.release),
+            len(self.release),
+            len(view.used_elsewhere),
+        )
         for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
             at = self.release, self.channel
             states = compiled.States(*at, offered.column[at], offered.place[at])
@@ -101,30 +108,17 @@ class MeanField:
                 self.mass,
                 self.mass.view(np.int64),
                 self.premium,
-                self.present,
                 fresh,
                 self.surplus,
                 view.used_elsewhere,
-                reach,
+                view.node_reach,
                 offered,
                 standing,
                 rules,
-                compiled.room(
-                    self.people.traits.shape[1],
-                    len(seen),
-                    len(offered.line),
-                    len(offered.nest),
-                    len(offered.release),
-                    len(states.release),
-                ),
+                room,
                 seen,
             )
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
-        over = ~view.runs[self.release, self.channel]  # everybody looked; what is left is rounding
-        over[0] = False
-        for held in (self.mass, self.premium):
-            held[0] += held[over].sum(axis=0)
-            held[over] = 0.0
         state = np.empty(len(self.table), np.int64)
         compiled.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
         self.stands = self.release[state], self.channel[state]
@@ -143,23 +137,22 @@ class MeanField:
         release, channel = np.nonzero(view.offered & ~here)
         self.release = np.append(self.release[keeps], release)
         self.channel = np.append(self.channel[keeps], channel)
-        self.mass, self.premium = self._reseated(np.flatnonzero(keeps), len(self.release))
+        self._reseat(np.flatnonzero(keeps), len(self.release))
 
-    def _reseated(self, kept: Ints, count: int) -> Floats:
-        """Return shares and premiums of so many states, those kept first and no one in the others.
+    def _reseat(self, kept: Ints, count: int) -> None:
+        """Make room for so many states, those kept first and no one in the others.
 
         They stay in the memory that they have as long as it has room: new memory costs more than the move.
         """
         first = 0
-        if self.mass.base is self._seats and count <= self._seats.shape[1]:
+        if count > len(self._seats[0]):
+            self._seats = tuple(np.empty((2 * count, held.shape[1]), held.dtype) for held in (self.mass, self.premium))
+        elif self.mass.base is self._seats[0]:
             first = int((kept == np.arange(len(kept))).sum())  # `kept` ascends: these stay where they are
-        elif count > self._seats.shape[1]:
-            self._seats = np.empty((2, 2 * count, self.mass.shape[1]))
         for held, seats in zip((self.mass, self.premium), self._seats, strict=True):
             compiled.move(held, kept, first, seats)
-        seated = self._seats[:, :count]
-        seated[:, len(kept) :] = 0.0
-        return seated
+            seats[len(kept) : count] = 0.0
+        self.mass, self.premium = (seats[:count] for seats in self._seats)
 
     def tally(self, view: MonthView, price: Floats, cluster: Floats) -> Ledger:
         """Return who uses what this month and the tokens they want (eq. 61), before anybody serves them.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.market.kernels.compiled import lean, piece, prefetch, turn
+from sim.market.kernels.compiled import apart, lean, piece, prefetch, turn
 from sim.market.kernels.single import exp2, log2
 from sim.scenario.schema import BLOCS as names
 
@@ -284,7 +284,7 @@ def gather(rows, kind, people, reach, rules, segment, block, limit, lane, known,
         may[k] = mask & rules.off_device if block[NEED, k] * np.float32(rules.need[kind]) > device else mask
 
 
-@piece
+@apart
 def derive(kind, rules, block, lane):
     """Write this month's traits of a block."""
     need, pain = np.float32(rules.need[kind]), np.float32(rules.pain[kind])
@@ -336,7 +336,7 @@ def moving(start, now_release, now_channel, organisation, used, uses, rules, scr
             known[lab, k] = 1 if own[k] == lab else 0 if home[k] else known[lab, k]
 
 
-@piece
+@apart
 def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utility, plain, highest, share):
     """Write the utilities of the offers in units of log2, `IMPOSSIBLE` where barred, and the highest (eq. 53).
 
@@ -392,7 +392,7 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utili
                 highest[k] = max(highest[k], row[k])
 
 
-@piece
+@apart
 def fold(offered, utility, best, version):
     """Write the utility of each option, that of the version that suits each lane best, and which it is (eq. 97)."""
     for j in range(len(offered.nest)):
@@ -406,7 +406,7 @@ def fold(offered, utility, best, version):
             top[k] = max(top[k], row[k])
 
 
-@piece
+@apart
 def weigh(offered, rules, may, utility, highest, nest, chance):
     """Turn utilities into weights inside their line, and write each line's weight against the others (eq. 59)."""
     lam = np.float32(rules.dissimilarity)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.market.kernels.choice import (
+    BLOCS,
     CHANNELS,
     CN,
     FIXED,
@@ -33,17 +34,14 @@ from sim.market.kernels.choice import (
     utilities,
     weigh,
 )
-from sim.market.kernels.compiled import kernel
+from sim.market.kernels.compiled import apart, kernel, lean, piece, turn
 from sim.market.kernels.single import exp2, log2
 
 LINE = 8  # numbers in a line of the cache
-# Rows of a block that every state reads and adds to, side by side in `Room.at`: whoever knows how far apart they are
-# need not ask whether they overlap.
-ALPHA, RATE, INVERSE, VALUE, DIFFICULTY, CONTROL, DISTRUST, LIKING, STAFF = range(0, 9 * LANES, LANES)
-HIGHEST, OUTSIDE, SHARE, EVERY, NOBODY, LOOKED, STAYS = range(9 * LANES, 16 * LANES, LANES)
-GAIN, NEWCOMERS, FULL, HOME, BELOW, PART, ALONE, OWN, REST = range(16 * LANES, 25 * LANES, LANES)
+WIDTH = 16  # the states of a block go by so many nodes at a time
 HIGHEST_POWER = np.float32(126.0)
 FEWEST = 1e-300  # nobody looks: nothing to divide by
+NO_BAN = 127  # beyond the reach of any
 
 
 class States(NamedTuple):
@@ -56,92 +54,110 @@ class States(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Room for a block of nodes; lanes last."""
+    """Room for a block of nodes; lanes last. Utilities are in units of log2."""
 
-    lane: Any  # (9, LANES)
+    rows: Any  # (LANES,)
+    segment: Any  # (LANES,)
+    block: Any  # (traits, LANES)
     taste: Any  # (all lines and more, LANES) of `block`
     origin: Any  # (blocs, LANES) of `block`
+    limit: Any  # (labs and more, LANES)
+    lane: Any  # (9, LANES)
     known: Any  # (labs, LANES)
     everybody: Any  # (labs, LANES) ones
     free: Any  # (labs, LANES) zeros
     may: Any  # (LANES,)
-    weight: Any  # (options, LANES) inside the line
+    usable: Any  # (blocs times channels, LANES) 1 where a node may choose such an option, else 0
+    level: Any  # (blocs, LANES) reach of bans
+    unbarred: Any  # (blocs times channels, LANES) 1 where no ban reaches such a state, else 0
     utility: Any  # (offers, LANES)
-    version: Any  # (options, LANES) offer that suits best
-    replaced: Any  # (options, LANES) looks of users to whom the version that they have counts for more
     plain: Any  # (offers, LANES) utilities, of barred offers too
-    nest: Any  # (lines, LANES)
-    chance: Any  # (lines, LANES)
-    switch: Any  # (labs, LANES) factor of moving to a lab
+    version: Any  # (options, LANES) offer that suits best
+    weight: Any  # (options, LANES) inside the line
+    nest: Any  # (lines, LANES) their sum
+    part: Any  # (lines, LANES) one over the channels of a line that a node may use
+    chance: Any  # (lines, LANES) weight against the other lines
+    factor: Any  # (segments, labs and more) of moving to a lab
+    switch: Any  # (labs and more, LANES) the same
     aware: Any  # (labs, LANES) weight of a lab's lines to those who move to it
     own: Any  # (labs, LANES) the same to its users
-    looks: Any  # (labs, LANES) of its users at all vendors
-    home: Any  # (labs, LANES) of its users at its own offers
-    less: Any  # (lines, LANES) looks of users whose line counts for more
-    more: Any  # (lines, LANES)
-    usable: Any  # (lines, LANES) channels of a line that a node may use, 1 if none
+    highest: Any  # (LANES,) utility
+    alone: Any  # (LANES,) utility of doing without
+    outside: Any  # (LANES,) its weight
+    every: Any  # (LANES,) weight of all that others may move to and of doing without
+    common: Any  # (LANES,) utility of a superseded release that its channels share [utils]
+    stays: Any  # (LANES,) utility of what is in use, if superseded
+    full: Any  # (LANES,) looks of a state's users at all vendors
+    only: Any  # (LANES,) at their own vendor alone
+    kept: Any  # (LANES,) weight of what is in use inside its line
+    line: Any  # (LANES,) of its line
+    value: Any  # (LANES,) of its line against the other lines
+    here: Any  # (LANES,) of its lab's lines
+    taken: Any  # (LANES,) looks over the weights that they see
     active: Any  # (states,) those that the block uses or may move to
-    uses: Any  # (states,) which of these it uses
-    flow: Any  # (states, LANES)
-    gone: Any  # (states, LANES) part of a share that looks
-    worth: Any  # (states, LANES) utility over doing without in units of log2, 0 where it is switched off
-    level: Any  # (blocs, LANES) reach of bans
-    sums: Any  # (16, LANES)
-    at: Any  # (25 LANES,) `lane` and `sums` one after the other
-    rows: Any  # (LANES,)
-    segment: Any  # (LANES,)
-    block: Any  # (traits, LANES)
-    limit: Any  # (labs and more, LANES)
-    totals: Any  # (LANES,)
-    each: Any  # (LANES,)
+    bloc: Any  # (states,)
+    barring: Any  # (states,) reach of a ban that bars it
+    leaves: Any  # (states,) part of its users that looks where no ban does, double precision
+    came: Any  # (states, LANES) what comes to a state or is back with it
+    worth: Any  # (states, LANES) utility over doing without, 0 where it is switched off
+    left: Any  # (LANES,) looks of all, double precision
+    gain: Any  # (LANES,) what they are worth
+    seen: Any  # (LANES,) looks of users at all vendors, each over the sum of the weights that the user sees
+    newcomers: Any  # (LANES,) the same of who uses none
+    none: Any  # (LANES,) those who do without
+    looks: Any  # (labs, LANES) as `seen`, of its users
+    home: Any  # (labs, LANES) the same of its users at its own offers
+    less: Any  # (lines, LANES) the same of users whose line counts for more
+    more: Any  # (lines, LANES) over the weights in a line
+    replaced: Any  # (options, LANES) of users to whom the version that they have counts for more
+    moved: Any  # (options, LANES)
+    mean: Any  # (LANES,) worth of a look over doing without [utils]
+    scale: Any  # (LANES,) double precision
+    total: Any  # (LANES,) double precision
 
 
-def room(traits: int, labs: int, lines: int, options: int, offers: int, states: int) -> Room:
+def room(traits: int, labs: int, lines: int, options: int, offers: int, states: int, segments: int) -> Room:
     """Return room for blocks of a month with so many traits, labs, states and, on offer, lines, options and offers."""
-    f, i = np.float32, np.int32
-    at, block = np.empty(25 * LANES, f), np.empty((traits, LANES), f)
-    lane, sums = at[: 9 * LANES].reshape(9, LANES), at[9 * LANES :].reshape(16, LANES)
+
+    def rows(*shape: int, kind: Any = np.float32) -> Any:
+        return np.empty((*shape, LANES), kind)
+
+    def each(names: str, *shape: int, kind: Any = np.float32) -> dict[str, Any]:
+        return {name: rows(*shape, kind=kind) for name in names.split()}
+
+    block = rows(traits)
     return Room(
-        lane=lane,
+        block=block,
         taste=block[FIXED:],
         origin=block[ORIGIN:FIXED],
-        known=np.empty((labs, LANES), i),
-        everybody=np.ones((labs, LANES), i),
-        free=np.zeros((labs, LANES), f),
-        may=np.empty(LANES, i),
-        weight=np.empty((options, LANES), f),
-        utility=np.empty((offers, LANES), f),
-        version=np.empty((options, LANES), i),
-        replaced=np.empty((options, LANES), f),
-        plain=np.empty((offers, LANES), f),
-        nest=np.empty((lines, LANES), f),
-        chance=np.empty((lines, LANES), f),
-        switch=np.empty((labs, LANES), f),
-        aware=np.empty((labs, LANES), f),
-        own=np.empty((labs, LANES), f),
-        looks=np.empty((labs, LANES), f),
-        home=np.empty((labs, LANES), f),
-        less=np.empty((lines, LANES), f),
-        more=np.empty((lines, LANES), f),
-        usable=np.empty((lines, LANES), f),
+        limit=rows(to_eight(labs)),
+        lane=rows(9),
+        everybody=np.ones((labs, LANES), np.int32),
+        free=np.zeros((labs, LANES), np.float32),
+        factor=np.empty((segments, to_eight(labs)), np.float32),
+        switch=rows(to_eight(labs)),
         active=np.empty(states, np.int64),
-        uses=np.empty(states, bool),
-        flow=np.empty((states, LANES), f),
-        gone=np.empty((states, LANES), f),
-        worth=np.empty((states, LANES), f),
-        level=np.empty((4, LANES), i),
-        sums=sums,
-        at=at,
-        rows=np.empty(LANES, np.uint32),
-        segment=np.empty(LANES, np.uint32),
-        block=block,
-        limit=np.empty((to_eight(labs), LANES), f),
-        totals=np.empty(LANES),
-        each=np.empty(LANES),
+        bloc=np.empty(states, np.int64),
+        barring=np.empty(states, np.int32),
+        leaves=np.empty(states),
+        known=rows(labs, kind=np.int32),
+        level=rows(BLOCS, kind=np.int32),
+        version=rows(options, kind=np.int32),
+        may=rows(kind=np.int32),
+        **each("rows segment", kind=np.uint32),
+        **each("usable unbarred", BLOCS * CHANNELS),
+        **each("aware own looks home", labs),
+        **each("nest part chance less more", lines),
+        **each("weight replaced moved", options),
+        **each("utility plain", offers),
+        **each("came worth", states),
+        **each("highest alone outside every common stays full only kept line value here taken"),
+        **each("gain seen newcomers none mean"),
+        **each("left scale total", kind=np.float64),
     )
 
 
-@kernel
+@lean
 def choose(
     blocks,
     people,
@@ -149,7 +165,6 @@ def choose(
     mass,
     bits,
     premium,
-    present,
     fresh,
     surplus,
     used,
@@ -166,14 +181,14 @@ def choose(
     ----------
     blocks : array, shape (blocks, 3)
         First node, number of nodes and class of each block.
-    mass : array, shape (states, nodes)
-        Shares of each node, which sum to the part of it that is in the market.
-    bits : array, shape (states, nodes)
+    mass : array, shape (states, nodes and more)
+        Shares of each node, which sum to the part of it in the market: last month's, and this month's after it.
+    bits : array, shape (states, nodes and more)
         The same memory as whole numbers, 0 where nobody is: an `or` of them is vector code.
-    premium : array, shape (states, nodes)
+    premium : array, shape (states, nodes and more)
         What the users of each state, all of them together, held beyond its utility when they chose it [utils].
-    present, fresh : array, shape (nodes,)
-        That part, and what of it has come this month.
+    fresh : array, shape (nodes and more,)
+        What of each node has come this month: it uses none, and looks.
     surplus : array, shape (nodes,)
         Surplus of who is in the market [USD/month]; written.
     used : array, shape (segments, labs)
@@ -181,367 +196,385 @@ def choose(
     evaluations : array, shape (labs,) or (0,)
         Workloads in the world that look at each lab are added; of no length, not counted.
     """
-    labs, lines = len(rules.lab_bloc), len(offered.line)
-    # Rows of what is read for each state are not taken apart: a view costs as much as the sums of a few lanes.
-    lane, taste, origin, known, weight, nest, chance = (
-        room.lane,
-        room.taste,
-        room.origin,
-        room.known,
-        room.weight,
-        room.nest,
-        room.chance,
-    )
-    flow, gone, worth, aware, own, looks, home, less, more, level, usable = (
-        room.flow,
-        room.gone,
-        room.worth,
-        room.aware,
-        room.own,
-        room.looks,
-        room.home,
-        room.less,
-        room.more,
-        room.level,
-        room.usable,
-    )
-    at, utility, replaced = room.at, room.utility, room.replaced
-    highest, outside, share, every, none, looked, stays = (
-        room.sums[0],
-        room.sums[1],
-        room.sums[2],
-        room.sums[3],
-        room.sums[4],
-        room.sums[5],
-        room.sums[6],
-    )
-    gain, newcomers, full, below, part, alone = (
-        room.sums[7],
-        room.sums[8],
-        room.sums[9],
-        room.sums[11],
-        room.sums[12],
-        room.sums[13],
-    )
-    release, channel, column, rows = states.release, states.channel, states.column, room.rows
+    lane, known = room.lane, room.known
+    factors(used, rules, room.factor)
     for number in range(len(blocks)):
         first, count, kind = blocks[number, 0], blocks[number, 1], blocks[number, 2]
         for k in range(LANES):
-            rows[k] = first + k if k < count else first
-        gather(rows, kind, people, reach, rules, room.segment, room.block, room.limit, lane, known, room.may)
+            room.rows[k] = first + k if k < count else first
+        gather(room.rows, kind, people, reach, rules, room.segment, room.block, room.limit, lane, known, room.may)
+        for k in range(0, LANES, 8):
+            for lab in range(0, room.switch.shape[0], 8):
+                turn(room.factor, room.segment, k, lab, room.switch)
         utilities(
             kind,
             offered,
             rules,
             lane,
-            taste,
-            origin,
+            room.taste,
+            room.origin,
             room.everybody,
             room.may,
             room.free,
-            utility,
+            room.utility,
             room.plain,
-            highest,
-            share,
+            room.highest,
+            room.common,
         )
-        for k in range(LANES):
-            alone[k] = -lane[0, k] * log2(ONE + np.float32(rules.without_ai_cost) * lane[1, k])
-            highest[k] = max(highest[k], alone[k])
-            outside[k] = exp2(alone[k] - highest[k])
-        fold(offered, utility, weight, room.version)
-        weigh(offered, rules, room.may, weight, highest, nest, chance)
-        for b in range(level.shape[0]):
-            for k in range(LANES):
-                level[b, k] = reach[rows[k] if k < count else first, b]
-        lam = np.float32(rules.dissimilarity)
-        upgrade = exp2(-LOG2_E * np.float32(rules.upgrade_cost))
-        inverse = ONE / lam
-        inside = exp2(-LOG2_E / lam * np.float32(rules.upgrade_cost))
-        adoption = exp2(-LOG2_E * np.float32(rules.adoption_cost))
-        cost, discount = np.float32(rules.switching_cost), np.float32(rules.multi_home_discount)
-        for lab in range(labs):
-            for k in range(LANES):
-                row = people.segment[first + k] if k < count else people.segment[first]
-                room.switch[lab, k] = exp2(-LOG2_E * cost * (ONE - discount * np.float32(used[row, lab])))
-            for k in range(LANES):
-                own[lab, k] = looks[lab, k] = home[lab, k] = ZERO
-        for n in range(lines):
-            lab = offered.lab[n]
-            for k in range(LANES):
-                own[lab, k] += chance[n, k]
-            for k in range(LANES):
-                less[n, k] = more[n, k] = ZERO
-            count_usable(n, offered, room.may, usable)
-        for q in range(len(replaced)):
-            for k in range(LANES):
-                replaced[q, k] = ZERO
-        for k in range(LANES):
-            every[k] = none[k] = looked[k] = stays[k] = gain[k] = newcomers[k] = ZERO
-        for lab in range(labs):
-            for k in range(LANES):
-                aware[lab, k] = own[lab, k] * np.float32(known[lab, k])
-            for k in range(LANES):
-                newcomers[k] += aware[lab, k] * adoption
-            for k in range(LANES):
-                aware[lab, k] *= room.switch[lab, k]
-            for k in range(LANES):
-                own[lab, k] *= upgrade
-            for k in range(LANES):
-                every[k] += aware[lab, k]
-        review, width = np.float32(rules.review), np.float32(-LOG2_E / np.float32(rules.success_width))
-        active = enter(first, count, states, bits, room)
-        # who uses no model
-        for k in range(LANES):
-            comes = np.float32(fresh[first + k]) if k < count else ZERO
-            full[k] = np.float32(mass[0, first + k]) * review + comes * (ONE - review)
-        for k in range(LANES):
-            below[k] = newcomers[k] + outside[k]
-            looked[k] += full[k]
-            gain[k] += full[k] * log2(below[k])
-            part[k] = full[k] / below[k]
-        for k in range(LANES):
-            newcomers[k] = part[k] * adoption
-            none[k] += part[k] * outside[k]
-            flow[0, k] = -full[k]
-            gone[0, k], worth[0, k] = review, ZERO
-            every[k] += outside[k]
-            part[k] = ZERO
-        # `part` sums the looks of users at all vendors, each over the sum of the weights that the user sees
-        for place in range(1, active):
-            s = room.active[place]
-            r, c, j, q = release[s], channel[s], column[s], states.place[s]
-            n = offered.nest[q]
-            lab = standing.lab[r]
-            bloc = rules.lab_bloc[lab]
-            off = not standing.runs[r, c]
-            hazard = ZERO
-            if off:
-                hazard = ONE
-            elif not standing.newest[r, c]:
-                hazard = np.float32(standing.upgrade[r])
-            sells = rules.sells[lab]
-            barring = np.int32(rules.ban_level[c])
-            every_vendor = review if sells else review + (ONE - review) * hazard
-            own_vendor = (ONE - review) * hazard if sells else ZERO
-            if not room.uses[place]:
-                for k in range(LANES):
-                    flow[s, k] = gone[s, k] = ZERO
-                    worth[s, k] = room.plain[j, k] - alone[k]
-                continue
-            for k in range(LANES):
-                gone[s, k] = ONE if level[bloc, k] >= barring else every_vendor + own_vendor
-                barred, users = level[bloc, k] >= barring, np.float32(mass[s, first + k])
-                at[FULL + k] = users * (ONE if barred else every_vendor)
-                at[HOME + k] = ZERO if barred else users * own_vendor
-            if j == NONE:
-                stay(
-                    at,
-                    taste,
-                    origin,
-                    standing.line[r],
-                    bloc,
-                    width,
-                    np.float32(standing.capability[r] + rules.strength[lab, kind]),
-                    np.float32(standing.degree[r] * rules.channel_control[c]),
-                    np.float32(rules.channel_exposure[c]) if bloc == CN else ZERO,
-                    np.float32(standing.appeal[r, c]),
-                    np.float32(standing.is_open[r]),
-                    np.float32(standing.price[c, kind, r]),
-                    np.float32(standing.cluster[c, r]) if c == SELF_HOST else ZERO,
-                    ONE if c == SELF_HOST else ZERO,
-                )
-                steep = ONE if q == NONE else inverse
-                bit = np.int32(bloc * CHANNELS + c)
-                for k in range(LANES):
-                    worth[s, k] = ZERO if off else at[STAYS + k] - at[ALONE + k]
-                for k in range(LANES):
-                    kept = exp2(min((at[STAYS + k] - at[HIGHEST + k]) * steep, HIGHEST_POWER))
-                    may = level[bloc, k] < barring if q == NONE else (room.may[k] >> bit) & 1 == 1
-                    at[STAYS + k] = at[OWN + k] = kept if may and not off else ZERO
-            else:
-                for k in range(LANES):
-                    worth[s, k] = room.plain[j, k] - at[ALONE + k]
-                if offered.older[n] < offered.older[n + 1]:
-                    for k in range(LANES):
-                        at[OWN + k] = exp2((utility[j, k] - at[HIGHEST + k]) * inverse)
-                else:
-                    for k in range(LANES):
-                        at[OWN + k] = weight[q, k]
-            if q == NONE:
-                for k in range(LANES):
-                    at[REST + k] = own[lab, k]
-            else:
-                # its line with the version in use free of the upgrade cost: `BELOW` is the sum, `STAYS` the weight
-                for k in range(LANES):
-                    line = (nest[n, k] - weight[q, k]) * inside + max(weight[q, k] * inside, at[OWN + k])
-                    mean = line / usable[n, k]
-                    at[BELOW + k] = line
-                    at[STAYS + k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
-                for k in range(LANES):
-                    at[REST + k] = own[lab, k] - upgrade * chance[n, k]
-            for k in range(LANES):
-                total = at[EVERY + k] - aware[lab, k] + at[REST + k] + at[STAYS + k]
-                at[LOOKED + k] += at[FULL + k] + at[HOME + k]
-                at[GAIN + k] += at[FULL + k] * log2(total)
-                per = at[FULL + k] / total
-                at[SHARE + k] = per
-                at[PART + k] += per
-                at[NOBODY + k] += per * at[OUTSIDE + k]
-            for k in range(LANES):
-                looks[lab, k] += at[SHARE + k]
-            for k in range(LANES):
-                flow[s, k] = -at[FULL + k] - at[HOME + k]
-            if own_vendor > ZERO:
-                for k in range(LANES):
-                    total = at[REST + k] + at[STAYS + k]
-                    lost = at[HOME + k] if total <= LEAST else ZERO  # nothing to look at there
-                    looking = at[HOME + k] - lost
-                    total = max(total, LEAST)
-                    at[NOBODY + k] += lost
-                    at[GAIN + k] += lost * (at[ALONE + k] - at[HIGHEST + k])
-                    at[GAIN + k] += looking * log2(total)
-                    at[HOME + k] = looking / total
-                for k in range(LANES):
-                    home[lab, k] += at[HOME + k]
-                for k in range(LANES):
-                    at[SHARE + k] += at[HOME + k]
-            if q == NONE:
-                for k in range(LANES):
-                    flow[s, k] += at[SHARE + k] * at[STAYS + k]
-            else:
-                for k in range(LANES):
-                    less[n, k] += at[SHARE + k]
-                for k in range(LANES):
-                    per = at[SHARE + k] * at[STAYS + k] / max(at[BELOW + k], LEAST)
-                    wins = at[OWN + k] >= weight[q, k] * inside
-                    more[n, k] += per * inside
-                    replaced[q, k] += per * inside if wins else ZERO
-                    flow[s, k] += per * at[OWN + k] if wins else ZERO
-        settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade)
-        carry(first, count, active, fresh, mass, premium, room)
-        leave(first, count, active, mass, premium, present, room)
-        total = room.totals
+        without(lane, np.float32(rules.without_ai_cost), room.alone, room.highest, room.outside)
+        fold(offered, room.utility, room.weight, room.version)
+        weigh(offered, rules, room.may, room.weight, room.highest, room.nest, room.chance)
+        permit(reach, rules, room)
+        weigh_labs(offered, rules, room)
+        begin(mass[0, first : first + LANES], fresh[first : first + LANES], rules, room)
+        active = flow(first, count, kind, states, mass, bits, offered, standing, rules, room)
+        settle(states, offered, rules, room)
+        carry(first, count, active, mass, premium, room)
         for k in range(count):
-            surplus[first + k] = total[k] / (np.float64(lane[0, k]) * np.float64(lane[2, k]))
-            seen = np.float64(looked[k])
+            surplus[first + k] = room.total[k] / (np.float64(lane[0, k]) * np.float64(lane[2, k]))
             for lab in range(len(evaluations)):
-                evaluations[lab] += people.weight[first + k] * seen * known[lab, k]
+                evaluations[lab] += people.weight[first + k] * room.left[k] * known[lab, k]
 
 
-@kernel
-def count_usable(n, offered, may, usable):
-    """Write how many channels of a line each node may use, 1 if none."""
+@piece
+def factors(used, rules, factor):
+    """Write the factor that the cost of moving to each lab is of its weight, (segments, labs)."""
+    cost, discount = LOG2_E * np.float32(rules.switching_cost), np.float32(rules.multi_home_discount)
+    for segment in range(used.shape[0]):
+        for lab in range(used.shape[1]):
+            factor[segment, lab] = exp2(-cost * (ONE - discount * np.float32(used[segment, lab])))
+
+
+@apart
+def without(lane, cost, alone, highest, outside):
+    """Write utility and weight of doing without, and the highest utility of all."""
     for k in range(LANES):
-        usable[n, k] = ZERO
-    for j in range(offered.first[n], offered.first[n + 1]):
-        bit = np.int32(CHANNELS * offered.lab_bloc[n] + offered.channel[j])
+        alone[k] = -lane[0, k] * log2(ONE + cost * lane[1, k])
+        highest[k] = max(highest[k], alone[k])
+        outside[k] = exp2(alone[k] - highest[k])
+
+
+@apart
+def permit(reach, rules, room):
+    """Write what each node may choose and what no ban keeps from it, by bloc of labs and channel."""
+    level, may, usable, unbarred = room.level, room.may, room.usable, room.unbarred
+    for bloc in range(BLOCS):
         for k in range(LANES):
-            usable[n, k] += ONE if (may[k] >> bit) & 1 else ZERO
+            level[bloc, k] = reach[room.rows[k], bloc]
+        for channel in range(CHANNELS):
+            bit, barring = bloc * CHANNELS + channel, np.int32(rules.ban_level[channel])
+            flag = np.int32(1 << bit)
+            for k in range(LANES):
+                usable[bit, k] = ONE if may[k] & flag else ZERO
+            for k in range(LANES):
+                unbarred[bit, k] = ONE if level[bloc, k] < barring else ZERO
+
+
+@apart
+def weigh_labs(offered, rules, room):
+    """Write the weight of each lab's lines to its users and to who moves to it; clear what is added up."""
+    aware, own, every, newcomers, part = room.aware, room.own, room.every, room.newcomers, room.part
+    upgrade = exp2(-LOG2_E * np.float32(rules.upgrade_cost))
+    own[:], room.looks[:], room.home[:], room.less[:], room.more[:] = ZERO, ZERO, ZERO, ZERO, ZERO
+    room.replaced[:], room.part[:], newcomers[:], room.seen[:] = ZERO, ZERO, ZERO, ZERO
+    for n in range(len(offered.line)):
+        for j in range(offered.first[n], offered.first[n + 1]):
+            bit = CHANNELS * offered.lab_bloc[n] + offered.channel[j]
+            for k in range(LANES):
+                part[n, k] += room.usable[bit, k]
+        for k in range(LANES):
+            own[offered.lab[n], k] += room.chance[n, k]
+            part[n, k] = ONE / max(part[n, k], ONE)
     for k in range(LANES):
-        usable[n, k] = max(usable[n, k], ONE)
+        every[k] = room.outside[k]
+    for lab in range(own.shape[0]):
+        for k in range(LANES):
+            knows = own[lab, k] * np.float32(room.known[lab, k])
+            newcomers[k] += knows
+            aware[lab, k] = knows * room.switch[lab, k]
+            every[k] += knows * room.switch[lab, k]
+            own[lab, k] *= upgrade
 
 
-@kernel
-def enter(first, count, states, bits, room):
-    """Find the states that a block uses or may move to; return how many there are."""
-    active = 0
-    for s in range(len(states.release)):
-        used = 0
-        for k in range(first, first + count):
-            used |= bits[s, k]
-        if s == 0 or used != 0 or states.column[s] != NONE:
-            room.active[active] = s
-            room.uses[active] = used != 0
-            active += 1
+@apart
+def begin(users, fresh, rules, room):
+    """Let who uses no model look: those who review, and newcomers."""
+    review, adoption = rules.review, exp2(-LOG2_E * np.float32(rules.adoption_cost))
+    room.active[0], room.bloc[0], room.barring[0], room.leaves[0] = 0, 0, NO_BAN, review
+    left, gain, newcomers, none, came, worth = (
+        room.left,
+        room.gain,
+        room.newcomers,
+        room.none,
+        room.came[0],
+        room.worth[0],
+    )
+    for k in range(LANES):
+        left[k] = users[k] * review + fresh[k]
+    for k in range(LANES):
+        looks, total = np.float32(left[k]), newcomers[k] * adoption + room.outside[k]
+        gain[k] = looks * log2(total)
+        newcomers[k] = looks / total * adoption
+        none[k] = looks / total * room.outside[k]
+        came[k] = worth[k] = ZERO
+
+
+@piece
+def flow(first, count, kind, states, mass, bits, offered, standing, rules, room):
+    """Let the users of all states look; return how many states the block uses or may move to."""
+    lanes, active, before = (count + WIDTH - 1) // WIDTH * WIDTH, 1, NONE
+    lam, review = np.float32(rules.dissimilarity), np.float32(rules.review)
+    upgrade = exp2(-LOG2_E * np.float32(rules.upgrade_cost))
+    inside = exp2(-LOG2_E / lam * np.float32(rules.upgrade_cost))
+    for s in range(1, len(states.release)):
+        r, c, j, q = states.release[s], states.channel[s], states.column[s], states.place[s]
+        room.active[active] = s
+        if not anybody(bits[s, first : first + count]):
+            if j != NONE:
+                room.bloc[s], room.barring[s], room.leaves[s] = 0, NO_BAN, 0.0
+                enter(room.plain[j], room.alone, room.came[s], room.worth[s])
+                active += 1
+            continue
+        active += 1
+        lab = standing.lab[r]
+        bloc = rules.lab_bloc[lab]
+        stays, may = room.stays, room.unbarred[bloc * CHANNELS + c]
+        if not standing.runs[r, c]:  # worth nothing and never kept
+            stays, may = room.alone, room.free[lab]
+        elif j != NONE:
+            stays = room.plain[j]
+        else:
+            if r != before:
+                able = np.float32(standing.capability[r] + rules.strength[lab, kind])
+                taste, origin = room.taste[standing.line[r]], room.origin[bloc]
+                succeed(room.lane, taste, origin, able, np.float32(standing.is_open[r]), rules, room.common)
+                before = r
+            stay(r, c, kind, bloc == CN, room.lane, room.common, standing, rules, stays)
+        hazard = ZERO if standing.newest[r, c] else np.float32(standing.upgrade[r])
+        hazard = hazard if standing.runs[r, c] else ONE
+        every_vendor, own_vendor = review, (ONE - review) * hazard
+        if not rules.sells[lab]:
+            every_vendor, own_vendor = review + own_vendor, ZERO
+        room.bloc[s], room.barring[s] = bloc, rules.ban_level[c]
+        room.leaves[s] = np.float64(every_vendor) + np.float64(own_vendor) if standing.runs[r, c] else 1.0
+        n = offered.nest[q] if q != NONE else NONE
+        users, level = mass[s, first : first + LANES], room.level[bloc]
+        look(lanes, users, level, room.barring[s], room.leaves[s], every_vendor, own_vendor, room)
+        if q == NONE:
+            keep(lanes, stays, may, ONE, room.worth[s], room)
+            keep_alone(lanes, room.own[lab], room)
+        else:
+            if standing.runs[r, c]:
+                may = room.usable[bloc * CHANNELS + c]
+            keep(lanes, stays, may, ONE / lam, room.worth[s], room)
+            keep_in_line(lanes, room.weight[q], n, room.own[lab], upgrade, inside, lam, room)
+        look_at_all(lanes, room.aware[lab], room.looks[lab], room)
+        if own_vendor > ZERO:
+            look_at_home(lanes, room.home[lab], room)
+        if q == NONE:
+            back_alone(lanes, room.came[s], room)
+        else:
+            back_in_line(
+                lanes, room.weight[q], inside, room.less[n], room.more[n], room.replaced[q], room.came[s], room
+            )
     return active
 
 
-@kernel
-def carry(first, count, active, fresh, mass, premium, room):
-    """Let shares of a block flow, and move its premium with them (eq. 94).
+@piece
+def anybody(bits):
+    """Return whether anybody uses a state."""
+    found = 0
+    for k in range(len(bits)):
+        found |= bits[k]
+    return found != 0
 
-    Who looks leaves that of the state behind; who comes to a state brings what a look was worth to the node's lookers
-    on average, less the utility of the state.
-    """
-    looked, gain, highest, alone = room.sums[5], room.sums[7], room.sums[0], room.sums[13]
-    each, reached, flow, gone, worth = room.each, room.totals, room.flow, room.gone, room.worth
+
+@apart
+def enter(plain, alone, came, worth):
+    """Write what a state that nobody uses, on offer, is worth over doing without."""
     for k in range(LANES):
-        each[k] = np.float64(gain[k]) / (np.float64(looked[k]) + FEWEST) + np.float64(highest[k] - alone[k])
-        reached[k] = 0.0
-    for place in range(active):
-        s = room.active[place]
-        share, beyond = mass[s, first : first + LANES], premium[s, first : first + LANES]
-        for k in range(count):
-            part, moved = np.float64(gone[s, k]), np.float64(flow[s, k])
-            brought = (each[k] - np.float64(worth[s, k])) * np.float64(LOG_2)
-            beyond[k] = beyond[k] * (1.0 - part) + (share[k] * part + moved) * brought
-            share[k] = max(0.0, share[k] + moved)
-            reached[k] += share[k]
-    for k in range(count):  # newcomers look whether they review or not
-        came = fresh[first + k] * (1.0 - np.float64(gone[0, k]))
-        premium[0, first + k] += came * each[k] * np.float64(LOG_2)
+        came[k], worth[k] = ZERO, plain[k] - alone[k]
 
 
-@kernel
-def leave(first, count, active, mass, premium, present, room):
-    """Write the shares of a block, which sum to the part of each node that is in the market; total the surplus."""
-    totals, scale, worth = room.totals, room.each, room.worth
-    for k in range(count):
-        scale[k] = present[first + k] / totals[k] if totals[k] > 0.0 else 0.0
+@apart
+def succeed(lane, taste, origin, able, is_open, rules, common):
+    """Write what the utility of a superseded release is made of on every channel [utils]."""
+    width = np.float32(-LOG2_E / np.float32(rules.success_width))
     for k in range(LANES):
-        totals[k] = 0.0
-    for place in range(active):
-        s = room.active[place]
-        share, beyond = mass[s, first : first + LANES], premium[s, first : first + LANES]
-        for k in range(count):
-            share[k] *= scale[k]
-            totals[k] += np.float64(LOG_2 * worth[s, k]) * share[k] + beyond[k]
-
-
-@kernel
-def stay(at, taste, origin, line, bloc, width, able, kept, raised, appeal, is_open, price, cluster, staffed):
-    """Write the utility of staying with a superseded release in units of log2 (eq. 57)."""
+        common[k] = lane[3, k] / (ONE + exp2(width * (able - lane[4, k])))
     for k in range(LANES):
-        bill = at[ALPHA + k] * log2(ONE + max(price * at[RATE + k], cluster * at[INVERSE + k]))
-        bill += staffed * at[STAFF + k]
-        worth = at[VALUE + k] / (ONE + exp2(width * (able - at[DIFFICULTY + k])))
-        worth += taste[line, k] + origin[bloc, k] + is_open * at[LIKING + k]
-        worth += appeal
-        at[STAYS + k] = LOG2_E * (worth + kept * at[CONTROL + k] - raised * at[DISTRUST + k]) - bill
+        common[k] += taste[k] + origin[k] + is_open * lane[7, k]
 
 
-@kernel
-def settle(first, count, states, offered, rules, room, part, newcomers, none, upgrade):
+@apart
+def stay(r, c, kind, is_chinese, lane, common, standing, rules, stays):
+    """Write the utility of staying with a superseded release (eq. 57)."""
+    price, own = np.float32(standing.price[c, kind, r]), ONE if c == SELF_HOST else ZERO
+    cluster = np.float32(standing.cluster[c, r]) if c == SELF_HOST else ZERO
+    kept, appeal = np.float32(standing.degree[r] * rules.channel_control[c]), np.float32(standing.appeal[r, c])
+    raised = np.float32(rules.channel_exposure[c]) if is_chinese else ZERO
+    for k in range(LANES):
+        stays[k] = lane[0, k] * log2(ONE + max(price * lane[1, k], cluster * lane[2, k])) + own * lane[8, k]
+    for k in range(LANES):
+        stays[k] = LOG2_E * (common[k] + appeal + kept * lane[5, k] - raised * lane[6, k]) - stays[k]
+
+
+@apart
+def look(lanes, users, level, barring, leaves, every_vendor, own_vendor, room):
+    """Write the users of a state that look at all vendors and at their own alone, and add them up."""
+    full, only, left = room.full, room.only, room.left
+    for k in range(lanes):
+        full[k] = np.float32(users[k])
+        left[k] += users[k] * (1.0 if level[k] >= barring else leaves)
+    for k in range(lanes):
+        only[k] = ZERO if level[k] >= barring else full[k] * own_vendor
+        full[k] *= ONE if level[k] >= barring else every_vendor
+
+
+@apart
+def keep(lanes, stays, may, steep, worth, room):
+    """Write the weight of what is in use, and its utility over doing without."""
+    for k in range(lanes):
+        room.kept[k] = may[k] * exp2(min((stays[k] - room.highest[k]) * steep, HIGHEST_POWER))
+        worth[k] = stays[k] - room.alone[k]
+
+
+@apart
+def keep_alone(lanes, own, room):
+    """Write the weight of a lab to its users who may keep what is in no line."""
+    for k in range(lanes):
+        room.here[k] = own[k] + room.kept[k]
+
+
+@apart
+def keep_in_line(lanes, weight, n, own, upgrade, inside, lam, room):
+    """Write the weight of a line to users of a version of it, who need not upgrade to that, and of its lab."""
+    line, value, nest, part, chance = room.line, room.value, room.nest[n], room.part[n], room.chance[n]
+    for k in range(lanes):
+        line[k] = (nest[k] - weight[k]) * inside + max(weight[k] * inside, room.kept[k])
+    for k in range(lanes):
+        value[k] = lam * log2(max(line[k] * part[k], LEAST))
+    for k in range(lanes):
+        value[k] = exp2(value[k]) if line[k] * part[k] > LEAST else ZERO
+        room.here[k] = own[k] - upgrade * chance[k] + value[k]
+
+
+@apart
+def look_at_all(lanes, aware, looks, room):
+    """Let users of a state look at all vendors."""
+    full, seen, gain, none = room.full, room.seen, room.gain, room.none
+    for k in range(lanes):
+        total = room.every[k] - aware[k] + room.here[k]
+        gain[k] += full[k] * log2(total)
+        per = full[k] / total
+        seen[k] += per
+        looks[k] += per
+        none[k] += per * room.outside[k]
+        room.taken[k] = per
+
+
+@apart
+def look_at_home(lanes, home, room):
+    """Let users of a state look at their own vendor's offers; where there are none they do without."""
+    only, here, gain, none, taken = room.only, room.here, room.gain, room.none, room.taken
+    for k in range(lanes):
+        lost, total = only[k] if here[k] <= LEAST else ZERO, max(here[k], LEAST)
+        gain[k] += (only[k] - lost) * log2(total) + lost * (room.alone[k] - room.highest[k])
+        per = (only[k] - lost) / total
+        none[k] += lost
+        home[k] += per
+        taken[k] += per
+
+
+@apart
+def back_alone(lanes, came, room):
+    """Write who keeps what is in no line."""
+    for k in range(lanes):
+        came[k] = room.taken[k] * room.kept[k]
+
+
+@apart
+def back_in_line(lanes, weight, inside, less, more, replaced, came, room):
+    """Write who keeps a version of a line, and add up who goes to others of it."""
+    for k in range(lanes):
+        less[k] += room.taken[k]
+        per = room.taken[k] * room.value[k] / max(room.line[k], LEAST)
+        wins = room.kept[k] >= weight[k] * inside
+        more[k] += per * inside
+        replaced[k] += per * inside if wins else ZERO
+        came[k] = per * room.kept[k] if wins else ZERO
+
+
+@apart
+def settle(states, offered, rules, room):
     """Add to the flows what goes to the offers and to doing without."""
-    inner = room.sums[2]
+    known, looks, home, less, more, nest = room.known, room.looks, room.home, room.less, room.more, room.nest
+    upgrade = exp2(-LOG2_E * np.float32(rules.upgrade_cost))
     for n in range(len(offered.line)):
         lab = offered.lab[n]
-        aware, looks, home, switch = room.known[lab], room.looks[lab], room.home[lab], room.switch[lab]
-        less, more, chance, nest = room.less[n], room.more[n], room.chance[n], room.nest[n]
         for k in range(LANES):
-            moves = max(part[k] - looks[k], ZERO) * switch[k] + newcomers[k]
-            inner[k] = np.float32(aware[k]) * moves
-        for k in range(LANES):
-            inner[k] += upgrade * (looks[k] + home[k] - less[k])
-        for k in range(LANES):
-            inner[k] *= chance[k] / max(nest[k], LEAST)
-        for k in range(LANES):
-            more[k] += inner[k]
+            moves = max(room.seen[k] - looks[lab, k], ZERO) * room.switch[lab, k] + room.newcomers[k]
+            inner = np.float32(known[lab, k]) * moves + upgrade * (looks[lab, k] + home[lab, k] - less[n, k])
+            more[n, k] += inner * (room.chance[n, k] / max(nest[n, k], LEAST))
     for q in range(len(offered.nest)):
-        weight, more, replaced = room.weight[q], room.more[offered.nest[q]], room.replaced[q]
         for k in range(LANES):
-            weight[k] *= more[k] - replaced[k]
+            room.moved[q, k] = room.weight[q, k] * (more[offered.nest[q], k] - room.replaced[q, k])
     for s in range(1, len(states.release)):
-        j = states.column[s]
-        if j != NONE:
-            row, comes, version = room.flow[s], room.weight[offered.option[j]], room.version[offered.option[j]]
+        if states.column[s] != NONE:
+            j = np.int32(states.column[s])
+            q = offered.option[j]
             for k in range(LANES):
-                row[k] += comes[k] if version[k] == j else ZERO
+                room.came[s, k] += room.moved[q, k] if room.version[q, k] == j else ZERO
     for k in range(LANES):
-        room.flow[0, k] += none[k]
+        room.came[0, k] += room.none[k]
 
 
-@kernel
+@piece
+def carry(first, count, active, mass, premium, room):
+    """Let shares of a block flow, and move its premium with them (eq. 94); total the surplus.
+
+    Who looks leaves that of the state behind; who comes to a state brings what a look was worth to the node's lookers
+    on average, less the utility of the state. As many come as look.
+    """
+    scale, total, left = room.scale, room.total, room.left
+    total[:] = FEWEST
+    for place in range(active):
+        arrive(room.came[room.active[place]], total)
+    for k in range(LANES):
+        scale[k] = left[k] / total[k]
+        each = np.float64(room.gain[k]) / (left[k] + FEWEST) + np.float64(room.highest[k] - room.alone[k])
+        room.mean[k] = LOG_2 * np.float32(each)
+    total[:] = 0.0
+    for place in range(active):
+        s = room.active[place]
+        share, beyond, level = (
+            mass[s, first : first + LANES],
+            premium[s, first : first + LANES],
+            room.level[room.bloc[s]],
+        )
+        shift(count, share, beyond, level, room.barring[s], 1.0 - room.leaves[s], room.came[s], room.worth[s], room)
+
+
+@apart
+def arrive(came, total):
+    """Add up who comes to a state."""
+    for k in range(LANES):
+        total[k] += np.float64(came[k])
+
+
+@apart
+def shift(count, share, beyond, level, barring, rest, came, worth, room):
+    """Write the shares that use a state and what they hold beyond its utility, and add up what it is worth to them."""
+    scale, mean, total, remains = room.scale, room.mean, room.total, np.float32(rest)
+    for k in range(count):
+        share[k] = share[k] * (0.0 if level[k] >= barring else rest) + np.float64(came[k]) * scale[k]
+    for k in range(count):
+        over = LOG_2 * worth[k]
+        beyond[k] = beyond[k] * (ZERO if level[k] >= barring else remains) + came[k] * (mean[k] - over)
+        total[k] += np.float64(over * np.float32(share[k]) + beyond[k])
+
+
+@lean
 def move(mass, kept, first, seats):
     """Write the shares of the states kept, from place `first` on, into `seats`, which may be where they lie."""
     for place in range(first, len(kept)):
@@ -563,7 +596,8 @@ def tally(people, release, channel, mass, present, surplus, need_growth, pain_gr
         A workload's part of the smallest own cluster [USD/month].
     """
     nodes, states = len(people.arrival), len(release)
-    listed, least, shares = np.zeros(states), np.zeros(states), np.empty((LINE, states))
+    single, shares = np.zeros((2, states), np.float32), np.empty((LINE, states))
+    listed, least = single[0], single[1]
     before = NONE
     for i in range(nodes):
         if i % LINE == 0:  # nodes that lie in one line of the cache
@@ -578,18 +612,25 @@ def tally(people, release, channel, mass, present, surplus, need_growth, pain_gr
                 least[s] = cluster[channel[s], release[s]] if channel[s] == SELF_HOST else 0.0
         cell = people.segment[i] * KINDS + kind
         need, pain = people.need[i] * need_growth[kind], people.pain[i] * pain_growth[kind]
-        share, used, tokens, spend = shares[i % LINE], out[0, cell], out[1, cell], out[2, cell]
-        used[0] += weight * present[i]
-        tokens[0] += weight * surplus[i]
-        for s in range(1, states):
-            paid = least[s] / need if least[s] > listed[s] * need else listed[s]
-            wanted = weight * share[s] * need / (1.0 + paid * need / pain)
-            used[s] += weight * share[s]
-            tokens[s] += wanted if share[s] > 0.0 else 0.0  # who uses it pays; others may find no price
-            spend[s] += wanted * paid if share[s] > 0.0 else 0.0
+        out[0, cell, 0] += weight * present[i]
+        out[1, cell, 0] += weight * surplus[i]
+        buy(weight, need, pain, shares[i % LINE], listed, least, out[0, cell], out[1, cell], out[2, cell])
 
 
-@kernel
+@apart
+def buy(weight, need, pain, share, listed, least, used, tokens, spend):
+    """Add what the users of one node's states buy."""
+    amount, per, burden = np.float32(need), np.float32(1.0 / need), np.float32(need / pain)
+    for s in range(1, len(share)):
+        paid = least[s] * per if least[s] > listed[s] * amount else listed[s]
+        users = weight * share[s]
+        wanted = users * need * np.float64(ONE / (ONE + paid * burden))
+        used[s] += users
+        tokens[s] += wanted if share[s] > 0.0 else 0.0  # who uses it pays; others may find no price
+        spend[s] += wanted * np.float64(paid) if share[s] > 0.0 else 0.0
+
+
+@lean
 def drawn(mass, point, reached, state):
     """Write the state of each node at a point of its shares; `reached` is room of shape (nodes,)."""
     nodes, states = len(point), mass.shape[0]

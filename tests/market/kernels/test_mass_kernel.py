@@ -94,11 +94,11 @@ def test_shares_flow_as_the_twin_says(moments, month):
         assert all(in_use(before, view, kind)[1].sum() > 0.01 for kind in ("older, on sale", "superseded", "off"))
 
 
-@binds(FILE, "count_usable", "max(usable[n, k], ONE)")
-@binds(FILE, "choose", "max(at[BELOW + k], LEAST)")
-@binds(FILE, "choose", "max(total, LEAST)")
-@binds(FILE, "choose", "max(mean, LEAST)")
-@binds(FILE, "settle", "max(nest[k], LEAST)")
+@binds(FILE, "weigh_labs", "max(part[n, k], ONE)")
+@binds(FILE, "back_in_line", "max(room.line[k], LEAST)")
+@binds(FILE, "look_at_home", "max(here[k], LEAST)")
+@binds(FILE, "keep_in_line", "max(line[k] * part[k], LEAST)")
+@binds(FILE, "settle", "max(nest[n, k], LEAST)")
 @binds("kernels/choice.py", "weigh", "max(chances[k], ONE)")
 @binds("kernels/choice.py", "weigh", "max(mean, LEAST)")
 def test_where_nothing_may_be_bought_those_who_look_keep_what_they_have_or_do_without(moments):
@@ -115,7 +115,7 @@ def test_where_nothing_may_be_bought_those_who_look_keep_what_they_have_or_do_wi
     assert share[0].sum() > before.mass[0].sum()
 
 
-@binds(FILE, "choose", "min((at[STAYS + k] - at[HIGHEST + k]) * steep, HIGHEST_POWER)")
+@binds(FILE, "keep", "min((stays[k] - room.highest[k]) * steep, HIGHEST_POWER)")
 def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     """Its weight against the others would be infinite: more than 126 powers of two above them."""
     market, view = moments["rules"]
@@ -127,7 +127,7 @@ def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     assert was[:, ~barred].sum() > 0.1
 
 
-@binds(FILE, "choose", "max(weight[q, k] * inside, at[OWN + k])")
+@binds(FILE, "keep_in_line", "max(weight[k] * inside, room.kept[k])")
 def test_who_uses_an_older_version_on_sale_keeps_it_where_another_costs_more_than_it_is_worth(moments):
     """Where upgrades are free who looks goes to the version that suits best; where they are dear nobody does."""
     market, view = moments["rules"]
@@ -144,7 +144,7 @@ def test_who_uses_an_older_version_on_sale_keeps_it_where_another_costs_more_tha
     assert left[1] < 1e-3
 
 
-@binds(FILE, "stay", "max(price * at[RATE + k], cluster * at[INVERSE + k])")
+@binds(FILE, "stay", "max(price * lane[1, k], cluster * lane[2, k])")
 @binds("kernels/choice.py", "utilities", "max(price * rate[k], cluster * inverse_pain[k])")
 @pytest.mark.parametrize("factor", [0.0, 1.0, 100.0])
 def test_own_machines_cost_their_hours_or_the_smallest_cluster(moments, factor):
@@ -157,7 +157,7 @@ def test_own_machines_cost_their_hours_or_the_smallest_cluster(moments, factor):
     assert np.sign(np.round(moved, 6)) == np.sign(1.0 - factor)
 
 
-@binds(FILE, "settle", "max(part[k] - looks[k], ZERO)")
+@binds(FILE, "settle", "max(room.seen[k] - looks[lab, k], ZERO)")
 def test_where_one_lab_has_every_user_nobody_comes_from_another(moments):
     """What looks come from others is a difference of sums in single precision, which may fall below zero."""
     market, view = moments["rules"]
@@ -173,7 +173,6 @@ def test_where_one_lab_has_every_user_nobody_comes_from_another(moments):
     assert (before.mass[others[: len(before.mass)]] == 0.0).all()
 
 
-@binds(FILE, "carry", "max(0.0, share[k] + moved)")
 def test_where_everybody_looks_no_share_falls_below_zero(moments):
     """What leaves is rounded to single precision and may be more than there is."""
     market, view = moments["rules"]
