@@ -16,9 +16,9 @@ from sim import evidence, rng
 from sim.market import governments, offering, resources
 from sim.market.adopters import CN, FAMILIES, MonthView, Stand
 from sim.market.kernels import usage as compiled
-from sim.market.kernels.choice import to_eight
 from sim.market.kernels.contested import Users, contested
 from sim.market.kernels.elementary import exp, log1p
+from sim.market.kernels.month import to_eight
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
 from sim.market.parts import in_parts

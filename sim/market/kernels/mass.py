@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.choice import (
+from sim.market.kernels.choice import fold, gather, utilities, weigh
+from sim.market.kernels.compiled import kernel
+from sim.market.kernels.month import (
     CHANNELS,
     CN,
     FIXED,
@@ -27,13 +29,8 @@ from sim.market.kernels.choice import (
     ORIGIN,
     SELF_HOST,
     ZERO,
-    fold,
-    gather,
     to_eight,
-    utilities,
-    weigh,
 )
-from sim.market.kernels.compiled import kernel
 from sim.market.kernels.single import exp2, log2
 
 LINE = 8  # numbers in a line of the cache
