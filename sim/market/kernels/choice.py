@@ -35,7 +35,7 @@ from sim.market.kernels.month import (
 )
 from sim.market.kernels.room import CHUNK, WORD
 from sim.market.kernels.single import exp2, log2
-from sim.market.kernels.uses import compete, follow, stay, tabulate
+from sim.market.kernels.uses import compete, follow, hold, stay, tabulate
 
 
 @piece
@@ -121,10 +121,11 @@ def moving(start, now_release, now_channel, organisation, used, uses, rules, scr
 
 
 @piece
-def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utility, plain, highest, share):
+def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, live, utility, plain, highest, share):
     """Write the utilities of the offers in units of log2, `IMPOSSIBLE` where barred, and the highest (eq. 53).
 
-    `plain` is of the same shape and gets them wherever barred too, or has no rows and gets nothing.
+    Lines of labs that nobody in the block knows are passed over; `live` says which are not. `plain` is of the same
+    shape and gets them wherever barred too, or has no rows and gets nothing.
     """
     width = np.float32(-LOG2_E / np.float32(rules.success_width))
     alpha, rate, inverse_pain, value, difficulty, control, distrust, liking, staff = (
@@ -144,6 +145,12 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, utili
     for n in range(len(offered.line)):
         here, bloc = origin[offered.lab_bloc[n]], offered.lab_bloc[n]
         own_taste, moving, knows = taste[offered.line[n]], cost[offered.lab[n]], known[offered.lab[n]]
+        some = np.int32(0)
+        for k in range(LANES):
+            some |= knows[k]
+        live[n] = some != 0
+        if not live[n]:
+            continue
         before, options = NONE, offered.first[n + 1] - offered.first[n]
         for place in range(options + offered.older[n + 1] - offered.older[n]):
             j = offered.first[n] + place if place < options else offered.older[n] + place - options
@@ -191,8 +198,11 @@ def fold(offered, utility, best, version):
 
 
 @piece
-def weigh(offered, rules, may, utility, highest, nest, chance):
-    """Turn utilities into weights inside their line, and write each line's weight against the others (eq. 59)."""
+def weigh(offered, rules, may, utility, highest, live, nest, chance):
+    """Turn utilities into weights inside their line, and write each line's weight against the others (eq. 59).
+
+    Lines that are not `live` weigh nothing.
+    """
     lam = np.float32(rules.dissimilarity)
     inverse = ONE / lam
     for n in range(len(offered.line)):
@@ -200,6 +210,8 @@ def weigh(offered, rules, may, utility, highest, nest, chance):
         shift = CHANNELS * offered.lab_bloc[n]
         for k in range(LANES):
             total[k] = chances[k] = ZERO
+        if not live[n]:
+            continue
         for j in range(offered.first[n], offered.first[n + 1]):
             row = utility[j]
             bit = np.int32(shift + offered.channel[j])
@@ -249,6 +261,7 @@ def choose(
         Workloads in the world that look at each lab are added, in the order of the rows; of no length, not counted.
     """
     tabulate(offered, standing, rules, uses)
+    ways = len(rules.lab_bloc) + 1
     for lab in range(len(evaluations)):
         scratch.counts[lab // WORD, lab % WORD] = evaluations[lab]
     for start in range(first, last, CHUNK):
@@ -256,10 +269,11 @@ def choose(
         who_looks(
             start, stop, people, now_release, now_channel, reach, uses, rules, scratch.draw, scratch.more, scratch.looks
         )
-        by_class(start, stop, people.kind, scratch)
+        by_class(start, stop, people.kind, now_release, standing.lab, scratch)
         for kind in range(KINDS):
-            for begin in range(scratch.first[kind], scratch.first[kind + 1], LANES):
-                count = min(LANES, scratch.first[kind + 1] - begin)
+            end = scratch.first[(kind + 1) * ways]
+            for begin in range(scratch.first[kind * ways], end, LANES):
+                count = min(LANES, end - begin)
                 seat(begin, count, people.traits, scratch)
                 gather(
                     scratch.seats,
@@ -287,6 +301,7 @@ def choose(
                     scratch.known,
                     scratch.may,
                     scratch.cost,
+                    scratch.live,
                     scratch.utility,
                     scratch.plain,
                     scratch.highest,
@@ -295,9 +310,19 @@ def choose(
                 stay(kind, uses, rules, scratch, reach)
                 fold(offered, scratch.utility, scratch.best, scratch.version)
                 compete(uses, scratch)
-                weigh(offered, rules, scratch.may, scratch.best, scratch.highest, scratch.nest, scratch.chance)
+                weigh(
+                    offered,
+                    rules,
+                    scratch.may,
+                    scratch.best,
+                    scratch.highest,
+                    scratch.live,
+                    scratch.nest,
+                    scratch.chance,
+                )
                 add_up(offered, rules, scratch)
                 settle(count, offered, rules, scratch, now_release, now_channel, surplus)
+                hold(count, now_release, now_channel, uses, rules, scratch, held, surplus)
         if len(evaluations):
             count_looks(start, people.weight, scratch)
         follow(start, stop, people, now_release, now_channel, uses, rules, scratch, held, surplus)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.market.kernels.compiled import lean, piece
+from sim.market.kernels.compiled import kernel, lean, piece
 from sim.market.kernels.month import LANES, LOG_2, NONE, ONE, ZERO
 from sim.market.kernels.single import exp2, log2
 
@@ -29,6 +29,13 @@ def bits(key, row):
 def uniform(key, row):
     """Return `sim.rng.uniform` of one row, to the bit."""
     return (np.float64(bits(key, row) >> U12) + 0.5) * 2.0**-52
+
+
+@kernel
+def uniforms(key, first, found):
+    """Write `sim.rng.uniform` of rows in their order, from row `first` on."""
+    for k in range(len(found)):
+        found[k] = uniform(key, first + k)
 
 
 @piece

@@ -36,29 +36,33 @@ def who_looks(first, last, people, now_release, now_channel, reach, uses, rules,
 
 
 @piece
-def by_class(start, stop, kinds, scratch):
-    """Write the rows that look, in their order, and by class."""
+def by_class(start, stop, kinds, now_release, vendor, scratch):
+    """Write the rows that look, in their order, and by class: who looks at all vendors, then the others by vendor.
+
+    `vendor` is the lab of each release. A block whose rows look at few vendors has few offers to value.
+    """
     looks, lookers, first, looking = scratch.looks, scratch.lookers, scratch.first, 0
     for i in range(start, stop):
         lookers[looking] = i
         looking += 1 if looks[i - start] else 0
-    for kind in range(KINDS + 2):
-        first[kind] = 0
-    for place in range(looking):
-        first[kinds[lookers[place]] + 2] += 1
-    for kind in range(KINDS):
-        first[kind + 2] += first[kind + 1]
+    first[:] = 0
+    ways = (len(first) - 2) // KINDS
     for place in range(looking):
         i = lookers[place]
-        kind = kinds[i] + 1
-        scratch.rows[first[kind]] = i
-        first[kind] += 1
+        scratch.way[place] = kinds[i] * ways + (1 + vendor[now_release[i]] if looks[i - start] == 2 else 0)
+        first[scratch.way[place] + 2] += 1
+    for way in range(len(first) - 2):
+        first[way + 2] += first[way + 1]
+    for place in range(looking):
+        way = scratch.way[place] + 1
+        scratch.rows[first[way]] = lookers[place]
+        first[way] += 1
 
 
 @piece
 def seat(begin, count, traits, scratch):
     """Write the rows of a block, the first one on seats that are left, and ask for those of the next block."""
-    last = scratch.first[KINDS]
+    last = scratch.first[-2]
     for k in range(LANES):
         scratch.seats[k] = scratch.rows[begin + k if k < count else begin]
         if begin + LANES + k < last:
@@ -82,7 +86,7 @@ def note(start, count, scratch):
 def count_looks(start, weights, scratch):
     """Add the workloads that look at each lab, in the order of the rows."""
     counts = scratch.counts
-    for place in range(scratch.first[KINDS]):
+    for place in range(scratch.first[-2]):
         i = scratch.lookers[place]
         weight = weights[i]
         for word in range(scratch.sees.shape[1]):

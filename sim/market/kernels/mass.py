@@ -62,6 +62,7 @@ class Room(NamedTuple):
     everybody: Any  # (labs, LANES) ones
     free: Any  # (labs, LANES) zeros
     may: Any  # (LANES,)
+    live: Any  # (lines,) all
     weight: Any  # (options, LANES) inside the line
     utility: Any  # (offers, LANES)
     version: Any  # (options, LANES) offer that suits best
@@ -106,6 +107,7 @@ def room(traits: int, labs: int, lines: int, options: int, offers: int, states: 
         everybody=np.ones((labs, LANES), i),
         free=np.zeros((labs, LANES), f),
         may=np.empty(LANES, i),
+        live=np.empty(lines, np.bool_),
         weight=np.empty((options, LANES), f),
         utility=np.empty((offers, LANES), f),
         version=np.empty((options, LANES), i),
@@ -236,6 +238,7 @@ def choose(
             room.everybody,
             room.may,
             room.free,
+            room.live,
             utility,
             room.plain,
             highest,
@@ -246,7 +249,7 @@ def choose(
             highest[k] = max(highest[k], alone[k])
             outside[k] = exp2(alone[k] - highest[k])
         fold(offered, utility, weight, room.version)
-        weigh(offered, rules, room.may, weight, highest, nest, chance)
+        weigh(offered, rules, room.may, weight, highest, room.live, nest, chance)
         for b in range(level.shape[0]):
             for k in range(LANES):
                 level[b, k] = reach[rows[k] if k < count else first, b]

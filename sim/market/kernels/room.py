@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.market.kernels.month import FIXED, KINDS, LANES, ORIGIN, to_eight
 
-CHUNK = 32768  # rows looked through before the blocks of their classes are filled
+CHUNK = 65536  # rows looked through before the blocks of their classes are filled
 WORD = 32  # bits that say which labs a row knows
 
 
@@ -18,7 +18,8 @@ class Scratch(NamedTuple):
     looks: Any  # (CHUNK,)
     lookers: Any  # (CHUNK,)
     rows: Any  # (CHUNK,) those that look, by class
-    first: Any  # (classes + 2,) where each class begins in them, and the end
+    way: Any  # (CHUNK,) class and vendors that each of `lookers` looks at
+    first: Any  # (ways + 2,) where each such way begins in `rows`, and the end
     lane: Any  # (9, LANES)
     seats: Any  # (LANES,) rows
     segment: Any  # (LANES,)
@@ -40,6 +41,7 @@ class Scratch(NamedTuple):
     best: Any  # (options, LANES)
     version: Any  # (options, LANES)
     plain: Any  # (0, LANES)
+    live: Any  # (lines,) some row of the block knows the lab
     nest: Any  # (lines, LANES)
     chance: Any  # (lines, LANES)
     highest: Any  # (LANES,) as all that follow
@@ -74,7 +76,8 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         looks=np.empty(CHUNK, np.uint8),
         lookers=np.empty(CHUNK, u),
         rows=np.empty(CHUNK, u),
-        first=np.empty(KINDS + 2, np.int64),
+        way=np.empty(CHUNK, u),
+        first=np.empty(KINDS * (labs + 1) + 2, np.int64),
         lane=np.empty((9, LANES), f),
         seats=np.empty(LANES, u),
         segment=np.empty(LANES, u),
@@ -96,6 +99,7 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         best=np.empty((options, LANES), f),
         version=np.empty((options, LANES), i),
         plain=np.empty((0, LANES), f),
+        live=np.empty(lines, np.bool_),
         nest=np.empty((lines, LANES), f),
         chance=np.empty((lines, LANES), f),
         **{name: np.empty(LANES, f) for name in ("highest", "keep", "outside", "whole", "target")},

@@ -193,34 +193,58 @@ def compete(uses, scratch):
 
 
 @piece
-def follow(first, last, people, now_release, now_channel, uses, rules, scratch, held, surplus):
-    """Write what stays of who has chosen, whose surplus stands there, and this month's surplus of all others (eq. 62).
+def over_without(core, uses, rules, scratch):
+    """Write by how much what is in use beats doing without, tastes for its line and bloc left out, and alpha over pain.
 
-    `scratch.looks` says who has chosen, from row `first` on.
+    They stand in the rows `OVER` [utils] and `ABLE` [utils/USD].
     """
-    kind, state, rows, core = scratch.kind, scratch.state, scratch.seats, scratch.core
     narrow, wide = scratch.narrow, scratch.wide
-    none = len(uses.lab) - 1
     width = np.float32(-LOG2_E / np.float32(rules.success_width))
-    for begin in range(first, last, LANES):
-        count = min(LANES, last - begin)
+    in_use(core, uses, rules, scratch)
+    for k in range(LANES):
+        gain = core[VALUE * LANES + k] / (ONE + exp2(width * narrow[AHEAD_OF + k]))
+        bill = narrow[BILL + k] / (ONE + np.float32(rules.without_ai_cost) * narrow[RATE + k])
+        over = gain + narrow[REST + k] - LOG_2 * core[ALPHA * LANES + k] * log2(bill)
+        narrow[OVER + k] = ZERO if narrow[STAFFED + k] == -ONE else over
+    for k in range(LANES):
+        wide[ABLE + k] = np.float64(core[ALPHA * LANES + k]) * np.float64(narrow[INVERSE + k])
+
+
+@piece
+def hold(count, now_release, now_channel, uses, rules, scratch, held, surplus):
+    """Write what stays of the choices of a block until the next ones, whose surplus stands there (eq. 62)."""
+    none, state = len(uses.lab) - 1, scratch.state
+    for k in range(LANES):
+        i = scratch.seats[k]
+        state[k] = now_release[i] * CHANNELS + now_channel[i] if now_release[i] != NONE else none
+    over_without(scratch.core, uses, rules, scratch)
+    for k in range(count):
+        i = scratch.seats[k]
+        held[i] = np.float32(surplus[i] * scratch.wide[ABLE + k] - scratch.narrow[OVER + k])
+
+
+@piece
+def follow(first, last, people, now_release, now_channel, uses, rules, scratch, held, surplus):
+    """Write this month's surplus of who has come and does not look (eq. 62); who is yet to come has nothing.
+
+    `scratch.looks` says who looks, from row `first` on.
+    """
+    kind, state, seats, rows = scratch.kind, scratch.state, scratch.seats, scratch.rows
+    narrow, wide = scratch.narrow, scratch.wide
+    none, staying = len(uses.lab) - 1, 0
+    for i in range(first, last):
+        rows[staying] = i
+        staying += (people.arrival[i] <= rules.month) & (scratch.looks[i - first] == 0)
+    for begin in range(0, staying, LANES):
+        count = min(LANES, staying - begin)
         for k in range(LANES):
-            i = begin + k if k < count else begin
-            rows[k], kind[k] = i, people.kind[i]
+            i = rows[begin + k if k < count else begin]
+            seats[k], kind[k] = i, people.kind[i]
             state[k] = now_release[i] * CHANNELS + now_channel[i] if now_release[i] != NONE else none
         for k in range(0, LANES, 8):
-            turn(people.core, rows, k, 0, scratch.block)
-        in_use(core, uses, rules, scratch)
+            turn(people.core, seats, k, 0, scratch.block)
+        over_without(scratch.core, uses, rules, scratch)
         for k in range(LANES):
-            gain = core[VALUE * LANES + k] / (ONE + exp2(width * narrow[AHEAD_OF + k]))
-            bill = narrow[BILL + k] / (ONE + np.float32(rules.without_ai_cost) * narrow[RATE + k])
-            over = gain + narrow[REST + k] - LOG_2 * core[ALPHA * LANES + k] * log2(bill)
-            narrow[OVER + k] = ZERO if narrow[STAFFED + k] == -ONE else over
-        for k in range(LANES):
-            wide[ABLE + k] = np.float64(core[ALPHA * LANES + k]) * np.float64(narrow[INVERSE + k])
-        stays, money = held[begin : begin + count], surplus[begin : begin + count]
-        look = scratch.looks[begin - first : begin - first + count]
+            wide[RISE + k] = (np.float64(narrow[OVER + k]) + held[seats[k]]) / wide[ABLE + k]
         for k in range(count):
-            stays[k] = np.float32(money[k] * wide[ABLE + k] - narrow[OVER + k]) if look[k] else stays[k]
-        for k in range(count):
-            money[k] = money[k] if look[k] else (np.float64(narrow[OVER + k]) + stays[k]) / wide[ABLE + k]
+            surplus[seats[k]] = wide[RISE + k]

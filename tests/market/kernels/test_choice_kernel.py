@@ -88,10 +88,10 @@ def test_the_months_compared_have_every_kind_of_look(moments):
     assert seen == {"at home", "newcomers", "own machines", "superseded", "older, on sale"}
 
 
-@binds("kernels/choice.py", "choose", "min(LANES, scratch.first[kind + 1] - begin)")
+@binds("kernels/choice.py", "choose", "min(LANES, end - begin)")
 @binds("kernels/looks.py", "who_looks", "min(LANES, last - begin)")
 @binds("kernels/choice.py", "choose", "min(last, start + CHUNK)")
-@binds("kernels/uses.py", "follow", "min(LANES, last - begin)")
+@binds("kernels/uses.py", "follow", "min(LANES, staying - begin)")
 def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     market, view = moments[2]
     group = market.adopters[1]
