@@ -216,7 +216,7 @@ def test_the_constants_of_the_price_search_on_the_page_are_those_of_the_code():
 
 
 def test_the_constants_of_taste_nodes_on_the_pages_are_those_of_the_code():
-    from sim.market.kernels.choice import LANES
+    from sim.market.kernels.month import LANES
     from sim.market.mean_field import NEGLIGIBLE
     from sim.market.nodes import DIMENSIONS, NEWCOMERS
     from sim.market.parts import PART

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.market import choosing
-from sim.market.kernels import choice as compiled
+from sim.market.kernels.choice import choose
 from sim.market.kernels.elementary import log1p
+from sim.market.kernels.month import People
+from sim.market.kernels.room import scratch
+from sim.market.kernels.uses import uses
 from sim.market.parts import in_parts
 from sim.market.stages import choice
 from sim.market.stages.hosting import own_price
@@ -121,7 +124,7 @@ class Adopters(mesa.Agent):
 
     def choose(
         self,
-        people: compiled.People,
+        people: People,
         usage: UsageTable,
         view: MonthView,
         seen: choosing.Seen | None = None,
@@ -140,7 +143,7 @@ class Adopters(mesa.Agent):
 
         def look(rows: slice) -> Floats:
             looked = np.zeros(labs if counts else 0)
-            compiled.choose(
+            choose(
                 rows.start,
                 rows.stop,
                 people,
@@ -153,10 +156,8 @@ class Adopters(mesa.Agent):
                 offered,
                 standing,
                 rules,
-                compiled.uses(standing),
-                compiled.scratch(
-                    people.traits.shape[1], labs, len(offered.line), len(offered.nest), len(offered.release)
-                ),
+                uses(standing),
+                scratch(people.traits.shape[1], labs, len(offered.line), len(offered.nest), len(offered.release)),
                 looked,
             )
             return looked

@@ -1,4 +1,4 @@
-"""What the compiled choices need to know of a month: tables of the market, narrowed (`sim.market.kernels.choice`)."""
+"""What the compiled choices need to know of a month: tables of the market, narrowed (`sim.market.kernels.month`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import rng
-from sim.market.kernels import choice as compiled
+from sim.market.kernels import month as compiled
 from sim.market.kernels import usage
 from sim.market.stages import choice
 from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, SPARE, OfferTable, WorkloadTable
@@ -22,7 +22,7 @@ _COPIED = (compiled.KINDS, compiled.BLOCS, compiled.CHANNELS, compiled.NONE, com
 _HERE = (len(CLASSES), len(BLOCS), len(CHANNELS), NONE, SELF_HOST, SPARE)
 if {_COPIED, (5, 4, 4, usage.NONE, usage.SELF_HOST, SPARE)} != {_HERE}:
     raise ImportError(
-        "kernels choice, usage and mass hold numbers of classes, blocs, channels or traits that the schema has not"
+        "kernels month, usage and mass hold numbers of classes, blocs, channels or traits that the schema has not"
     )
 SINGLE = np.float32
 _EVERY = np.ones((len(BLOCS), len(CHANNELS)), bool)

@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import evidence, rng
-from sim.market import governments, offering, resources
+from sim.market import bans, governments, offering, resources
 from sim.market.adopters import CN, FAMILIES, MonthView, Stand
 from sim.market.kernels import usage as compiled
-from sim.market.kernels.choice import to_eight
 from sim.market.kernels.contested import Users, contested
 from sim.market.kernels.elementary import exp, log1p
+from sim.market.kernels.month import to_eight
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
 from sim.market.parts import in_parts
 from sim.market.settled import settled
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
 from sim.market.stages.ledger import CELLS, Ledger, serve, serving_needed, sold_by_hosts
-from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, Ints, OfferTable, WorkloadTable
+from sim.market.tables import HOST, LAB_API, NONE, SELF_HOST, Bools, Floats, Ints, OfferTable
 from sim.months import parse_month, years_since
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, DEVELOPER_GROUPS, GROUPS
 
@@ -104,7 +104,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
     """Return what adopters see when they choose (eq. 54)."""
     p, labs, state = market.parameters, market.labs, market.releases
     control, exposure, home_fit = _fixed_tastes(market)
-    appeal = _appeal(market, exposure)
+    appeal, reach = _appeal(market, exposure), bans.reach_month(market)
     return MonthView(
         month=market.month,
         seed=market.population_seed,
@@ -134,8 +134,8 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         pain=pain_growth(market),
         rise=difficulty_rise(market),
         relief=_relief(market),
-        reach=_barred(market, market.workloads, market.population_seed),
-        node_reach=_barred(market, market.nodes.table, market.seed),
+        reach=reach.rows,
+        node_reach=reach.nodes,
         leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
     )
 
@@ -199,14 +199,6 @@ def _places(market: Market) -> Ints:
     return np.where(weights | offering.offered(market), options[market.releases.line], NONE)
 
 
-def _barred(market: Market, table: WorkloadTable, seed: int) -> NDArray[np.int8]:
-    """Return how far bans on models of each bloc reach for each row of a table, (rows, blocs) (eq. 81)."""
-    barred = governments.barred(market.policy, table, seed)
-    if 1970 + market.month / 12.0 >= market.parameters["demand.ban.start"]:
-        barred[:, CN] = np.maximum(barred[:, CN], table.banned)
-    return barred
-
-
 def _rules(market: Market, offers: OfferTable, appeal: Floats) -> tuple[choice.ChoiceRules, ...]:
     """Return what is common to all choosers of each family."""
     p, labs = market.parameters, market.labs
@@ -265,13 +257,19 @@ def reference_frontier(market: Market) -> float:
     return max(seen.capability for seen in evidence.releases(until=REFERENCE))
 
 
+@settled
 def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
     """Return which labs each organisation uses, shape (organisations, labs and more, to a multiple of eight)."""
     labs = to_eight(len(market.labs.names))
     if not market.draws:
         return np.zeros((0, labs), np.uint8)
     seen = np.zeros((int(market.workloads.organisation[-1]) + 1, labs), np.uint8)
-    by_organisation(market.usage.release, market.people.organisation, market.releases.lab, seen)
+    release, organisation, lab = market.usage.release, market.people.organisation, market.releases.lab
+
+    def mark(rows: slice) -> None:
+        by_organisation(rows.start, rows.stop, release, organisation, lab, seen)
+
+    in_parts(mark, slice(0, len(release)), market.threads)
     return seen
 
 
@@ -317,16 +315,21 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
         return market.nodes.tally(view, priced.by_class, priced.cluster)
     now, releases = market.usage, len(market.releases.names)
     found = np.zeros((releases, len(CHANNELS)), np.uint8)
-    compiled.in_use(0, len(now.release), now.release, now.channel, found)
+    rows = slice(0, len(now.release))
+
+    def mark(part: slice) -> None:  # whoever writes, it is a one
+        compiled.in_use(part.start, part.stop, now.release, now.channel, found)
+
+    in_parts(mark, rows, market.threads)
     release, channel = np.nonzero(found)
     place = np.full(found.shape, NONE, np.int32)
     place[release, channel] = np.arange(len(release))
 
-    def count(rows: slice) -> Floats:
+    def count(part: slice) -> Floats:
         out = np.zeros((3, int(np.prod(CELLS)), len(release) + 1))
         compiled.tally(
-            rows.start,
-            rows.stop,
+            part.start,
+            part.stop,
             market.people,
             now.release,
             now.channel,
@@ -341,7 +344,7 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
         )
         return out
 
-    out = np.sum(in_parts(count, slice(0, len(now.release)), market.threads), axis=0)
+    out = np.sum(in_parts(count, rows, market.threads), axis=0)
     workloads, tokens, spend = out[:, :, :-1]
     present, surplus = out[0, :, -1], out[1, :, -1]
     return Ledger(release, channel, workloads, tokens, spend, np.zeros_like(tokens), present, surplus)

@@ -9,9 +9,11 @@ import mesa
 import numpy as np
 
 from sim.market import (
+    bans,
     choosing,
     demand,
     entry,
+    followed,
     observe,
     offering,
     opening,
@@ -84,6 +86,7 @@ class Market(mesa.Model):
         self.record = Record(settings.start, settings.end)
         self.violations: list[str] = []
         self.policy = resources.first_policy(p)
+        self.reach: bans.Reach | None = None  # of the bans in force
         self.compute = resources.first_compute(p)
         self.compute_log: list[np.ndarray] = []
         self.revenue = float("nan")  # of all labs, averaged
@@ -133,7 +136,7 @@ class Market(mesa.Model):
             held=np.zeros(rows, np.float32),
             surplus=np.zeros(rows),
         )
-        self.memory = observe.memory(self)
+        self.memory = followed.memory(self)
 
     def _make_agents(self) -> None:
         self.event_months = frozenset(event.date for event in self.settings.events)
@@ -172,6 +175,7 @@ class Market(mesa.Model):
         """Simulate one month."""
         # 1. policy
         self.policy = self._policy()
+        self.reach = bans.reach_month(self)
         self.labs = entry.labs_month(self)
         self.lines.offset, self.lines.next_month = entry.schedule(self)
         self.handover = entry.attached(self)
@@ -243,7 +247,7 @@ class Market(mesa.Model):
         families = choosing.seen(view, self.adopters)
         looked = self.nodes.choose(view, families)
         if self.draws:
-            self.usage.present = self.workloads.arrival <= self.month
+            self.usage.present = self.people.arrival <= self.month
             looked = [
                 group.choose(self.people, self.usage, view, seen, self.threads, group is self.adopters[0])
                 for group, seen in zip(self.adopters, families, strict=True)
@@ -358,7 +362,7 @@ class Market(mesa.Model):
         """Write the month into the record; nobody looks at a counterfactual."""
         if self.counterfactual is None:
             if self.draws:
-                self.memory.push(self.month, *observe.in_use(self))
+                self.memory.push(self.month, *followed.in_use(self))
             observe.record_month(self, view, costs, prices)
 
     def _check_accounts(self) -> None:

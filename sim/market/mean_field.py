@@ -14,8 +14,8 @@ import numpy as np
 
 from sim.market import choosing
 from sim.market.kernels import mass as compiled
-from sim.market.kernels.choice import LANES
 from sim.market.kernels.elementary import exp, log, power
+from sim.market.kernels.month import LANES
 from sim.market.nodes import arrived
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.market import demand, offering, resources, supply, worlds
+from sim.market import demand, followed, offering, resources, supply, worlds
 from sim.market.adopters import CN, MonthView
 from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, in_order, ratio, totals
 from sim.market.stages.host_entry import host_elasticity, host_markup
-from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, Ints, OfferTable
+from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, OfferTable
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
 
 if TYPE_CHECKING:
@@ -196,20 +196,6 @@ def _segment_rows(market: Market) -> dict[str, np.ndarray]:
     return keys | {name: values.ravel() for name, values in rows.items()}
 
 
-def memory(market: Market) -> observation.Memory:
-    """Return an empty memory of the workloads that panels follow: US enterprises, and developers on the router."""
-    table = market.workloads
-    return observation.Memory(np.flatnonzero((table.group >= ENTERPRISE) & (table.bloc == US)), market.adopters[0].rows)
-
-
-def in_use(market: Market) -> tuple[Ints, Ints]:
-    """Return the releases of who is surveyed and the lines that developers have on the router, NONE for none."""
-    now, state, rows = market.usage, market.releases, market.memory.routed
-    release = now.release[rows]
-    routed = (release != NONE) & (now.channel[rows] <= HOST)
-    return now.release[market.memory.surveyed].astype(np.int64), np.where(routed, state.line[release], NONE)
-
-
 def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:
     """Return the panels' series."""
     ledger, labs = market.ledger, market.labs
@@ -232,7 +218,7 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
     enterprise = observation.enterprise_series(
         _sample(market, enterprises, slice(US, US + 1), np.ones(len(hosted), bool), "workloads"), labs.names
     )
-    router["cohort_retention_5_months"], rates = _followed(market)
+    router["cohort_retention_5_months"], rates = followed.rates(market)
     enterprise |= rates
     api = ledger.shaped("spend")[enterprises][:, np.arange(len(BLOCS)) != CN][..., hosted]
     enterprise["api_spend_annualised"] = float(api.sum()) * 12.0 / 1e9
@@ -248,25 +234,6 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
         "revenue": _revenue_series(market),
         "demand": _demand_series(market),
     }
-
-
-def _followed(market: Market) -> tuple[float, dict[str, float]]:
-    """Return what follows workloads over time: retention on the router, yearly rates of enterprises.
-
-    NaN under mean-field, where nobody's past is known.
-    """
-    if not market.draws:
-        return float("nan"), dict.fromkeys(observation.YEARLY_RATES, float("nan"))
-    weight, remembered, lab_of = market.workloads.weight, market.memory, market.releases.lab
-    then, now = remembered.ago(observation.YEAR)[0], remembered.ago(0)[0]
-    users = (then != NONE) & (now != NONE)
-    then, now = then[users], now[users]
-    on_router, cohort, earlier = (
-        remembered.ago(months)[1] for months in (0, observation.COHORT, observation.COHORT + 1)
-    )
-    return observation.retention(weight[remembered.routed], on_router, cohort, earlier), observation.yearly_rates(
-        weight[remembered.surveyed[users]], (now, lab_of[now]), (then, lab_of[then])
-    )
 
 
 def _sample(

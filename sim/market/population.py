@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from sim import rng
+from sim.market.kernels.draws import uniforms
 from sim.market.kernels.elementary import exp, power
 from sim.market.parts import in_parts
 from sim.market.tables import SPARE, Bools, Floats, Ints, WorkloadTable
@@ -147,12 +148,13 @@ def draw_workloads(
     z, tilt_weight = tilted(weyl(seed, "volume", 0, count), p["demand.volume_sd"])
     weight = weight * tilt_weight
     weight *= p["demand.workloads_2025"] / weight[arrival <= REFERENCE_YEAR_END].sum()
-    every = np.arange(count)
 
-    def uniform(name: str, rows: slice = slice(None)) -> Floats:
+    def uniform(name: str, rows: slice = slice(0, count)) -> Floats:
         if name == "difficulty":
             return weyl(seed, "rows", 3, count)[rows]
-        return rng.uniform(rng.stream_key(seed, name), every[rows])
+        found = np.empty(rows.stop - rows.start)
+        uniforms(np.uint64(rng.stream_key(seed, name)), rows.start, found)
+        return found
 
     return traits(
         p,
@@ -160,7 +162,7 @@ def draw_workloads(
         lines,
         uniform,
         threads,
-        developer=every < developers,
+        developer=np.arange(count) < developers,
         organisation=organisation,
         group=group,
         bloc=bloc,

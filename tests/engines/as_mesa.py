@@ -14,7 +14,8 @@ import mesa
 import numpy as np
 
 from sim import rng
-from sim.market.kernels.choice import BLOCS, CHANNELS, CN, STAY, WITHOUT
+from sim.market.kernels.draws import STAY, WITHOUT
+from sim.market.kernels.month import BLOCS, CHANNELS, CN
 from sim.market.tables import LAB_API, NONE, SELF_HOST, Floats, UsageTable
 
 from .moment import Moment, Outcome

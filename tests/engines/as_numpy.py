@@ -8,7 +8,7 @@ import numpy as np
 
 from sim import rng
 from sim.market.choosing import Seen
-from sim.market.kernels.choice import (
+from sim.market.kernels.month import (
     ALPHA,
     BLOCS,
     CHANNELS,

@@ -1,7 +1,8 @@
 """The limit of the machine: operations counted in the kernel of choices, times what the machine was measured to do.
 
-Counted are the arithmetic operations that each lane needs in `sim/market/kernels/choice.py`: additions, products,
-comparisons, selections; a product and the sum that follows count once. Moving data counts nothing.
+Counted are the arithmetic operations that each lane needs in `sim/market/kernels/choice.py` and the pieces that it is
+made of: additions, products, comparisons, selections; a product and the sum that follows count once. Moving data counts
+nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.choice import bits
 from sim.market.kernels.compiled import fma, part
+from sim.market.kernels.draws import bits
 from sim.market.kernels.single import exp2, log2
 
 from .moment import Moment

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim import rng
-from sim.market import demand, governments, observe, offering, population
+from sim.market import bans, demand, governments, observe, offering, population
 from sim.scenario.schema import BLOCS, GROUPS
 
 from .guards import binds
@@ -104,16 +104,16 @@ def test_a_leap_counts_from_nothing_to_a_full_one(world):
     assert found == pytest.approx([0.0, 0.0, 0.25, 0.99, 1.0, 1.0])
 
 
-@binds("demand.py", "_barred", "np.maximum(barred[:, CN], table.banned)")
+@binds("bans.py", "_barred", "np.maximum(barred[:, CN], table.banned)")
 def test_of_a_ban_in_the_scenario_and_one_of_the_history_the_further_reach_counts(world):
-    bans = {"demand.ban.public": 1.0, "demand.ban.regulated": 1.0, "demand.ban.start": 2020.0}
-    market = simulated(changed(world, bans), 1)
+    usual = {"demand.ban.public": 1.0, "demand.ban.regulated": 1.0, "demand.ban.start": 2020.0}
+    market = simulated(changed(world, usual), 1)
     strict = (market.workloads.group >= GROUPS.index("regulated")) & (market.workloads.bloc != CN)
     assert strict.any()
-    assert (demand._barred(market, market.workloads, market.seed)[strict, CN] == 1).all()
+    assert (bans._barred(market, market.workloads, market.seed)[strict, CN] == 1).all()
     everybody = governments.Ban("CN", "all", "all", "weights", 1.0)
     market.policy = replace(market.policy, bans=(everybody,))
-    reach = demand._barred(market, market.workloads, market.seed)
+    reach = bans._barred(market, market.workloads, market.seed)
     assert (reach[market.workloads.bloc != CN, CN] == 3).all()
 
 
@@ -121,10 +121,10 @@ def test_of_a_ban_in_the_scenario_and_one_of_the_history_the_further_reach_count
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_bans_the_one_of_smaller_reach_leaves_the_further_one(world, order):
     market = simulated(world, 0)
-    bans = [
+    two = [
         governments.Ban("CN", "all", group, scope, 1.0) for group, scope in (("all", "weights"), ("regulated", "api"))
     ]
-    reach = governments.barred(replace(market.policy, bans=tuple(bans[::order])), market.workloads, market.seed)
+    reach = governments.barred(replace(market.policy, bans=tuple(two[::order])), market.workloads, market.seed)
     assert (reach[market.workloads.bloc != CN, CN] == 3).all()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sim.market import mean_field
 from sim.market.adopters import Stand
-from sim.market.kernels.choice import LANES
+from sim.market.kernels.month import LANES
 from sim.market.market import Market
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger

@@ -10,7 +10,9 @@ import pytest
 
 from sim.market import choosing, price_setting
 from sim.market.adopters import Adopters
-from sim.market.kernels import choice as compiled
+from sim.market.kernels import uses
+from sim.market.kernels.looks import who_looks
+from sim.market.kernels.month import LANES
 from sim.market.market import Market
 from sim.market.stages.equilibrium import NOT_CONVERGED
 from sim.months import parse_month
@@ -74,10 +76,10 @@ def noting_who_looks(monkeypatch):
     def noting(self, people, usage, view, *rest):
         first, last = self.rows.start, self.rows.stop
         looks, seen = np.zeros(last - first, np.uint8), choosing.seen(view, [self])[0]
-        uses, draws = compiled.uses(seen.standing), np.empty((2, compiled.LANES))
-        compiled.tabulate(*seen, uses)
+        states, draws = uses.uses(seen.standing), np.empty((2, LANES))
+        uses.tabulate(*seen, states)
         now = people, usage.release, usage.channel, view.reach
-        compiled.who_looks(first, last, *now, uses, seen.rules, *draws, looks)
+        who_looks(first, last, *now, states, seen.rules, *draws, looks)
         looked.update({first + int(row): bool(looks[row] == 2) for row in np.flatnonzero(looks)})
         return choose(self, people, usage, view, *rest)
 

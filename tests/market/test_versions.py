@@ -11,7 +11,8 @@ import pytest
 import sim
 from sim import rng
 from sim.market import choosing, offering, versions
-from sim.market.kernels import choice as compiled
+from sim.market.kernels.choice import fold
+from sim.market.kernels.month import IMPOSSIBLE, LANES, Offered
 from sim.market.market import Market
 from sim.market.stages import choice
 from sim.market.stages.versions import missed_most
@@ -117,17 +118,17 @@ def test_a_dominated_version_is_never_taken():
 def test_the_compiled_fold_is_that_of_numpy_to_the_bit():
     options, count = 7, 20
     option = np.concatenate([np.arange(options), np.sort(np.abs(normals("option", count - options)) * 3).astype(int)])
-    utility = normals("utility", count, compiled.LANES).astype(np.float32)
-    utility[:, 3] = compiled.IMPOSSIBLE
+    utility = normals("utility", count, LANES).astype(np.float32)
+    utility[:, 3] = IMPOSSIBLE
     utility[9] = utility[2]  # where versions are equal the newest counts
-    best, version = np.empty((options, compiled.LANES), np.float32), np.empty((options, compiled.LANES), np.int32)
-    room = dict.fromkeys(compiled.Offered._fields)
+    best, version = np.empty((options, LANES), np.float32), np.empty((options, LANES), np.int32)
+    room = dict.fromkeys(Offered._fields)
     seen = room | {"nest": np.zeros(options), "option": option.astype(np.int32), "release": np.arange(count)}
-    compiled.fold.py_func(compiled.Offered(**seen), utility, best, version)
+    fold.py_func(Offered(**seen), utility, best, version)
     right, number = choice.best_versions(utility.T, option)
     assert np.array_equal(best, right.T)
     assert np.array_equal(version, number.T)
-    brute = np.array([[utility[option == q, k].max() for k in range(compiled.LANES)] for q in range(options)])
+    brute = np.array([[utility[option == q, k].max() for k in range(LANES)] for q in range(options)])
     assert np.array_equal(best, brute)
     assert (version >= options).any()
 

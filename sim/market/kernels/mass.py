@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.choice import (
+from sim.market.kernels.choice import fold, gather, utilities, weigh
+from sim.market.kernels.compiled import apart, kernel, lean, piece, turn
+from sim.market.kernels.month import (
     BLOCS,
     CHANNELS,
     CN,
@@ -28,13 +30,8 @@ from sim.market.kernels.choice import (
     ORIGIN,
     SELF_HOST,
     ZERO,
-    fold,
-    gather,
     to_eight,
-    utilities,
-    weigh,
 )
-from sim.market.kernels.compiled import apart, kernel, lean, piece, turn
 from sim.market.kernels.single import exp2, log2
 
 LINE = 8  # numbers in a line of the cache
@@ -67,6 +64,7 @@ class Room(NamedTuple):
     everybody: Any  # (labs, LANES) ones
     free: Any  # (labs, LANES) zeros
     may: Any  # (LANES,)
+    live: Any  # (lines,) whether any node knows it: all
     usable: Any  # (blocs times channels, LANES) 1 where a node may choose such an option, else 0
     level: Any  # (blocs, LANES) reach of bans
     unbarred: Any  # (blocs times channels, LANES) 1 where no ban reaches such a state, else 0
@@ -141,6 +139,7 @@ def room(traits: int, labs: int, lines: int, options: int, offers: int, states: 
         barring=np.empty(states, np.int32),
         leaves=np.empty(states),
         known=rows(labs, kind=np.int32),
+        live=np.empty(lines, np.bool_),
         level=rows(BLOCS, kind=np.int32),
         version=rows(options, kind=np.int32),
         may=rows(kind=np.int32),
@@ -216,6 +215,7 @@ def choose(
             room.everybody,
             room.may,
             room.free,
+            room.live,
             room.utility,
             room.plain,
             room.highest,
@@ -223,7 +223,7 @@ def choose(
         )
         without(lane, np.float32(rules.without_ai_cost), room.alone, room.highest, room.outside)
         fold(offered, room.utility, room.weight, room.version)
-        weigh(offered, rules, room.may, room.weight, room.highest, room.nest, room.chance)
+        weigh(offered, rules, room.may, room.weight, room.highest, room.live, room.nest, room.chance)
         permit(reach, rules, room)
         weigh_labs(offered, rules, room)
         begin(mass[0, first : first + LANES], fresh[first : first + LANES], rules, room)

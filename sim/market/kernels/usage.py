@@ -58,8 +58,8 @@ def in_use(first, last, release, channel, found):
 
 
 @kernel
-def by_organisation(release, organisation, lab, used):
+def by_organisation(first, last, release, organisation, lab, used):
     """Mark the labs that each organisation uses, `used` of shape (organisations, labs)."""
-    for i in range(len(release)):
+    for i in range(first, last):
         if release[i] != NONE:
             used[organisation[i], lab[release[i]]] = 1

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import fsum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.market.stages.accounts import in_order, ratio
 from sim.market.stages.capability import months_behind
@@ -33,21 +34,24 @@ class Memory:
         Workloads whose releases are remembered.
     routed : slice
         Workloads whose lines on the router are.
+    weight : array, shape (workloads,)
+        Workloads in the world that each stands for.
     """
 
-    def __init__(self, surveyed: Ints, routed: slice):
+    def __init__(self, surveyed: Ints, routed: slice, weight: Floats):
         self.surveyed, self.routed = surveyed, routed
+        self.weight_surveyed, self.weight_routed = weight[surveyed], weight[routed]
         self.release = np.full((YEAR + 1, len(surveyed)), NONE, np.int32)
         self.line = np.full((YEAR + 1, routed.stop - routed.start), NONE, np.int16)
         self.month = -1
 
-    def push(self, month: int, release: Ints, line: Ints) -> None:
+    def push(self, month: int, release: NDArray[np.int32], line: NDArray[np.int16]) -> None:
         """Store this month's use over that of thirteen months ago."""
         slot = month % (YEAR + 1)
         self.release[slot], self.line[slot] = release, line
         self.month = month
 
-    def ago(self, months: int) -> tuple[Ints, Ints]:
+    def ago(self, months: int) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
         """Return the release of who is surveyed and the line of who is routed a number of months ago."""
         slot = (self.month - months) % (YEAR + 1)
         return self.release[slot], self.line[slot]
@@ -123,12 +127,6 @@ def router_series(
     return series
 
 
-def retention(weight: Floats, line_now: Ints, line_then: Ints, line_before: Ints) -> float:
-    """Return the share of those who took up a line then and are on it now (then: months ago, before: one earlier)."""
-    joined = (line_then != NONE) & (line_then != line_before)
-    return share(weight[joined], line_now[joined] == line_then[joined])
-
-
 def enterprise_series(sample: Sample, labs: tuple[str, ...]) -> dict[str, float]:
     """Return what a survey of US enterprises shows: shares of workloads by openness and vendor."""
     of_workloads = _part_of(sample.amount)
@@ -139,18 +137,6 @@ def enterprise_series(sample: Sample, labs: tuple[str, ...]) -> dict[str, float]
     for name in ("OpenAI", "Anthropic", "Google", "Meta", "Mistral", "DeepSeek"):
         series[f"lab_workload_share:{name}"] = of_workloads(sample.lab == labs.index(name))
     return series
-
-
-def yearly_rates(weight: Floats, now: tuple[Ints, Ints], then: tuple[Ints, Ints]) -> dict[str, float]:
-    """Return the shares of users of a year ago who changed vendor, or took a newer release of the same vendor.
-
-    `now` and `then` are (release, lab), each of shape (rows,).
-    """
-    used = (then[1] != NONE) & (now[1] != NONE)
-    switched = now[1] != then[1]
-    upgraded = ~switched & (now[0] != then[0])
-    rates = share(weight[used], switched[used]), share(weight[used], upgraded[used])
-    return dict(zip(YEARLY_RATES, rates, strict=True))
 
 
 def downloads_series(by_lab: Floats, before: Floats, lab_bloc: Ints, labs: tuple[str, ...]) -> dict[str, float]:

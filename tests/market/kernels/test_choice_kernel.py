@@ -12,6 +12,9 @@ import sim
 from sim.market import choosing, demand, offering, price_setting
 from sim.market.kernels import choice as compiled
 from sim.market.kernels import single
+from sim.market.kernels.draws import uniform
+from sim.market.kernels.room import scratch
+from sim.market.kernels.uses import uses
 from sim.market.market import Market
 from sim.market.tables import NONE, SELF_HOST
 from sim.months import parse_month
@@ -85,10 +88,10 @@ def test_the_months_compared_have_every_kind_of_look(moments):
     assert seen == {"at home", "newcomers", "own machines", "superseded", "older, on sale"}
 
 
-@binds("kernels/choice.py", "choose", "min(LANES, scratch.first[kind + 1] - begin)")
-@binds("kernels/choice.py", "who_looks", "min(LANES, last - begin)")
+@binds("kernels/choice.py", "choose", "min(LANES, end - begin)")
+@binds("kernels/looks.py", "who_looks", "min(LANES, last - begin)")
 @binds("kernels/choice.py", "choose", "min(last, start + CHUNK)")
-@binds("kernels/choice.py", "follow", "min(LANES, last - begin)")
+@binds("kernels/uses.py", "follow", "min(LANES, staying - begin)")
 def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     market, view = moments[2]
     group = market.adopters[1]
@@ -111,8 +114,8 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
             offered,
             standing,
             rules,
-            compiled.uses(standing),
-            compiled.scratch(
+            uses(standing),
+            scratch(
                 market.people.traits.shape[1], len(seen), len(offered.line), len(offered.nest), len(offered.release)
             ),
             seen,
@@ -124,7 +127,7 @@ def test_neither_the_parts_nor_the_chunk_change_a_choice(moments, monkeypatch):
     assert np.array_equal(looked, np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
 
 
-@binds("kernels/choice.py", "in_use", "max(burden, narrow[CLUSTER + k] * inverse)")
+@binds("kernels/uses.py", "in_use", "max(burden, narrow[CLUSTER + k] * inverse)")
 @pytest.mark.parametrize("factor", [0.0, 1e4])
 def test_who_stays_on_own_machines_pays_their_hours_or_the_smallest_cluster(moments, factor):
     """Free clusters leave the hours to pay; where they are dear nobody who looks stays."""
@@ -177,7 +180,7 @@ def test_exponentials_and_logarithms_are_right_to_the_last_places():
 def test_uniforms_are_those_of_the_counter_hash():
     key = sim.rng.stream_key(7, "choice", 3)
     rows = np.array([0, 1, 77, 10**6])
-    assert [compiled.uniform(np.uint64(key), row) for row in rows] == sim.rng.uniform(key, rows).tolist()
+    assert [uniform(np.uint64(key), row) for row in rows] == sim.rng.uniform(key, rows).tolist()
 
 
 def test_costs_and_prices_enter_the_view(moments):

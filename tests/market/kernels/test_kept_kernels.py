@@ -134,14 +134,14 @@ def test_another_processor_or_other_features_give_another_folder():
 
 
 def test_numbers_that_kernels_copy_are_those_of_the_schema():
-    from sim.market.kernels import choice, usage
+    from sim.market.kernels import month, usage
 
-    assert (len(CLASSES), len(BLOCS), len(CHANNELS)) == (choice.KINDS, choice.BLOCS, choice.CHANNELS)
-    assert (NONE, SELF_HOST) == (choice.NONE, choice.SELF_HOST) == (usage.NONE, usage.SELF_HOST)
+    assert (len(CLASSES), len(BLOCS), len(CHANNELS)) == (month.KINDS, month.BLOCS, month.CHANNELS)
+    assert (NONE, SELF_HOST) == (month.NONE, month.SELF_HOST) == (usage.NONE, usage.SELF_HOST)
 
 
 @pytest.mark.parametrize(
-    ("room", "name"), [("choice", "KINDS"), ("choice", "BLOCS"), ("choice", "FIXED"), ("usage", "SELF_HOST")]
+    ("room", "name"), [("month", "KINDS"), ("month", "BLOCS"), ("month", "FIXED"), ("usage", "SELF_HOST")]
 )
 def test_a_copy_that_is_another_is_refused_at_import(room, name):
     load = "try:\n    import sim.market.choosing\nexcept ImportError as error:\n    print(error)"
