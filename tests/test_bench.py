@@ -13,7 +13,7 @@ from tests.market.kernels import numpy_choice
 def test_the_benchmark_measures_every_line_at_a_small_size(capsys):
     shown = bench.table(small=True)
     (machine, *engines), (same, *sweeps) = shown[bench.ENGINES], shown[bench.SWEEPS]
-    assert (len(engines), len(sweeps), machine) == (20, 2, same)
+    assert (len(engines), len(sweeps), machine) == (21, 2, same)
     assert all(any(character.isdigit() for character in line[58:]) for line in engines + sweeps)
     assert capsys.readouterr().out.splitlines() == [machine, *engines, *sweeps]
 

@@ -17,7 +17,6 @@ import numpy as np
 from sim.market import price_setting
 from sim.market.kernels.price_panel import CompiledConditions
 from sim.market.tables import UsageTable
-from tests.market.kernels import numpy_choice
 
 from . import as_mesa, as_numpy, limit
 from .moment import Moment, Outcome, before, choose, moment, twin_of
@@ -72,11 +71,6 @@ def fastest(candidates: Any) -> Way:
     """Return the way that took least time in the better of two tries."""
     tried = [(min(way.seconds(), way.seconds()), number, way) for number, way in enumerate(candidates)]
     return min(tried)[-1]
-
-
-def looking(now: Moment) -> int:
-    """Return how many workloads look again in the month."""
-    return sum(len(numpy_choice.who_looks(now.market, group, now.view)[0]) for group in now.market.adopters)
 
 
 def month(now: Moment) -> float:
@@ -136,7 +130,8 @@ def compare(workloads: int, rounds: int) -> dict[str, Any]:
             prices.append(plain_prices(now))
         for threads, name in ((1, "one thread"), (2, "two threads")):
             times[name].append(threaded(now, threads))
-    looks, speed = looking(now), limit.speeds(max(rounds, 5))
+    looking, speed = limit.looking(now), limit.speeds(max(rounds, 5))
+    looks = looking.everywhere + int(looking.at_home.sum())
     ours = statistics.median(times["ours"])
     found = {
         "workloads": workloads,
@@ -144,7 +139,7 @@ def compare(workloads: int, rounds: int) -> dict[str, Any]:
         "looking": looks,
         "option_ns": ours / (looks * now.options) * 1e9,
         "workload_ns": ours / workloads * 1e9,
-        "limit": limit.nanoseconds(now, looks, speed) * 1e-9 / ours,
+        "limit": limit.nanoseconds(now, looking, speed) * 1e-9 / ours,
         "speed": speed._asdict(),
         "month_ms": statistics.median(times["month"]) * 1e3,
         "threads_ms": [statistics.median(times[name]) * 1e3 for name in ("one thread", "two threads")],

@@ -13,9 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sim.market.adopters import MonthView
 from sim.market.kernels.compiled import fma, part
 from sim.market.kernels.draws import bits
 from sim.market.kernels.single import exp2, log2
+from sim.market.market import Market
+from sim.market.tables import NONE, Ints
+from tests.market.kernels import numpy_choice
 
 from .moment import Moment
 
@@ -50,6 +54,18 @@ LAB = Operations(simple=4)
 LOOKING = Operations(simple=54, exp2=3, log2=4, division=4, hash=1)
 # whether a row looks at all: two draws at most, one for most; comparisons 8; what it has of its choice this month 24
 ROW = Operations(simple=32, exp2=1, log2=1, division=5, hash=1)
+
+# A state that a node uses (eq. 94): who looks 9, weight and worth of what is in use 3, looks at all vendors 9, what
+# comes, what is left and what it holds 14
+STATE = Operations(simple=35, exp2=1, log2=1, division=1)
+# looks at the own vendor, of users of what is not the newest 10
+HOME = Operations(simple=10, log2=1, division=1)
+# a version of a line: the line without the upgrade cost 12, what comes back to it 9
+VERSION = Operations(simple=21, exp2=1, log2=1, division=1)
+# superseded and no longer on sale: bill 4, utility 5
+KEPT = Operations(simple=9, log2=1)
+# what its users buy: price 2, tokens 1; users, tokens and spending in double precision 12
+USE = Operations(simple=15, division=1)
 
 
 class Speeds(NamedTuple):
@@ -127,17 +143,77 @@ def speeds(rounds: int) -> Speeds:
     return Speeds(*(min(measure() for _ in range(rounds)) for measure in measures))
 
 
-def nanoseconds(now: Moment, looking: int, speed: Speeds) -> float:
-    """Return the least time that one core needs for the choices of a month [ns], `looking` rows of them looking."""
+class Looking(NamedTuple):
+    """Workloads that look again in a month."""
+
+    everywhere: int
+    at_home: Ints  # at the offers of one lab alone, (labs,)
+
+
+def looking(now: Moment) -> Looking:
+    """Return who looks again."""
+    everywhere, at_home = 0, np.zeros(len(now.view.lab_bloc), int)
+    for group in now.market.adopters:
+        rows, home = numpy_choice.who_looks(now.market, group, now.view)
+        everywhere += int((~home).sum())
+        vendor = now.view.releases.lab[now.market.usage.release[rows[home]]]
+        at_home += np.bincount(vendor, minlength=len(at_home))
+    return Looking(everywhere, at_home)
+
+
+def nanoseconds(now: Moment, who: Looking, speed: Speeds) -> float:
+    """Return the least time that one core needs for the choices of a month [ns]."""
     offers = now.view.offers
+
+    def seen(lab: Ints) -> int:
+        """Return how often something is looked at that the labs have, a row each."""
+        return who.everywhere * len(lab) + int(who.at_home[lab].sum())
+
+    releases, looks = np.unique(offers.release), who.everywhere + int(who.at_home.sum())
     counts = (
-        (OFFER, looking * len(offers)),
-        (OLDER, looking * (len(offers) - len(offers.newest))),
-        (OPTION, looking * len(offers.newest)),
-        (RELEASE, looking * len(np.unique(offers.release))),
-        (LINE, looking * len(offers.first_of_line)),
-        (LAB, looking * len(now.view.lab_bloc)),
-        (LOOKING, looking),
+        (OFFER, seen(offers.lab)),
+        (OLDER, seen(offers.lab) - seen(offers.newest.lab)),
+        (OPTION, seen(offers.newest.lab)),
+        (RELEASE, seen(now.view.releases.lab[releases])),
+        (LINE, seen(offers.lab[offers.first_of_line])),
+        (LAB, seen(np.arange(len(now.view.lab_bloc)))),
+        (LOOKING, looks),
         (ROW, len(now.market.workloads)),
     )
     return float(sum(times * np.dot(operations, speed) for operations, times in counts))
+
+
+class Counting(Market):
+    """A market that counts what choices and use of its nodes need; everything else counts nothing."""
+
+    counted = np.zeros(len(Operations._fields))
+
+    def _choose(self, view: MonthView) -> None:
+        super()._choose(view)
+        offers, nodes = view.offers, self.nodes
+        count, at = len(nodes.table), (nodes.release[1:], nodes.channel[1:])
+        used = nodes.mass[1:, :count] > 0.0
+        by_state, kept = used.sum(axis=1), view.runs[at] & ~view.offered[at]
+        held = sum(int(used[kept & (at[0] == release)].any(axis=0).sum()) for release in np.unique(at[0][kept]))
+        counts = (
+            (OFFER, count * len(offers)),
+            (OLDER, count * (len(offers) - len(offers.newest))),
+            (OPTION, count * len(offers.newest)),
+            (RELEASE, count * len(np.unique(offers.release)) + held),
+            (LINE, count * len(offers.first_of_line)),
+            (LAB, count * len(view.lab_bloc)),
+            (STATE, by_state.sum()),
+            (HOME, by_state[view.runs[at] & ~view.newest[at]].sum()),
+            (VERSION, by_state[view.place[at] != NONE].sum()),
+            (KEPT, by_state[kept].sum()),
+            (USE, by_state.sum()),
+        )
+        self.counted = self.counted + sum(times * np.array(operations) for operations, times in counts)
+
+
+def seconds_of_nodes(scenario: Any, speed: Speeds) -> float:
+    """Return the least time that one core needs for choices and use of the nodes in a whole run [s]."""
+    market = Counting(scenario)
+    market.run()
+    market.close()
+    return float(market.counted @ np.array(speed)) * 1e-9

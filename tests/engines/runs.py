@@ -16,6 +16,8 @@ from sim.market.market import Market
 from sim.months import parse_month
 from sim.scenario.load import load_scenario
 
+from . import limit
+
 LARGEST = 500_000  # workloads above which a run is measured once, and not after another one
 
 MONTHS = 6  # from one search of all labs for deviations to the next
@@ -34,6 +36,12 @@ def one(end: str, population: str, size: str, threads: str) -> dict[str, float]:
         simulate(scenario, None, 0, int(threads))
         spent.append(time.perf_counter() - begin)
     return {"seconds": min(spent), "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def least(end: str, nodes: str) -> dict[str, float]:
+    """Return the least time of a mean-field run for choices and use of its nodes, by the operations counted [s]."""
+    scenario = load_scenario("baseline", population="mean-field", nodes=int(nodes), runs=1, until=end)
+    return {"seconds": limit.seconds_of_nodes(scenario, limit.speeds(10))}
 
 
 def ensemble(end: str, nodes: str, runs: str) -> dict[str, float]:
@@ -74,4 +82,4 @@ def prices(nodes: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"one": one, "ensemble": ensemble, "prices": prices}[sys.argv[1]](*sys.argv[2:])))
+    print(json.dumps({"one": one, "least": least, "ensemble": ensemble, "prices": prices}[sys.argv[1]](*sys.argv[2:])))
