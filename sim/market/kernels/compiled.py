@@ -30,7 +30,7 @@ from sim.environment import PACKAGE, home
 from sim.market.kernels.kept import Kept
 
 # Files outside this room with constants, or names of columns, that become part of a kernel.
-BESIDE = ("market/stages/choice.py", "market/tables.py", "scenario/schema.py")
+BESIDE = ("market/tables.py", "scenario/schema.py")
 
 
 def sources() -> list[Path]:

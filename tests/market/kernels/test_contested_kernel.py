@@ -34,7 +34,7 @@ def by_stage(who, offers, rules, factor):
 def test_who_is_contested_is_who_the_stage_says(seen):  # noqa: F811
     shares = []
     for factor in (0.02, 0.1, 0.5, 2.0):
-        for who, offers, rules, _ in seen:
+        for who, offers, rules, *_ in seen:
             found = contested(users(who, offers, factor)[1], offers, rules, slack=SLACK)
             assert np.array_equal(found, by_stage(who, offers, rules, factor))
             shares.append(found.mean())
@@ -44,7 +44,7 @@ def test_who_is_contested_is_who_the_stage_says(seen):  # noqa: F811
 @binds("kernels/contested.py", "mark", "max(paid, offers.cluster[j] / need)")
 def test_a_small_user_would_pay_its_part_of_a_cluster(seen):  # noqa: F811
     differ = 0
-    for who, offers, rules, _ in seen:
+    for who, offers, rules, *_ in seen:
         own = np.flatnonzero(offers.channel == SELF_HOST)
         assert (offers.cluster[own] / who.need.min() > offers.price[:, own].max(axis=0)).any()
         mine = users(who, offers, 0.1)[1]
