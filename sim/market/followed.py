@@ -12,12 +12,13 @@ from sim.market.kernels import followed as compiled
 from sim.market.parts import in_parts
 from sim.market.stages import observation
 from sim.market.stages.accounts import ratio
-from sim.market.tables import HOST, Floats
+from sim.market.tables import HOST, Floats, Ints
 from sim.scenario.schema import BLOCS, GROUPS
 
 if TYPE_CHECKING:
     from sim.market.market import Market
 
+Releases, Lines = NDArray[np.int32], NDArray[np.int16]
 US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
 
 
@@ -28,7 +29,7 @@ def memory(market: Market) -> observation.Memory:
     return observation.Memory(surveyed, market.adopters[0].rows, table.weight)
 
 
-def in_use(market: Market) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+def in_use(market: Market) -> tuple[Releases, Lines]:
     """Return the releases of who is surveyed and the lines that developers have on the router, NONE for none."""
     now, line, routed = market.usage, market.releases.line, market.memory.routed
     found = np.empty(routed.stop - routed.start, np.int16)
@@ -44,21 +45,41 @@ def in_use(market: Market) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
 def rates(market: Market) -> tuple[float, dict[str, float]]:
     """Return what follows workloads over time: retention on the router, yearly rates of enterprises.
 
-    Of those who took up a line on the router some months ago, who is on it now; of enterprises that used a model a year
-    ago and use one now, who changed vendor and who took another release of the same one. NaN under mean-field, where
-    nobody's past is known.
+    NaN under mean-field, where nobody's past is known.
     """
     if not market.draws:
         return float("nan"), dict.fromkeys(observation.YEARLY_RATES, float("nan"))
-    past, lines = market.memory, (observation.COHORT + 1, observation.COHORT, 0)
-    joined = past.weight_routed, *(past.ago(months)[1] for months in lines)
-    users = past.weight_surveyed, market.releases.lab, *(past.ago(months)[0] for months in (observation.YEAR, 0))
-    (taken, kept), (used, *others) = (
-        _weights(kernel, columns, ways, market.threads)
-        for kernel, columns, ways in ((compiled.joined, joined, 2), (compiled.moved, users, 3))
+    past, threads = market.memory, market.threads
+    lines = (past.ago(months)[1] for months in (observation.COHORT + 1, observation.COHORT, 0))
+    releases = (past.ago(months)[0] for months in (observation.YEAR, 0))
+    return (
+        retention(past.weight_routed, *lines, threads=threads),
+        yearly_rates(past.weight_surveyed, market.releases.lab, *releases, threads=threads),
     )
-    moves = [ratio(weight, used) for weight in others]
-    return ratio(kept, taken), dict(zip(observation.YEARLY_RATES, moves, strict=True))
+
+
+def retention(weight: Floats, before: Lines, then: Lines, now: Lines, *, threads: int = 1) -> float:
+    """Return who is on its line now of those who took one up then, by weight; lines in use, NONE for none, (rows,)."""
+    taken, kept = _weights(compiled.joined, (weight, before, then, now), 2, threads)
+    return ratio(kept, taken)
+
+
+def yearly_rates(weight: Floats, lab: Ints, then: Releases, now: Releases, *, threads: int = 1) -> dict[str, float]:
+    """Return who changed vendor, and who took another release of the same one, of those who used a model then and now.
+
+    Parameters
+    ----------
+    weight : array, shape (rows,)
+        By which they count.
+    lab : array, shape (releases,)
+        Their vendors.
+    then, now : array, shape (rows,)
+        Releases in use, NONE for none.
+    threads : int
+        Parts of the rows at work at a time.
+    """
+    used, *others = _weights(compiled.moved, (weight, lab, then, now), 3, threads)
+    return {name: ratio(one, used) for name, one in zip(observation.YEARLY_RATES, others, strict=True)}
 
 
 def _weights(kernel: Callable[..., tuple[int, ...]], columns: tuple[Any, ...], ways: int, threads: int) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sim.market import followed
 from sim.market.stages import observation
 from sim.market.stages.observation import COHORT, YEAR, Memory, Sample
 from sim.market.tables import NONE
@@ -79,7 +80,8 @@ def test_the_survey_of_enterprises_counts_workloads():
 
 
 def test_memory_gives_back_what_was_used_up_to_a_year_ago():
-    memory = Memory(np.array([3, 8]), slice(0, 2))
+    memory = Memory(np.array([3, 8]), slice(0, 2), np.arange(10.0))
+    assert (memory.weight_surveyed.tolist(), memory.weight_routed.tolist()) == ([3.0, 8.0], [0.0, 1.0])
     for month in range(600, 620):
         memory.push(month, np.array([month, NONE]), np.array([month % 5, NONE]))
         for ago in (0, 1, COHORT, COHORT + 1, YEAR):
@@ -92,9 +94,9 @@ def test_memory_gives_back_what_was_used_up_to_a_year_ago():
 
 def test_yearly_rates_tell_a_change_of_vendor_from_a_newer_release():
     weight = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
-    now = (np.array([5, 6, 7, NONE, 9]), np.array([1, 1, 2, NONE, 2]))
-    then = (np.array([5, 5, 5, 5, NONE]), np.array([1, 1, 1, 1, NONE]))
-    found = observation.yearly_rates(weight, now, then)
+    lab = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 2])
+    now, then = np.array([5, 6, 7, NONE, 9]), np.array([5, 5, 5, 5, NONE])
+    found = followed.yearly_rates(weight, lab, then, now)
     assert found == {"annual_vendor_switch_rate": 4 / 7, "annual_upgrade_within_vendor_rate": 2 / 7}
 
 
@@ -103,8 +105,8 @@ def test_retention_follows_those_who_took_a_line_up():
     before = np.array([NONE, 1, 2, NONE])
     then = np.array([2, 2, 2, NONE])  # the third was there already, the fourth never came
     now = np.array([2, 3, 2, 2])
-    assert observation.retention(weight, now, then, before) == pytest.approx(1 / 3)
-    assert np.isnan(observation.retention(weight, now, np.full(4, NONE), before))
+    assert followed.retention(weight, before, then, now) == pytest.approx(1 / 3)
+    assert np.isnan(followed.retention(weight, before, np.full(4, NONE), now))
 
 
 def test_downloads_compare_china_with_the_us_over_the_month_and_count_all_so_far():
