@@ -71,7 +71,7 @@ def runs(small: bool, largest: bool) -> Iterator[Line]:
         what = f"run to {end}, {population}, {carried}, {'two threads' if threads == 2 else 'one thread'}"
         yield what, f"{found['seconds'] * 1e3:,.0f} ms, {found['memory_mb']:,.0f} MB", wanted
     nodes = 128 if small else 1024
-    what = f"choices and use of {nodes:,} nodes in such a run, the least time"
+    what = f"least time for choices and use of nodes, {nodes:,} nodes"
     yield what, f"{printed('runs', 'least', end, nodes)['seconds'] * 1e3:,.0f} ms", ""
     measured = 8 if small else 50
     rate = printed("runs", "ensemble", end, nodes, measured)["rate"]
