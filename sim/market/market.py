@@ -128,7 +128,7 @@ class Market(mesa.Model):
         rows, p = self.settings.workloads, self.parameters
         self.workloads = draw_workloads(self.population_seed, rows, p, self.labs.names, self.lines.names, self.threads)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, self.settings.start)
-        self.people = choosing.people(self.workloads)
+        self.people = choosing.people(self.workloads, self.threads)
         self.usage = UsageTable(
             release=np.full(rows, NONE, np.int32),
             channel=np.full(rows, LAB_API, np.int8),

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PART = 1 << 16  # rows
+SMALL = 1 << 13  # rows whose columns stay in the cache while one is made from another
 
 
-def in_parts(work: Callable[[slice], T], rows: slice, threads: int) -> list[T]:
+def in_parts(work: Callable[[slice], T], rows: slice, threads: int, size: int | None = None) -> list[T]:
     """Return what `work` returns for each part of some rows, in their order.
 
     Parameters
@@ -21,8 +22,11 @@ def in_parts(work: Callable[[slice], T], rows: slice, threads: int) -> list[T]:
         With start and stop.
     threads : int
         Parts at work at a time.
+    size : int
+        Rows of a part, `PART` unless said; what adds up over the rows of a part depends on it.
     """
-    parts = [slice(first, min(first + PART, rows.stop)) for first in range(rows.start, rows.stop, PART)] or [rows]
+    step = PART if size is None else size
+    parts = [slice(first, min(first + step, rows.stop)) for first in range(rows.start, rows.stop, step)] or [rows]
     if threads == 1 or len(parts) < 2:
         return [work(part) for part in parts]
     with ThreadPoolExecutor(threads) as pool:

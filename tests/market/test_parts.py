@@ -13,11 +13,11 @@ from .guards import binds
 from .worlds import between, differing
 
 
-@binds("parts.py", "in_parts", "min(first + PART, rows.stop)")
+@binds("parts.py", "in_parts", "min(first + step, rows.stop)")
 @binds(
     "parts.py",
     "in_parts",
-    "[slice(first, min(first + PART, rows.stop)) for first in range(rows.start, rows.stop, PART)] or [rows]",
+    "[slice(first, min(first + step, rows.stop)) for first in range(rows.start, rows.stop, step)] or [rows]",
 )
 @pytest.mark.parametrize("threads", [1, 3])
 def test_parts_hold_every_row_once_in_order_and_there_is_at_least_one(monkeypatch, threads):
@@ -28,6 +28,7 @@ def test_parts_hold_every_row_once_in_order_and_there_is_at_least_one(monkeypatc
         (slice(4, 4), [slice(4, 4)]),
     ):
         assert parts.in_parts(lambda part: part, rows, threads) == wanted
+    assert parts.in_parts(lambda part: part, slice(0, 5), threads, 3) == [slice(0, 3), slice(3, 5)]
 
 
 def test_an_error_in_a_part_is_raised(monkeypatch):
