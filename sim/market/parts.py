@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,9 +26,19 @@ def in_parts(work: Callable[[slice], T], rows: slice, threads: int, size: int | 
     size : int
         Rows of a part, `PART` unless said; what adds up over the rows of a part depends on it.
     """
+    return at_once(pieces(work, rows, size), threads)
+
+
+def pieces(work: Callable[[slice], T], rows: slice, size: int | None = None) -> list[Callable[[], T]]:
+    """Return the work of `in_parts` part by part, for `at_once`."""
     step = PART if size is None else size
     parts = [slice(first, min(first + step, rows.stop)) for first in range(rows.start, rows.stop, step)] or [rows]
-    if threads == 1 or len(parts) < 2:
-        return [work(part) for part in parts]
+    return [partial(work, part) for part in parts]
+
+
+def at_once(work: Sequence[Callable[[], T]], threads: int) -> list[T]:
+    """Return what pieces of work return, in their order, so many of them at work at a time."""
+    if threads == 1 or len(work) < 2:
+        return [piece() for piece in work]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, parts))
+        return [found.result() for found in [pool.submit(piece) for piece in work]]

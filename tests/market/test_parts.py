@@ -13,10 +13,10 @@ from .guards import binds
 from .worlds import between, differing
 
 
-@binds("parts.py", "in_parts", "min(first + step, rows.stop)")
+@binds("parts.py", "pieces", "min(first + step, rows.stop)")
 @binds(
     "parts.py",
-    "in_parts",
+    "pieces",
     "[slice(first, min(first + step, rows.stop)) for first in range(rows.start, rows.stop, step)] or [rows]",
 )
 @pytest.mark.parametrize("threads", [1, 3])
