@@ -107,7 +107,8 @@ def arrivals(u: Floats, midpoint: float, spread: float, threads: int = 1) -> tup
     sampling /= sampling.sum()
     chosen = pick(u, sampling, threads)
     at_reference = so_far[REFERENCE_YEAR_END - FIRST_ARRIVAL]
-    return months[chosen], mass[chosen] / sampling[chosen] / (len(u) * at_reference)
+    weight = np.divide(mass, sampling, out=np.zeros(len(months)), where=sampling > 0.0) / (len(u) * at_reference)
+    return months[chosen], weight[chosen]
 
 
 def draw_workloads(
