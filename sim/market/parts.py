@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 PART = 1 << 16  # rows
@@ -40,5 +40,29 @@ def at_once(work: Sequence[Callable[[], T]], threads: int) -> list[T]:
     """Return what pieces of work return, in their order, so many of them at work at a time."""
     if threads == 1 or len(work) < 2:
         return [piece() for piece in work]
-    with ThreadPoolExecutor(threads) as pool:
-        return [found.result() for found in [pool.submit(piece) for piece in work]]
+    found: list[Any] = [None] * len(work)
+    left = iter(range(len(work)))  # each is taken once
+
+    def take() -> None:
+        try:
+            for number in left:
+                found[number] = work[number]()
+        finally:
+            for _ in left:  # after an error nobody takes another
+                pass
+
+    helpers = [_helpers(threads - 1).submit(take) for _ in range(threads - 1)]
+    try:
+        take()
+    finally:
+        busy = [helper for helper in helpers if not helper.cancel()]
+        wait(busy)
+    for helper in busy:
+        helper.result()
+    return found
+
+
+@cache
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """Return threads beside the caller's that stay: to start one takes as long as some of the work that they share."""
+    return ThreadPoolExecutor(count)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
+from time import sleep
 
 import pytest
 
@@ -36,6 +38,23 @@ def test_an_error_in_a_part_is_raised(monkeypatch):
     for threads in (1, 2):
         with pytest.raises(ZeroDivisionError):
             parts.in_parts(lambda part: 1 // (part.start - 10), slice(0, 30), threads)
+
+
+def test_after_an_error_no_other_piece_is_taken():
+    begun, taken = Event(), []
+
+    def fails():
+        begun.wait(30.0)
+        raise ZeroDivisionError
+
+    def lasts():
+        taken.append(len(taken))
+        begun.set()
+        sleep(0.001)
+
+    with pytest.raises(ZeroDivisionError):
+        parts.at_once([fails, *[lasts] * 1000], 2)
+    assert 0 < len(taken) < 1000
 
 
 def test_threads_change_no_bit_of_a_run(small_settings, monkeypatch):
