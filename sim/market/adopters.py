@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from sim.market.kernels.elementary import log1p
 from sim.market.kernels.month import People
 from sim.market.kernels.room import scratch
 from sim.market.kernels.uses import uses
-from sim.market.parts import in_parts
+from sim.market.parts import at_once, pieces
 from sim.market.stages import choice
 from sim.market.stages.hosting import own_price
 from sim.market.tables import (
@@ -129,16 +129,28 @@ class Adopters(mesa.Agent):
         view: MonthView,
         seen: choosing.Seen | None = None,
         threads: int = 1,
-        counts: bool = True,
     ) -> Floats:
         """Let the family's workloads choose (eq. 62); write what all of them use, and what they have of it this month.
 
         Returns
         -------
         array, shape (lines,)
-            Workloads in the world that looked at each line's open weights (eq. 77); zeros unless `counts`.
+            Workloads in the world that looked at each line's open weights (eq. 77).
         """
-        offered, standing, rules = choosing.seen(view, [self])[0] if seen is None else seen
+        work = self.choices(people, usage, view, choosing.seen(view, [self])[0] if seen is None else seen)
+        return looked_at(at_once(work, threads), view)
+
+    def choices(
+        self, people: People, usage: UsageTable, view: MonthView, seen: choosing.Seen, counts: bool = True
+    ) -> list[Callable[[], Floats]]:
+        """Return the work of `choose` in parts, each of which returns the workloads that looked at each lab.
+
+        Parameters
+        ----------
+        counts : bool
+            Whether they are counted: shape (labs,), else (0,).
+        """
+        offered, standing, rules = seen
         labs = len(view.lab_bloc)
 
         def look(rows: slice) -> Floats:
@@ -162,10 +174,7 @@ class Adopters(mesa.Agent):
             )
             return looked
 
-        looked = np.sum(in_parts(look, self.rows, threads), axis=0)
-        if not counts:
-            return np.zeros(len(view.lines.lab))
-        return np.where(view.lines.current_open != NONE, looked[view.lines.lab], 0.0)
+        return pieces(look, self.rows)
 
     def upgrade_hazards(self, release: Ints, view: MonthView) -> Floats:
         """Return the hazard of looking at a vendor's newer release this month (eq. 49), shape of `release`."""
@@ -251,6 +260,11 @@ class Enterprises(Adopters):
     """Ordinary, regulated and public organisations: slow, sticky, wary of Chinese models."""
 
     family = "enterprise"
+
+
+def looked_at(looked: list[Floats], view: MonthView) -> Floats:
+    """Return the workloads that looked at each line's open weights (eq. 77), (lines,), of parts by lab, (labs,)."""
+    return np.where(view.lines.current_open != NONE, np.sum(looked, axis=0)[view.lines.lab], 0.0)
 
 
 def paid_price(price: Floats, cluster: Floats, channel: Ints, kind: Ints, release: Ints, need: Floats) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sim import rng
 from sim.market.kernels import month as compiled
 from sim.market.kernels import usage
+from sim.market.parts import SMALL, in_parts
 from sim.market.stages import choice
 from sim.market.tables import NONE, ON_DEVICE, SELF_HOST, SPARE, OfferTable, WorkloadTable
 from sim.scenario.schema import BLOCS, CHANNELS, CLASSES
@@ -65,14 +66,17 @@ def seen(view: MonthView, groups: Sequence[Adopters]) -> list[Seen]:
     ]
 
 
-def people(table: WorkloadTable) -> compiled.People:
+def people(table: WorkloadTable, threads: int = 1) -> compiled.People:
     """Return the workloads as the kernels read them: with their traits in the columns before their tastes."""
-    columns = {name: getattr(table, name) for name in compiled.TRAITS if name != "inverse_pain"}
-    columns["inverse_pain"] = 1.0 / table.pain
-    traits = table.tastes
-    for place, name in enumerate(compiled.TRAITS):
-        traits[:, place] = columns[name]
-    traits[:, compiled.ORIGIN : compiled.FIXED] = table.taste_origin
+    traits, core = table.tastes, np.empty((len(table), compiled.ORIGIN), SINGLE)
+
+    def write(rows: slice) -> None:
+        for place, name in enumerate(compiled.TRAITS):
+            core[rows, place] = 1.0 / table.pain[rows] if name == "inverse_pain" else getattr(table, name)[rows]
+        traits[rows, : compiled.ORIGIN] = core[rows]
+        traits[rows, compiled.ORIGIN : compiled.FIXED] = table.taste_origin[rows]
+
+    in_parts(write, slice(0, len(table)), threads, SMALL)
     return compiled.People(
         kind=table.kind.astype(np.uint8),
         segment=(table.group * len(BLOCS) + table.bloc).astype(np.uint8),
@@ -81,7 +85,7 @@ def people(table: WorkloadTable) -> compiled.People:
         weight=table.weight,
         need=table.need,
         pain=table.pain,
-        core=traits[:, : compiled.ORIGIN].copy(),
+        core=core,
         traits=traits,
     )
 

@@ -344,7 +344,9 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
         )
         return out
 
-    out = np.sum(in_parts(count, rows, market.threads), axis=0)
+    out, *others = in_parts(count, rows, market.threads)
+    for other in others:  # one after the other: NumPy's own sum of several arrays copies them side by side first
+        out += other
     workloads, tokens, spend = out[:, :, :-1]
     present, surplus = out[0, :, -1], out[1, :, -1]
     return Ledger(release, channel, workloads, tokens, spend, np.zeros_like(tokens), present, surplus)

@@ -24,11 +24,12 @@ from sim.market import (
     versions,
     worlds,
 )
-from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView
+from sim.market.adopters import FAMILIES, Adopters, Developers, Enterprises, MonthView, looked_at
 from sim.market.governments import GOVERNMENTS, LABS, WORLD, Government, Policy, World, owner_of
 from sim.market.labs import HostMarket, Lab
 from sim.market.mean_field import MeanField
 from sim.market.nodes import draw_nodes
+from sim.market.parts import at_once
 from sim.market.population import developer_rows, draw_workloads
 from sim.market.stages import accounts as accounts_stage
 from sim.market.stages import compute, ledger
@@ -128,7 +129,7 @@ class Market(mesa.Model):
         rows, p = self.settings.workloads, self.parameters
         self.workloads = draw_workloads(self.population_seed, rows, p, self.labs.names, self.lines.names, self.threads)
         self.workloads.arrival[:] = np.maximum(self.workloads.arrival, self.settings.start)
-        self.people = choosing.people(self.workloads)
+        self.people = choosing.people(self.workloads, self.threads)
         self.usage = UsageTable(
             release=np.full(rows, NONE, np.int32),
             channel=np.full(rows, LAB_API, np.int8),
@@ -248,10 +249,12 @@ class Market(mesa.Model):
         looked = self.nodes.choose(view, families)
         if self.draws:
             self.usage.present = self.people.arrival <= self.month
-            looked = [
-                group.choose(self.people, self.usage, view, seen, self.threads, group is self.adopters[0])
+            developers, enterprises = (
+                group.choices(self.people, self.usage, view, seen, counts=group is self.adopters[0])
                 for group, seen in zip(self.adopters, families, strict=True)
-            ]
+            )
+            found = at_once([*developers, *enterprises], self.threads)  # no family waits for the last part of another
+            looked = [looked_at(found[: len(developers)], view)]
         self.evaluations = looked[0]  # the hub is where developers fetch weights
 
     def fork(self, world: str) -> Market:

@@ -125,11 +125,11 @@ def draw_nodes(
             continue
         rows = np.arange(size)
 
-        def uniform(name: str, some: slice = slice(None), *, family: str = family, rows: Ints = rows) -> Floats:
+        def uniform(name: str, rows: slice = slice(None), *, family: str = family, every: Ints = rows) -> Floats:
             key = rng.stream_key(seed, f"node:{family}:{name}")
             if name not in DIMENSIONS:
-                return spread(key, rows)[some]
-            return sobol(DIMENSIONS.index(name), len(rows), int(rng.bits(key, 0)) >> 32)[some]
+                return spread(key, every)[rows]
+            return sobol(DIMENSIONS.index(name), len(every), int(rng.bits(key, 0)) >> 32)[rows]
 
         groups = FAMILY_GROUPS[family]
         of_group = np.array([p[f"demand.mix.{g}"] for g in groups])

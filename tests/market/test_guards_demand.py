@@ -40,7 +40,7 @@ def test_who_came_before_the_start_is_there_at_the_start(world):
     assert (early > world.start).sum() > 10
 
 
-@binds("population.py", "pick", "np.searchsorted(edges, u, side='right').clip(max=len(parts) - 1)")
+@binds("population.py", "pick.place", "np.searchsorted(edges, u[rows], side='right').clip(max=len(parts) - 1)")
 def test_a_uniform_beyond_the_last_edge_is_of_the_last_category():
     assert population.pick(np.array([0.35, 0.95, 1.0]), np.array([0.1] * 10)).tolist() == [3, 9, 9]
 
@@ -55,7 +55,7 @@ def test_a_point_of_the_sequence_that_falls_on_zero_is_moved_off_it(monkeypatch)
 
 @binds(
     "population.py",
-    "traits",
+    "_own",
     "np.maximum(0.0, p['demand.value'] + p['demand.value_sd'] * ndtri(uniform('value')))",
 )
 def test_no_workload_values_a_success_at_less_than_nothing(world):
