@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim.market import choosing
-from sim.market.kernels import mass as compiled
+from sim.market.kernels import mass, mass_room, mass_tally
 from sim.market.kernels.elementary import exp, log, power
 from sim.market.kernels.month import LANES
 from sim.market.nodes import arrived
@@ -87,7 +87,7 @@ class MeanField:
         fresh = np.append(present - self.present, np.zeros(LANES))
         self.present = present
         offered, looked = families[0].offered, []
-        room = compiled.room(
+        room = mass_room.room(
             self.people.traits.shape[1],
             len(view.lab_bloc),
             len(offered.line),
@@ -98,10 +98,10 @@ class MeanField:
         )
         for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
             at = self.release, self.channel
-            states = compiled.States(*at, offered.column[at], offered.place[at])
+            states = mass_room.States(*at, offered.column[at], offered.place[at])
             states.column[0] = states.place[0] = NONE
             seen = np.zeros(len(view.lab_bloc))
-            compiled.choose(
+            mass.choose(
                 blocks,
                 self.people,
                 states,
@@ -120,7 +120,7 @@ class MeanField:
             )
             looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
         state = np.empty(len(self.table), np.int64)
-        compiled.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
+        mass_tally.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
         self.stands = self.release[state], self.channel[state]
         return looked
 
@@ -150,7 +150,7 @@ class MeanField:
         elif self.mass.base is self._seats[0]:
             first = int((kept == np.arange(len(kept))).sum())  # `kept` ascends: these stay where they are
         for held, seats in zip((self.mass, self.premium), self._seats, strict=True):
-            compiled.move(held, kept, first, seats)
+            mass_tally.move(held, kept, first, seats)
             seats[len(kept) : count] = 0.0
         self.mass, self.premium = (seats[:count] for seats in self._seats)
 
@@ -165,7 +165,7 @@ class MeanField:
             A workload's part of the smallest own cluster [USD/month].
         """
         out = np.zeros((3, int(np.prod(CELLS)), len(self.release)))
-        compiled.tally(
+        mass_tally.tally(
             self.people,
             self.release,
             self.channel,
