@@ -8,6 +8,7 @@ an organisation's other workloads are those of its segment on average; nobody's 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sim.market.kernels import mass, mass_room, mass_tally
 from sim.market.kernels.elementary import exp, log, power
 from sim.market.kernels.month import LANES
 from sim.market.nodes import arrived
+from sim.market.parts import at_once
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
 from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
@@ -80,13 +82,24 @@ class MeanField:
         """What a copy may share: it never changes."""
         return self.table, self.people, self.blocks, self.quantile, self.parameters
 
-    def choose(self, view: MonthView, families: list[choosing.Seen]) -> list[Floats]:
+    def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
         present = arrived(self.table, view.month, self.parameters)
         fresh = np.append(present - self.present, np.zeros(LANES))
         self.present = present
-        offered, looked = families[0].offered, []
+        looks = [self._look(view, *of, fresh) for of in zip(self.blocks, families, strict=True)]
+        at_once([partial(mass.choose, *look) for look in looks], threads)
+        state = np.empty(len(self.table), np.int64)
+        mass_tally.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
+        self.stands = self.release[state], self.channel[state]
+        return [np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0) for *_, seen in looks]
+
+    def _look(self, view: MonthView, blocks: Ints, family: choosing.Seen, fresh: Floats) -> tuple[Any, ...]:
+        """Return what `sim.market.kernels.mass: choose` takes of a family, which others do not write meanwhile."""
+        (offered, standing, rules), at = family, (self.release, self.channel)
+        states = mass_room.States(*at, offered.column[at], offered.place[at])
+        states.column[0] = states.place[0] = NONE
         room = mass_room.room(
             self.people.traits.shape[1],
             len(view.lab_bloc),
@@ -96,33 +109,23 @@ class MeanField:
             len(self.release),
             len(view.used_elsewhere),
         )
-        for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
-            at = self.release, self.channel
-            states = mass_room.States(*at, offered.column[at], offered.place[at])
-            states.column[0] = states.place[0] = NONE
-            seen = np.zeros(len(view.lab_bloc))
-            mass.choose(
-                blocks,
-                self.people,
-                states,
-                self.mass,
-                self.mass.view(np.int64),
-                self.premium,
-                fresh,
-                self.surplus,
-                view.used_elsewhere,
-                view.node_reach,
-                offered,
-                standing,
-                rules,
-                room,
-                seen,
-            )
-            looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
-        state = np.empty(len(self.table), np.int64)
-        mass_tally.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
-        self.stands = self.release[state], self.channel[state]
-        return looked
+        return (
+            blocks,
+            self.people,
+            states,
+            self.mass,
+            self.mass.view(np.int64),
+            self.premium,
+            fresh,
+            self.surplus,
+            view.used_elsewhere,
+            view.node_reach,
+            offered,
+            standing,
+            rules,
+            room,
+            np.zeros(len(view.lab_bloc)),
+        )
 
     def _states(self, view: MonthView) -> None:
         """Add this month's offers to the states and drop those that nobody uses any more."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 PART = 1 << 16  # rows
+SMALL = 1 << 13  # rows whose columns stay in the cache while one is made from another
 
 
-def in_parts(work: Callable[[slice], T], rows: slice, threads: int) -> list[T]:
+def in_parts(work: Callable[[slice], T], rows: slice, threads: int, size: int | None = None) -> list[T]:
     """Return what `work` returns for each part of some rows, in their order.
 
     Parameters
@@ -21,9 +23,46 @@ def in_parts(work: Callable[[slice], T], rows: slice, threads: int) -> list[T]:
         With start and stop.
     threads : int
         Parts at work at a time.
+    size : int
+        Rows of a part, `PART` unless said; what adds up over the rows of a part depends on it.
     """
-    parts = [slice(first, min(first + PART, rows.stop)) for first in range(rows.start, rows.stop, PART)] or [rows]
-    if threads == 1 or len(parts) < 2:
-        return [work(part) for part in parts]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, parts))
+    return at_once(pieces(work, rows, size), threads)
+
+
+def pieces(work: Callable[[slice], T], rows: slice, size: int | None = None) -> list[Callable[[], T]]:
+    """Return the work of `in_parts` part by part, for `at_once`."""
+    step = PART if size is None else size
+    parts = [slice(first, min(first + step, rows.stop)) for first in range(rows.start, rows.stop, step)] or [rows]
+    return [partial(work, part) for part in parts]
+
+
+def at_once(work: Sequence[Callable[[], T]], threads: int) -> list[T]:
+    """Return what pieces of work return, in their order, so many of them at work at a time."""
+    if threads == 1 or len(work) < 2:
+        return [piece() for piece in work]
+    found: list[Any] = [None] * len(work)
+    left = iter(range(len(work)))  # each is taken once
+
+    def take() -> None:
+        try:
+            for number in left:
+                found[number] = work[number]()
+        finally:
+            for _ in left:  # after an error nobody takes another
+                pass
+
+    helpers = [_helpers(threads - 1).submit(take) for _ in range(threads - 1)]
+    try:
+        take()
+    finally:
+        busy = [helper for helper in helpers if not helper.cancel()]
+        wait(busy)
+    for helper in busy:
+        helper.result()
+    return found
+
+
+@cache
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """Return threads beside the caller's that stay: to start one takes as long as some of the work that they share."""
+    return ThreadPoolExecutor(count)
