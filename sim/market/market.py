@@ -246,7 +246,7 @@ class Market(mesa.Model):
     def _choose(self, view: MonthView) -> None:
         """Let every family choose, and count the looks of developers at open weights (eq. 77)."""
         families = choosing.seen(view, self.adopters)
-        looked = self.nodes.choose(view, families)
+        looked = self.nodes.choose(view, families, self.threads)
         if self.draws:
             self.usage.present = self.people.arrival <= self.month
             developers, enterprises = (

@@ -8,15 +8,17 @@ an organisation's other workloads are those of its segment on average; nobody's 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sim.market import choosing
-from sim.market.kernels import mass as compiled
+from sim.market.kernels import mass, mass_room, mass_tally
 from sim.market.kernels.elementary import exp, log, power
 from sim.market.kernels.month import LANES
 from sim.market.nodes import arrived
+from sim.market.parts import at_once
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
 from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
@@ -80,14 +82,25 @@ class MeanField:
         """What a copy may share: it never changes."""
         return self.table, self.people, self.blocks, self.quantile, self.parameters
 
-    def choose(self, view: MonthView, families: list[choosing.Seen]) -> list[Floats]:
+    def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
         present = arrived(self.table, view.month, self.parameters)
         fresh = np.append(present - self.present, np.zeros(LANES))
         self.present = present
-        offered, looked = families[0].offered, []
-        room = compiled.room(
+        looks = [self._look(view, *of, fresh) for of in zip(self.blocks, families, strict=True)]
+        at_once([partial(mass.choose, *look) for look in looks], threads)
+        state = np.empty(len(self.table), np.int64)
+        mass_tally.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
+        self.stands = self.release[state], self.channel[state]
+        return [np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0) for *_, seen in looks]
+
+    def _look(self, view: MonthView, blocks: Ints, family: choosing.Seen, fresh: Floats) -> tuple[Any, ...]:
+        """Return what `sim.market.kernels.mass: choose` takes of a family, which others do not write meanwhile."""
+        (offered, standing, rules), at = family, (self.release, self.channel)
+        states = mass_room.States(*at, offered.column[at], offered.place[at])
+        states.column[0] = states.place[0] = NONE
+        room = mass_room.room(
             self.people.traits.shape[1],
             len(view.lab_bloc),
             len(offered.line),
@@ -96,33 +109,23 @@ class MeanField:
             len(self.release),
             len(view.used_elsewhere),
         )
-        for (offered, standing, rules), blocks in zip(families, self.blocks, strict=True):
-            at = self.release, self.channel
-            states = compiled.States(*at, offered.column[at], offered.place[at])
-            states.column[0] = states.place[0] = NONE
-            seen = np.zeros(len(view.lab_bloc))
-            compiled.choose(
-                blocks,
-                self.people,
-                states,
-                self.mass,
-                self.mass.view(np.int64),
-                self.premium,
-                fresh,
-                self.surplus,
-                view.used_elsewhere,
-                view.node_reach,
-                offered,
-                standing,
-                rules,
-                room,
-                seen,
-            )
-            looked.append(np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0))
-        state = np.empty(len(self.table), np.int64)
-        compiled.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
-        self.stands = self.release[state], self.channel[state]
-        return looked
+        return (
+            blocks,
+            self.people,
+            states,
+            self.mass,
+            self.mass.view(np.int64),
+            self.premium,
+            fresh,
+            self.surplus,
+            view.used_elsewhere,
+            view.node_reach,
+            offered,
+            standing,
+            rules,
+            room,
+            np.zeros(len(view.lab_bloc)),
+        )
 
     def _states(self, view: MonthView) -> None:
         """Add this month's offers to the states and drop those that nobody uses any more."""
@@ -150,7 +153,7 @@ class MeanField:
         elif self.mass.base is self._seats[0]:
             first = int((kept == np.arange(len(kept))).sum())  # `kept` ascends: these stay where they are
         for held, seats in zip((self.mass, self.premium), self._seats, strict=True):
-            compiled.move(held, kept, first, seats)
+            mass_tally.move(held, kept, first, seats)
             seats[len(kept) : count] = 0.0
         self.mass, self.premium = (seats[:count] for seats in self._seats)
 
@@ -165,7 +168,7 @@ class MeanField:
             A workload's part of the smallest own cluster [USD/month].
         """
         out = np.zeros((3, int(np.prod(CELLS)), len(self.release)))
-        compiled.tally(
+        mass_tally.tally(
             self.people,
             self.release,
             self.channel,

@@ -16,6 +16,7 @@ from sim.market.adopters import CN, Adopters, MonthView
 from sim.market.kernels import panel_rows
 from sim.market.kernels import worth as kernels
 from sim.market.kernels.elementary import exp, log
+from sim.market.parts import at_once
 from sim.market.stages import choice, pricing
 from sim.market.stages.demand_panel import DemandPanel
 from sim.market.stages.deviations import DeviationCheck
@@ -105,11 +106,13 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
     """
     present = [(group, group.nodes_present(market.nodes)) for group in market.adopters]
     found = panel_rows.empty(int(np.sum([len(rows) for _, rows in present])), len(offers.newest))
-    nodes, first = nodes_of(market, view), 0
-    for group, rows in present:
-        rules = view.rules[group.number]
-        kernels.write_panel(nodes, seen_by(view, group), rows, kernels.columns(offers, rules, loading), first, found)
-        first += len(rows)
+    nodes, ends = nodes_of(market, view), np.cumsum([len(rows) for _, rows in present])
+    written = []
+    for (group, rows), end in zip(present, ends, strict=True):
+        columns = kernels.columns(offers, view.rules[group.number], loading)
+        seen = seen_by(view, group)
+        written.append(partial(kernels.write_panel, nodes, seen, rows, columns, end - len(rows), found))
+    at_once(written, market.threads)
     return DemandPanel(
         weight=found.weight,
         fixed=found.worth.T,

@@ -56,7 +56,7 @@ for text in ("max(highest[k], keep[k])", "max(highest[k], max(keep[k], outside[k
 no_guard("kernels/uses.py", "stay", "max(highest[k], scratch.utility[j, k])", "the best so far")
 no_guard("kernels/choice.py", "utilities", "max(highest[k], row[k])", "the best so far")
 no_guard("kernels/mass.py", "without", "max(highest[k], alone[k])", "the best of what there is")
-no_guard("kernels/mass.py", "tally", "min(LINE, nodes - i)", "a line of the cache, or what is left of it")
+no_guard("kernels/mass_tally.py", "tally", "min(LINE, nodes - i)", "a line of the cache, or what is left of it")
 for function, text in (
     ("_held_values", "max(best[r], one[r])"),
     ("_priced_values", "max(highest, utility[r])"),

@@ -18,7 +18,7 @@ from tests.market.worlds import between, changed, event, for_all_labs
 from . import numpy_mass
 from .test_choice_kernel import at_choice
 
-FILE = "kernels/mass.py"
+FILE = "kernels/mass_flows.py"
 MONTHS = ("first", "history", "rules")
 
 
@@ -94,7 +94,7 @@ def test_shares_flow_as_the_twin_says(moments, month):
         assert all(in_use(before, view, kind)[1].sum() > 0.01 for kind in ("older, on sale", "superseded", "off"))
 
 
-@binds(FILE, "weigh_labs", "max(part[n, k], ONE)")
+@binds("kernels/mass.py", "weigh_labs", "max(part[n, k], ONE)")
 @binds(FILE, "back_in_line", "max(room.line[k], LEAST)")
 @binds(FILE, "look_at_home", "max(here[k], LEAST)")
 @binds(FILE, "keep_in_line", "max(line[k] * part[k], LEAST)")
