@@ -1,4 +1,4 @@
-"""How shares of taste nodes flow between states: the pieces of `sim.market.kernels.mass: choose` (eq. 94)."""
+"""How shares of taste nodes flow between states: pieces of `sim.market.kernels.mass: choose` (docs/model.md, 4.10)."""
 
 from __future__ import annotations
 
