@@ -263,7 +263,7 @@ class Enterprises(Adopters):
 
 
 def looked_at(looked: list[Floats], view: MonthView) -> Floats:
-    """Return the workloads that looked at each line's open weights (eq. 77), (lines,), of parts by lab, (labs,)."""
+    """Return the workloads that looked at each line's open weights, (lines,), of parts by lab, (labs,)."""
     return np.where(view.lines.current_open != NONE, np.sum(looked, axis=0)[view.lines.lab], 0.0)
 
 

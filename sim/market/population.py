@@ -265,7 +265,7 @@ def _own(
     newcomer: Bools,
     z: Floats,
 ) -> dict[str, Floats]:
-    """Return the columns `_OWN` of rows who are what they are (eq. 3); arrays of shape (rows,)."""
+    """Return the columns `_OWN` of rows who are what they are, as `traits` has them; arrays of shape (rows,)."""
     factor = np.array([p[f"demand.volume_factor.{c}"] for c in CLASSES])[kind]
     need = _by_family(p, "volume", developer) * factor * exp(p["demand.volume_sd"] * z)
     need *= np.where(newcomer, p["demand.newcomer.volume"], 1.0)

@@ -7,8 +7,7 @@ speed moves a bit.
 from __future__ import annotations
 
 from sim.market.kernels.compiled import kernel
-
-NONE, SELF_HOST = -1, 2
+from sim.market.kernels.month import KINDS, NONE, SELF_HOST
 
 
 @kernel
@@ -31,7 +30,7 @@ def tally(first, last, people, release, channel, surplus, month, need_growth, pa
         if people.arrival[i] > month:
             continue
         kind, weight = people.kind[i], people.weight[i]
-        cell = people.segment[i] * 5 + kind
+        cell = people.segment[i] * KINDS + kind
         out[0, cell, end] += weight
         out[1, cell, end] += weight * surplus[i]
         r = release[i]
