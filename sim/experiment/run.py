@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Measured on 2 cores at 3.6 GHz (docs/performance.md): refused above the limits unless forced.
 BYTES_A_WORKLOAD, BYTES_A_NODE, BYTES_A_PROCESS = 900.0, 4000.0, 400e6
-SECONDS_A_MONTH, SECONDS_A_ROW_MONTH, SECONDS_A_NODE_MONTH, WITH_TWIN = 0.040, 1.5e-6, 5e-6, 1.6
+SECONDS_A_MONTH, SECONDS_A_ROW_MONTH, SECONDS_A_NODE_MONTH, WITH_TWIN = 0.010, 0.25e-6, 6e-6, 1.6
 WITH_OPTION_NOISE = 2.0
 HOURS_LIMIT = 24.0
 THREADED = 200_000  # workloads from which threads inside a run pay

@@ -248,7 +248,7 @@ def test_workloads_asked_for_under_mean_field_are_answered_in_one_line(by_nodes,
 
 
 def test_the_estimate_counts_what_carries_the_population():
-    agents = load_scenario("baseline", workloads=1_000_000)
+    agents = load_scenario("baseline", workloads=4_000_000)
     nodes = agents.replace(population="mean-field")
     assert bytes_a_process(nodes) == bytes_a_process(nodes.replace(workloads=200))
     assert bytes_a_process(agents) > bytes_a_process(nodes.replace(nodes=65_536)) > bytes_a_process(nodes)
