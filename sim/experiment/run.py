@@ -174,7 +174,7 @@ def run_options(scenario: Scenario, world: str | None) -> Mapping[str, Any]:
 
 def _computed(scenario: Scenario, world: str | None, workers: int, jobs: int):
     if workers == 1:
-        threads = jobs if scenario.workloads >= THREADED else 1
+        threads = jobs if _drawing(scenario) >= THREADED else 1
         for replicate in range(scenario.runs):
             yield replicate, simulate(scenario, world, replicate, threads)
         return

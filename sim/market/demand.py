@@ -259,7 +259,10 @@ def reference_frontier(market: Market) -> float:
 
 @settled
 def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
-    """Return which labs each organisation uses, shape (organisations, labs and more, to a multiple of eight)."""
+    """Return which labs each organisation uses, shape (organisations, labs and more, to a multiple of eight).
+
+    It stands until this month's choices.
+    """
     labs = to_eight(len(market.labs.names))
     if not market.draws:
         return np.zeros((0, labs), np.uint8)

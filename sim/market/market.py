@@ -51,7 +51,8 @@ class Market(mesa.Model):
     twin : {'weights_withheld', 'never_developed'}, optional
         World without open weights to run beside this one from the hand-over on; it gives `pricing_pressure`.
     threads : int
-        Threads for what touches every workload; they change no bit and pay from some 100,000 workloads on.
+        Threads for what touches every workload, and for the two families of nodes; they change no bit and pay from some
+        200,000 workloads on.
 
     Attributes
     ----------

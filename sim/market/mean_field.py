@@ -96,7 +96,10 @@ class MeanField:
         return [np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0) for *_, seen in looks]
 
     def _look(self, view: MonthView, blocks: Ints, family: choosing.Seen, fresh: Floats) -> tuple[Any, ...]:
-        """Return what `sim.market.kernels.mass: choose` takes of a family, which others do not write meanwhile."""
+        """Return what `sim.market.kernels.mass: choose` takes of a family.
+
+        Families may go at once: lanes beyond a family's last node read what another writes; nothing is made of them.
+        """
         (offered, standing, rules), at = family, (self.release, self.channel)
         states = mass_room.States(*at, offered.column[at], offered.place[at])
         states.column[0] = states.place[0] = NONE

@@ -150,6 +150,7 @@ def draw_nodes(
             weight=weight,
             z=z,
             ban=rng.uniform(rng.stream_key(seed, f"node:{family}:ban"), rows),
+            size=size,
         )
         order = np.argsort(table.kind, kind="stable")
         parts.append([column[order] for column in vars(table).values()])

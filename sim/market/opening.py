@@ -90,6 +90,7 @@ def _of_kept(trial: Market, view: MonthView, lab: int, keep: Floats, unit: Float
 def _trial(market: Market) -> Market:
     """Return a market to try a release in: its releases and lines are copies, all else is shared and only read."""
     trial = copy.copy(market)
+    trial.settled = None  # nothing that holds for the market as it is
     releases, lines = market.releases, market.lines
     trial.releases = replace(releases, names=list(releases.names))  # columns are replaced, not changed, by `append`
     trial.releases.superseded = releases.superseded.copy()

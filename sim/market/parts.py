@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -51,10 +52,14 @@ def at_once(work: Sequence[Callable[[], T]], threads: int) -> list[T]:
             for _ in left:  # after an error nobody takes another
                 pass
 
-    helpers = [_helpers(threads - 1).submit(take) for _ in range(threads - 1)]
+    helpers: list[Future[None]] = []
     try:
+        for _ in range(threads - 1):
+            helpers.append(_helpers(threads - 1).submit(take))
         take()
     finally:
+        for _ in left:  # where this thread was stopped before it took any
+            pass
         busy = [helper for helper in helpers if not helper.cancel()]
         wait(busy)
     for helper in busy:
@@ -66,3 +71,7 @@ def at_once(work: Sequence[Callable[[], T]], threads: int) -> list[T]:
 def _helpers(count: int) -> ThreadPoolExecutor:
     """Return threads beside the caller's that stay: to start one takes as long as some of the work that they share."""
     return ThreadPoolExecutor(count)
+
+
+if hasattr(os, "register_at_fork"):  # threads do not come along to a forked process
+    os.register_at_fork(after_in_child=_helpers.cache_clear)

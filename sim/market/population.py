@@ -206,6 +206,7 @@ def traits(
     weight: Floats,
     z: Floats,
     ban: Floats,
+    size: int = SMALL,
 ) -> WorkloadTable:
     """Return the table of workloads who are what they are (eq. 3); arrays of shape (rows,).
 
@@ -219,6 +220,8 @@ def traits(
         Standard normals of the volume.
     ban : array
         Uniforms of the organisations, below which share of them a ban binds.
+    size : int
+        Rows that are drawn at a time.
     """
     matrix = _in_cache_lines(len(kind), SPARE + len(lines) + len(labs))
     taste_line, attention = matrix[:, SPARE : SPARE + len(lines)], matrix[:, matrix.shape[1] - len(labs) :]
@@ -237,7 +240,7 @@ def traits(
             taste = p["demand.taste_sd.origin"] * ndtri(uniform(f"taste origin:{name}", rows))
             origin[rows, place] = taste.astype(np.float32)
 
-    in_parts(draw, slice(0, len(kind)), threads, SMALL)
+    in_parts(draw, slice(0, len(kind)), threads, size)
     ban_share = np.array([0, 0, 0, p["demand.ban.regulated"], p["demand.ban.public"]])[group]
     return WorkloadTable(
         organisation=organisation,

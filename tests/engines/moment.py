@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-import numpy as np
-
 from sim.market import choosing
-from sim.market.adopters import MonthView
+from sim.market.adopters import MonthView, looked_at
 from sim.market.market import Market
+from sim.market.parts import at_once
 from sim.market.tables import Floats, UsageTable
 from sim.months import parse_month
 from sim.scenario.load import load_scenario
@@ -91,5 +90,6 @@ def before(now: Moment) -> UsageTable:
 
 def choose(now: Moment, usage: UsageTable, threads: int = 1) -> Outcome:
     """Let everybody choose with the compiled stage; the tables of the month are made on the way, as in a run."""
-    looked = [group.choose(now.market.people, usage, now.view, seen, threads=threads) for group, seen in now.families]
-    return Outcome(usage, np.sum(looked, axis=0))
+    people, view = now.market.people, now.view
+    parts = [part for group, seen in now.families for part in group.choices(people, usage, view, seen)]
+    return Outcome(usage, looked_at(at_once(parts, threads), view))

@@ -71,9 +71,9 @@ def test_months_equal_the_plain_ones(case, small_scenario, monkeypatch):
 def noting_who_looks(monkeypatch):
     """Return a table of who looks again, and whether only at its vendor's offers, that fills as families choose."""
     looked: dict[int, bool] = {}
-    choose = Adopters.choose
+    choices = Adopters.choices
 
-    def noting(self, people, usage, view, *rest):
+    def noting(self, people, usage, view, *rest, **named):
         first, last = self.rows.start, self.rows.stop
         looks, seen = np.zeros(last - first, np.uint8), choosing.seen(view, [self])[0]
         states, draws = uses.uses(seen.standing), np.empty((2, LANES))
@@ -81,9 +81,9 @@ def noting_who_looks(monkeypatch):
         now = people, usage.release, usage.channel, view.reach
         who_looks(first, last, *now, states, seen.rules, *draws, looks)
         looked.update({first + int(row): bool(looks[row] == 2) for row in np.flatnonzero(looks)})
-        return choose(self, people, usage, view, *rest)
+        return choices(self, people, usage, view, *rest, **named)
 
-    monkeypatch.setattr(Adopters, "choose", noting)
+    monkeypatch.setattr(Adopters, "choices", noting)
     return looked
 
 

@@ -105,7 +105,7 @@ def piece(function: Callable[..., Any]) -> Any:
 
 
 class _Apart(Compiler):
-    """Numba's compiler, told that no array of a function lies where another of them does."""
+    """Numba's compiler, told that what a function writes through one array it reaches through no other."""
 
     def __init__(self, *arguments: Any):
         arguments[5].noalias = True  # the flags
