@@ -218,17 +218,19 @@ def test_the_constants_of_the_price_search_on_the_page_are_those_of_the_code():
 def test_the_constants_of_taste_nodes_on_the_pages_are_those_of_the_code():
     from sim.market.kernels.month import LANES
     from sim.market.mean_field import NEGLIGIBLE
-    from sim.market.nodes import DIMENSIONS, NEWCOMERS
+    from sim.market.nodes import DIMENSIONS, NEWCOMERS, NODES_OF_CLASS, SLICE
     from sim.market.parts import PART
     from sim.market.population import LARGEST_ORGANISATION
     from sim.scenario.register import ENSEMBLE
 
     words = " ".join(MODEL.read_text("utf-8").split())
     assert f"{ENSEMBLE['nodes'].default:,} taste nodes" in words
-    assert (len(DIMENSIONS), NEWCOMERS, NEGLIGIBLE, LARGEST_ORGANISATION) == (14, 0.25, 1e-5, 12)
-    assert "The fourteen traits that matter most" in words
-    assert "A quarter of the nodes are newcomers" in words
-    assert "fewer than 1 in 100,000 use" in words
+    assert (len(DIMENSIONS), NEWCOMERS, NEGLIGIBLE, LARGEST_ORGANISATION) == (11, 0.5, 1e-4, 12)
+    assert "Eleven traits" in words
+    assert f"slices of {SLICE}" in words
+    assert ", ".join(f"{part:g}" for part in NODES_OF_CLASS) in words
+    assert "Half of the nodes are newcomers" in words
+    assert "fewer than 1 in 10,000 use" in words
     assert "n = 1..12" in words
     words = " ".join((ROOT / "docs" / "performance.md").read_text("utf-8").split())
     assert f"blocks of {LANES}" in words

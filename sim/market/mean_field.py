@@ -7,7 +7,7 @@ an organisation's other workloads are those of its segment on average; nobody's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,12 @@ from sim.market.nodes import arrived
 from sim.market.parts import at_once
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
-from sim.market.tables import LAB_API, NONE, Floats, Ints, WorkloadTable
+from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints, WorkloadTable
 
 if TYPE_CHECKING:
     from sim.market.adopters import MonthView
 
-NEGLIGIBLE = 1e-5  # a state that a smaller part of the nodes' mass uses is given up; its users do without
+NEGLIGIBLE = 1e-4  # a state that a smaller part of the nodes' mass uses is given up; its users are moved on
 
 
 class MeanField:
@@ -136,14 +136,29 @@ class MeanField:
         least = NEGLIGIBLE * float(self.present.sum())
         keeps = (total > least) | view.offered[self.release, self.channel]
         keeps[0] = True
-        for held in (self.mass, self.premium):
-            held[0] += held[~keeps].sum(axis=0)
+        for state, heir in self._heirs(view.releases.line[self.release], keeps):
+            for held in (self.mass, self.premium):
+                held[heir] += held[state]
         here = np.zeros_like(view.offered)
         here[self.release[keeps][1:], self.channel[keeps][1:]] = True
         release, channel = np.nonzero(view.offered & ~here)
         self.release = np.append(self.release[keeps], release)
         self.channel = np.append(self.channel[keeps], channel)
         self._reseat(np.flatnonzero(keeps), len(self.release))
+
+    def _heirs(self, line: Ints, keeps: Bools) -> Iterator[tuple[int, int]]:
+        """Yield each state that is given up and where its users go.
+
+        The next release of its line that is kept on its channel, the last one before if none came after, else none.
+        """
+        kept = np.flatnonzero(keeps)[1:]
+        for state in np.flatnonzero(~keeps):
+            own = kept[(line[kept] == line[state]) & (self.channel[kept] == self.channel[state])]
+            newer = own[self.release[own] > self.release[state]]
+            if len(newer):
+                yield int(state), int(newer[self.release[newer].argmin()])
+            else:
+                yield int(state), int(own[self.release[own].argmax()]) if len(own) else 0
 
     def _reseat(self, kept: Ints, count: int) -> None:
         """Make room for so many states, those kept first and no one in the others.

@@ -1,7 +1,7 @@
 """Taste nodes: few points that carry the mix of the whole population (docs/model.md, section 3).
 
-Sobol points for what matters most, a Latin hypercube (McKay, Beckman and Conover 1979) for the many tastes beside it:
-latin supercube sampling (Owen 1998). Nodes do not arrive one by one; shares of them do.
+Strata by class and age, in each of them cells of the volume with their exact mean; Sobol points for what matters most
+beside it, a sliced Latin hypercube (Qian 2012) for the many tastes. Nodes do not arrive one by one; shares of them do.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from sim import rng
-from sim.market.population import FAMILY_GROUPS, REFERENCE_YEAR_END, developer_rows, pick, reached, tilted, traits
+from sim.market.kernels.elementary import log
+from sim.market.population import FAMILY_GROUPS, REFERENCE_YEAR_END, VOLUME_TILT, developer_rows, pick, reached, traits
 from sim.market.tables import Floats, Ints, WorkloadTable
 from sim.scenario.schema import BLOCS, CLASSES, GROUPS
 
 # Primitive polynomials and first direction numbers of Joe and Kuo (2008), "Constructing Sobol sequences with better
 # two-dimensional projections", SIAM Journal on Scientific Computing 30: one row a dimension.
-POLYNOMIALS = (1, 3, 7, 11, 13, 19, 25, 37, 41, 47, 55, 59, 61, 67)
+POLYNOMIALS = (1, 3, 7, 11, 13, 19, 25, 37, 41, 47, 55)
 FIRST_NUMBERS = (
     (1,),
     (1,),
@@ -31,28 +33,26 @@ FIRST_NUMBERS = (
     (1, 1, 5, 5, 5),
     (1, 1, 7, 11, 19),
     (1, 1, 5, 1, 1),
-    (1, 1, 1, 3, 11),
-    (1, 3, 5, 5, 31),
-    (1, 3, 3, 9, 7, 49),
 )
 BITS = 32
 DIMENSIONS = (
-    "volume",
-    "taste open",
-    "price sensitivity",
     "bloc",
-    "class",
+    "taste open",
+    "difficulty",
+    "price sensitivity",
     "value",
     "taste origin:CN",
     "group",
-    "newcomer",
-    "difficulty",
     "taste origin:US",
     "state",
     "taste origin:EU",
     "taste origin:ROW",
 )
-NEWCOMERS = 0.25  # part of the nodes that stand for workloads that appear after 2025
+SLICE = 16  # nodes side by side, of like volume, whose tastes are spread over all there are
+NEWCOMERS = 0.5  # part of the nodes that stand for workloads that appear after 2025
+# Nodes for a workload of each class, of which the few heavy ones need more: as with volumes, about the root of its
+# tokens, those of the end of 2027 by the defaults.
+NODES_OF_CLASS = (1.0, 1.5, 3.0, 5.5, 3.0)
 
 
 def sobol(dimension: int, count: int, shift: int) -> Floats:
@@ -86,11 +86,54 @@ def sobol(dimension: int, count: int, shift: int) -> Floats:
     return (points.astype(np.float64) + 0.5) / 2.0**BITS
 
 
-def spread(key: int, rows: Ints) -> Floats:
-    """Return uniforms one of which lies in the middle of each of as many equal cells, in random order, (rows,)."""
-    rank = np.empty(len(rows))
-    rank[np.argsort(rng.bits(key, rows), kind="stable")] = np.arange(len(rows))
-    return (rank + 0.5) / len(rows)
+def sliced(key: int, count: int) -> Floats:
+    """Return uniforms, one in the middle of each of `count` equal cells, that are spread evenly in every slice, too.
+
+    A sliced Latin hypercube (Qian 2012): of `SLICE` points that follow each other one lies in each `SLICE`th part of
+    (0, 1), shape (count,).
+    """
+    slices = -(-count // SLICE)
+    bits = rng.bits(key, np.arange(2 * slices * SLICE)).reshape(2, -1)
+    part = np.argsort(bits[0].reshape(slices, SLICE), kind="stable")
+    within = np.argsort(bits[1].reshape(SLICE, slices), kind="stable")
+    place = (part * slices + within[part, np.arange(slices)[:, None]]).ravel()[:count]
+    rank = np.empty(count)
+    rank[np.argsort(place)] = np.arange(count)
+    return (rank + 0.5) / count
+
+
+def volume_cells(count: int, sd: float) -> tuple[Floats, Floats]:
+    """Return standard normals that carry the mean volume of cells, and weights that sum to one; shapes (count,).
+
+    Cells are equally likely where `sim.market.population: tilted` draws. Of each the part of workloads and that of
+    tokens are exact (eq. 3), so that sums over workloads and over tokens have no error of integration.
+
+    Parameters
+    ----------
+    sd : float
+        Standard deviation of the log volume.
+    """
+    edge = ndtri(np.arange(count + 1) / count) + VOLUME_TILT * sd
+    if sd == 0.0:
+        return np.zeros(count), np.full(count, 1.0 / count)
+    weight = _between(edge)
+    return log(_between(edge - sd) / weight) / sd + 0.5 * sd, weight
+
+
+def _between(edge: Floats) -> Floats:
+    """Return the part of a standard normal between edges that ascend, from the nearer tail, shape (edges - 1,)."""
+    low, high = edge[:-1], edge[1:]
+    return np.where(low > 0.0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+
+
+def allotted(parts: Floats, count: int) -> Ints:
+    """Return how many of `count` nodes each part gets, the largest remainders last and one at least if there are."""
+    least = (parts > 0.0).astype(np.int64)
+    least *= count >= least.sum()
+    wanted = parts / parts.sum() * (count - least.sum())
+    found = least + np.floor(wanted).astype(np.int64)
+    found[np.argsort(np.floor(wanted) - wanted, kind="stable")[: count - found.sum()]] += 1
+    return found
 
 
 def draw_nodes(
@@ -125,16 +168,19 @@ def draw_nodes(
             continue
         rows = np.arange(size)
 
-        def uniform(name: str, rows: slice = slice(None), *, family: str = family, every: Ints = rows) -> Floats:
+        def uniform(name: str, rows: slice = slice(None), *, family: str = family, size: int = size) -> Floats:
             key = rng.stream_key(seed, f"node:{family}:{name}")
             if name not in DIMENSIONS:
-                return spread(key, every)[rows]
-            return sobol(DIMENSIONS.index(name), len(every), int(rng.bits(key, 0)) >> 32)[rows]
+                return sliced(key, size)[rows]
+            return sobol(DIMENSIONS.index(name), size, int(rng.bits(key, 0)) >> 32)[rows]
 
         groups = FAMILY_GROUPS[family]
         of_group = np.array([p[f"demand.mix.{g}"] for g in groups])
-        newcomer = uniform("newcomer") < NEWCOMERS
-        z, weight = tilted(uniform("volume"), p["demand.volume_sd"])
+        of_class = np.array([p[f"demand.{family}.class_mix.{c}"] for c in CLASSES])
+        of_class /= of_class.sum()
+        nodes = allotted(np.outer(of_class * NODES_OF_CLASS, (1.0 - NEWCOMERS, NEWCOMERS)).ravel(), size)
+        kind, newcomer = np.divmod(np.arange(len(nodes)).repeat(nodes), 2)
+        z, weight = np.concatenate([volume_cells(n, p["demand.volume_sd"]) for n in nodes if n], axis=1)
         table = traits(
             p,
             labs,
@@ -145,16 +191,15 @@ def draw_nodes(
             organisation=rows + (developers if parts else 0),
             group=GROUPS.index(groups[0]) + pick(uniform("group"), of_group),
             bloc=pick(uniform("bloc"), np.array([p[f"demand.bloc.{b}"] for b in BLOCS])),
-            kind=pick(uniform("class"), np.array([p[f"demand.{family}.class_mix.{c}"] for c in CLASSES])),
+            kind=kind,
             arrival=np.where(newcomer, REFERENCE_YEAR_END + 1, 0),
-            weight=weight,
+            weight=weight * of_class[kind] * of_group.sum(),
             z=z,
-            ban=rng.uniform(rng.stream_key(seed, f"node:{family}:ban"), rows),
+            ban=uniform("ban"),
             size=size,
         )
-        order = np.argsort(table.kind, kind="stable")
-        parts.append([column[order] for column in vars(table).values()])
-        states.append(uniform("state")[order])
+        parts.append(vars(table).values())
+        states.append(uniform("state"))
     table = WorkloadTable(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     newcomer = table.arrival > REFERENCE_YEAR_END
     for which in (newcomer, ~newcomer):

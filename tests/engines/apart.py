@@ -30,7 +30,7 @@ COLUMNS = {  # by name, whether differences are relative
     "total_spend": True,
     "consumer_surplus": True,
 }
-NODES, REFERENCE, WORKLOADS, RUNS = (256, 1024, 4096), 16384, 20_000, 6
+NODES, REFERENCE, WORKLOADS, RUNS = (256, 512, 1024, 4096), 16384, 20_000, 6
 MANY, POPULATIONS = 64_000, 12
 DISCOUNTS: dict[str, dict[str, float]] = {"as it is": {}, "without the discount": {"demand.multi_home_discount": 0.0}}
 PULLS, SIZES = (0.1, 0.5, 1.0, 2.0), (1000, 4000, 16_000)

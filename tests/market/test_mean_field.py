@@ -117,7 +117,7 @@ def test_where_all_review_and_nothing_binds_them_shares_are_choice_probabilities
 
 
 @pytest.mark.parametrize(("part", "stays"), [(0.5, False), (2.0, True)])
-def test_a_state_that_next_to_nobody_uses_is_given_up_and_its_users_do_without(world, part, stays):
+def test_a_state_that_next_to_nobody_uses_is_given_up_and_its_users_move_on(world, part, stays):
     market = Watched(world)
     for _ in range(3):
         market.step()
@@ -128,12 +128,31 @@ def test_a_state_that_next_to_nobody_uses_is_given_up_and_its_users_do_without(w
     moved = nodes.mass[1, :count] - part * mean_field.NEGLIGIBLE * nodes.present
     nodes.mass[1, :count] -= moved
     nodes.mass[0, :count] += moved
-    offered, left, without = view.offered.copy(), nodes.mass[1].sum(), nodes.mass[0].sum()
+    offered, left = view.offered.copy(), nodes.mass[1].sum()
     offered[state] = False
+    ((_, heir),) = nodes._heirs(view.releases.line[nodes.release], np.arange(len(nodes.release)) != 1)
+    gains, held = (nodes.release[heir], nodes.channel[heir]), nodes.mass[heir].sum()
     nodes._states(replace(view, offered=offered))
-    assert (state in {*zip(nodes.release.tolist(), nodes.channel.tolist(), strict=True)}) == stays
-    assert nodes.mass[0].sum() == pytest.approx(without + (0.0 if stays else left), rel=1e-13)
+    states = [*zip(nodes.release.tolist(), nodes.channel.tolist(), strict=True)]
+    assert (state in states) == stays
+    assert left > 0.0
+    assert nodes.mass[states.index(gains)].sum() == pytest.approx(held + (0.0 if stays else left), rel=1e-13)
     assert nodes.mass.sum() == pytest.approx(nodes.present.sum(), rel=1e-13)
+
+
+def test_users_of_a_state_given_up_go_on_in_its_line_on_its_channel(world):
+    """To the next newer release that is kept, else to the last one before, else to no model."""
+    market = Watched(world)
+    nodes = market.nodes
+    #        none, line 0 on channel 1: releases 2, 5, 7, 9; on channel 0: 5; line 1: 3, 4; line 2: 6
+    nodes.release = np.array([NONE, 2, 5, 7, 9, 5, 3, 4, 6])
+    nodes.channel = np.array([0, 1, 1, 1, 1, 0, 1, 1, 1])
+    line = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2])  # of the first, nothing
+    keeps = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0], bool)
+    assert list(nodes._heirs(line, keeps)) == [(1, 3), (2, 3), (4, 3), (5, 0), (7, 6), (8, 0)]
+    keeps[4] = True
+    assert dict(nodes._heirs(line, keeps))[1] == 3  # the next one and not the last
+    market.close()
 
 
 def test_one_state_stands_for_a_node_as_often_as_it_is_used(world):

@@ -53,16 +53,65 @@ def test_a_digital_shift_turns_the_same_bits_of_all_points_over():
     assert np.array_equal(np.sort(np.floor(64 * shifted)), np.arange(64.0))  # still one in each cell
 
 
-@pytest.mark.parametrize("count", [1, 7, 64, 1000])
-def test_a_latin_hypercube_has_one_point_in_the_middle_of_each_cell(count):
-    one, other = (nodes.spread(rng.stream_key(1, name), np.arange(count)) for name in ("one", "other"))
-    middles = (np.arange(count) + 0.5) / count
+@pytest.mark.parametrize("count", [1, 7, 16, 64, 1000, 1003])
+def test_a_sliced_hypercube_has_one_point_in_each_cell_and_every_slice_is_spread_as_well(count):
+    one, other = (nodes.sliced(rng.stream_key(1, name), count) for name in ("one", "other"))
     for points in (one, other):
-        assert np.array_equal(np.sort(points), middles)
+        assert np.array_equal(np.sort(points), (np.arange(count) + 0.5) / count)
     assert count < 7 or not np.array_equal(one, other)
-    if count == 1000:
+    if count % nodes.SLICE == 0:
+        part = np.floor(nodes.SLICE * one).reshape(-1, nodes.SLICE)
+        assert np.array_equal(np.sort(part, axis=1), np.broadcast_to(np.arange(nodes.SLICE), part.shape))
+    if count >= 1000:
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
         assert abs(np.corrcoef(one[1:], one[:-1])[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize("sd", [0.0, 0.1, 2.0, 4.0])
+@pytest.mark.parametrize("count", [1, 2, 33, 4096])
+def test_cells_of_the_volume_hold_all_workloads_and_all_tokens(count, sd):
+    z, weight = nodes.volume_cells(count, sd)
+    assert z.shape == weight.shape == (count,)
+    assert (weight > 0.0).all()
+    assert sd == 0.0 or (np.diff(z) > 0.0).all()
+    assert weight.sum() == pytest.approx(1.0, rel=1e-12)
+    assert (weight * np.exp(sd * z)).sum() == pytest.approx(np.exp(0.5 * sd * sd), rel=1e-9)
+
+
+def test_a_cell_of_the_volume_has_the_mean_of_who_is_drawn_in_it():
+    """Against plain integration between the quantiles of the tilted draws."""
+    sd, count = 2.0, 8
+    z, weight = nodes.volume_cells(count, sd)
+    at = (np.arange(400_000) + 0.5) / 400_000
+    drawn_z, drawn_weight = population.tilted(at, sd)
+    cell = (at * count).astype(int)
+    total = np.bincount(cell, drawn_weight)
+    assert weight == pytest.approx(total / len(at), rel=1e-3)
+    assert np.exp(sd * z) == pytest.approx(np.bincount(cell, drawn_weight * np.exp(sd * drawn_z)) / total, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("parts", "count", "found"),
+    [
+        ([0.5, 0.3, 0.2], 10, [5, 3, 2]),
+        ([0.5, 0.49, 0.01], 10, [5, 4, 1]),  # one at least
+        ([1.0, 0.0, 1.0], 7, [4, 0, 3]),
+        ([0.4, 0.6, 0.1], 2, [1, 1, 0]),  # fewer than there are parts
+        ([3.0], 5, [5]),
+    ],
+)
+def test_nodes_are_allotted_by_the_largest_remainders(parts, count, found):
+    assert nodes.allotted(np.array(parts), count).tolist() == found
+
+
+def test_classes_get_nodes_by_the_root_of_their_tokens(small_settings):
+    """As volumes do: equal noise in shares of workloads and in those of tokens."""
+    p, years = small_settings.parameters, 2.0
+    fade = p["demand.volume_growth_fade"]
+    volume = np.array([p[f"demand.volume_factor.{name}"] for name in CLASSES]) * np.array(
+        [p[f"demand.volume_growth.{name}"] for name in CLASSES]
+    ) ** ((1.0 - np.exp(-fade * years)) / fade)
+    assert np.array(nodes.NODES_OF_CLASS) == pytest.approx(np.sqrt(volume / volume[0]), rel=0.25)
 
 
 # Who they are --------------------------------------------------------------------------------------------------------
@@ -90,6 +139,7 @@ def test_both_ages_stand_for_all_workloads_of_2025_and_have_the_mix_of_the_popul
     p = small_settings.parameters
     table, _ = drawn(small_settings, 4096)
     rows = (table.arrival > population.REFERENCE_YEAR_END) == newcomers
+    assert rows.mean() == pytest.approx(nodes.NEWCOMERS if newcomers else 1.0 - nodes.NEWCOMERS, abs=0.01)
     weight = table.weight[rows]
     assert weight.sum() == pytest.approx(p["demand.workloads_2025"])
     for names, column, path in ((GROUPS, table.group, "demand.mix"), (BLOCS, table.bloc, "demand.bloc")):
@@ -99,7 +149,7 @@ def test_both_ages_stand_for_all_workloads_of_2025_and_have_the_mix_of_the_popul
     developer = table.group[rows] < len(DEVELOPER_GROUPS)
     wanted = np.array([p[f"demand.developer.class_mix.{name}"] for name in CLASSES])
     found = np.array([weight[developer & (table.kind[rows] == number)].sum() for number in range(len(CLASSES))])
-    assert found / found.sum() == pytest.approx(wanted / wanted.sum(), abs=0.03)
+    assert found / found.sum() == pytest.approx(wanted / wanted.sum(), rel=1e-12)
     for taste, sd in (
         (table.taste_open, "open"),
         (table.taste_line[:, 1], "line"),
@@ -111,18 +161,32 @@ def test_both_ages_stand_for_all_workloads_of_2025_and_have_the_mix_of_the_popul
         assert spread == pytest.approx(p[f"demand.taste_sd.{sd}"], rel=0.08)
 
 
-def test_the_mean_need_of_nodes_is_that_of_many_workloads(small_settings):
-    """Heavy tails: volumes are tilted, so that few nodes carry them."""
-    people = population.draw_workloads(3, 60_000, small_settings.parameters, LABS, LINES)
-    early = people.arrival <= population.REFERENCE_YEAR_END
-    wanted = np.average(people.need[early], weights=people.weight[early])
-    found = []
-    for seed in range(8):
-        table, _ = drawn(small_settings, 1024, seed)
-        rows = table.arrival <= population.REFERENCE_YEAR_END
-        found.append(np.average(table.need[rows], weights=table.weight[rows]))
-    assert np.mean(found) == pytest.approx(wanted, rel=0.08)
-    assert np.std(found) < 0.15 * wanted
+@pytest.mark.parametrize("newcomers", [False, True])
+def test_the_mean_need_of_nodes_is_that_of_the_world(small_settings, newcomers):
+    """No error of integration, however heavy the tail and few the nodes."""
+    p = small_settings.parameters
+    table, _ = drawn(small_settings, 64)
+    rows = (table.arrival > population.REFERENCE_YEAR_END) == newcomers
+    developer = table.group < len(DEVELOPER_GROUPS)
+    for number, name in enumerate(CLASSES):
+        for family, own in (("developer", developer), ("enterprise", ~developer)):
+            here = rows & own & (table.kind == number)
+            wanted = p[f"demand.{family}.volume"] * p[f"demand.volume_factor.{name}"]
+            wanted *= np.exp(0.5 * p["demand.volume_sd"] ** 2) * (p["demand.newcomer.volume"] if newcomers else 1.0)
+            assert np.average(table.need[here], weights=table.weight[here]) == pytest.approx(wanted, rel=1e-9)
+    people = population.draw_workloads(3, 60_000, p, LABS, LINES)
+    those = (people.arrival > population.REFERENCE_YEAR_END) == newcomers
+    drawn_mean = np.average(people.need[those], weights=people.weight[those])
+    assert np.average(table.need[rows], weights=table.weight[rows]) == pytest.approx(drawn_mean, rel=0.08)
+
+
+def test_a_class_without_workloads_has_no_nodes(small_settings):
+    nobody = {
+        f"demand.{family}.class_mix.{name}": 0.0 for family in population.FAMILY_GROUPS for name in ("chat", "embodied")
+    }
+    table, _ = drawn(small_settings, **nobody)
+    assert set(np.unique(table.kind)) == {CLASSES.index(name) for name in ("knowledge", "coding", "agentic")}
+    assert table.weight.sum() == pytest.approx(2.0 * small_settings.parameters["demand.workloads_2025"])
 
 
 def test_another_line_or_lab_changes_nobodys_taste_for_the_rest(small_settings):
