@@ -109,7 +109,7 @@ def test_documents_that_the_code_names_exist(path):
 
 
 def test_equations_are_numbered_in_order_without_a_gap():
-    late = [96, 97, 94, 95]  # of sections 4.3, 4.5 and 4.10, as the page says
+    late = [98, 96, 97, 94, 95]  # of sections 3.3, 4.3, 4.5 and 4.10, as the page says
     numbers = [number for number, _ in equations()]
     assert len(numbers) > 40
     assert [number for number in numbers if number not in late] == list(range(1, min(late)))

@@ -106,7 +106,7 @@ def volume_cells(count: int, sd: float) -> tuple[Floats, Floats]:
     """Return standard normals that carry the mean volume of cells, and weights that sum to one; shapes (count,).
 
     Cells are equally likely where `sim.market.population: tilted` draws. Of each the part of workloads and that of
-    tokens are exact (eq. 3), so that sums over workloads and over tokens have no error of integration.
+    tokens are exact (eq. 98), so that sums over workloads and over tokens have no error of integration.
 
     Parameters
     ----------
