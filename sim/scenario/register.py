@@ -37,7 +37,7 @@ ENSEMBLE = {
         "nodes",
         64,
         65_536,
-        1024,
+        512,
         kind="setting",
         integer=True,
     ),

@@ -65,7 +65,7 @@ class Settings:
     replicate: int
     population_seed: int | None = None
     population: str = "agents"
-    nodes: int = 1024
+    nodes: int = 512
     noise: str = "shared"
 
 

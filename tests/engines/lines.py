@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from sim.scenario.register import ENSEMBLE
+
 Line = tuple[str, str, str]
 NAMES = {
     "mesa": "choice: Mesa agents over ours",
@@ -17,6 +19,7 @@ NAMES = {
 }
 WANTED = {"mesa": "250 x", "chunked": "6 x", "month": "150 x"}  # at 100,000 workloads
 COMPARED, LARGEST = 100_000, 10_000_000
+NODES = int(ENSEMBLE["nodes"].default)
 END, SMALL_END = "2030-12", "2026-02"
 
 
@@ -32,7 +35,7 @@ def lines(small: bool, largest: bool) -> Iterator[Line]:
         yield from stage(printed("compare", workloads, 3 if small else 7))
     if largest:
         yield from stage(printed("compare", LARGEST, 3))
-    found = printed("runs", "prices", 128 if small else 1024)
+    found = printed("runs", "prices", 128 if small else NODES)
     what = "month's prices, of it the search for deviations"
     yield what, f"{found['stage']:.1f} ms, {found['deviations']:.1f} ms", ""
     yield from runs(small, largest)
@@ -57,7 +60,7 @@ def stage(found: dict[str, Any]) -> Iterator[Line]:
 
 def runs(small: bool, largest: bool) -> Iterator[Line]:
     """Yield the lines about whole runs: the second in a process, drawing the population included."""
-    sizes: list[tuple[str, int, int, str]] = [("mean-field", 1024, 1, "60 ms"), ("agents", 20_000, 1, "250 ms")]
+    sizes: list[tuple[str, int, int, str]] = [("mean-field", NODES, 1, "60 ms"), ("agents", 20_000, 1, "250 ms")]
     if small:
         sizes = [("mean-field", 128, 1, ""), ("agents", 2_000, 1, "")]
     else:
@@ -70,7 +73,7 @@ def runs(small: bool, largest: bool) -> Iterator[Line]:
         carried = f"{size:,} {'nodes' if population == 'mean-field' else 'workloads'}"
         what = f"run to {end}, {population}, {carried}, {'two threads' if threads == 2 else 'one thread'}"
         yield what, f"{found['seconds'] * 1e3:,.0f} ms, {found['memory_mb']:,.0f} MB", wanted
-    nodes = 128 if small else 1024
+    nodes = 128 if small else NODES
     what = f"least time for choices and use of nodes, {nodes:,} nodes"
     yield what, f"{printed('runs', 'least', end, nodes)['seconds'] * 1e3:,.0f} ms", ""
     measured = 8 if small else 50

@@ -84,18 +84,28 @@ class Nodes(Choice):
             node.premium[n] += come[state] * (each - self.gain_of(node, state)) if come[state] > 0 else 0.0
 
     def follow_states(self) -> None:
-        """Drop states that next to nobody uses, who then do without, and add those of new offers."""
-        least, offered = 1e-5 * math.fsum(node.present for node in self.nodes), {(r.number, c) for r, c in self.offers}
+        """Drop states that next to nobody uses, whose users go on in the line, and add those of new offers."""
+        least, offered = 1e-4 * math.fsum(node.present for node in self.nodes), {(r.number, c) for r, c in self.offers}
         sums = [math.fsum(shares) for shares in zip(*(node.shares for node in self.nodes), strict=True)]
         keeps = [n == 0 or sums[n] > least or state in offered for n, state in enumerate(self.states)]
-        new = sorted(offered - {state for state, stays in zip(self.states, keeps, strict=True) if stays})
+        kept = [n for n, stays in enumerate(keeps) if stays]
+        new = sorted(offered - {self.states[n] for n in kept})
+        for n in (n for n, stays in enumerate(keeps) if not stays):
+            heir = self.heir(self.states[n], [self.states[k] for k in kept[1:]])
+            for node in self.nodes:
+                for held in (node.shares, node.premium):
+                    held[self.states.index(heir)] += held[n]
         for node in self.nodes:
             for name in ("shares", "premium"):
-                held = getattr(node, name)
-                lost = math.fsum(n for n, stays in zip(held, keeps, strict=True) if not stays)
-                stay = [n for n, stays in zip(held, keeps, strict=True) if stays]
-                setattr(node, name, [stay[0] + lost, *stay[1:], *[0.0] * len(new)])
-        self.states = [state for state, stays in zip(self.states, keeps, strict=True) if stays] + new
+                setattr(node, name, [*(getattr(node, name)[n] for n in kept), *[0.0] * len(new)])
+        self.states = [self.states[n] for n in kept] + new
+
+    def heir(self, given_up: tuple[int, int], kept: list[tuple[int, int]]) -> tuple[int, int]:
+        """Return the state of the next newer release of the line on the channel, of the last one before, or none."""
+        release, channel = given_up
+        own = [r for r, c in kept if c == channel and self.releases[r].line == self.releases[release].line]
+        newer = [r for r in own if r > release]
+        return (min(newer), channel) if newer else (max(own), channel) if own else self.states[0]
 
     def stand(self, node: Row) -> None:
         """Let one state stand for a node when prices are set: the one at the node's own point."""
