@@ -161,14 +161,13 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     loaded API (eq. 53).
     """
     p, state, labs = market.parameters, market.releases, market.labs
-    own = np.arange(len(CHANNELS)) >= SELF_HOST
-    by_channel = np.where(own, p["demand.ecosystem_own"], 1.0)
-    stock = log1p(market.ecosystem)[state.line] * state.is_open
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
     constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
-    appeal = weight[:, None, None] * stock[:, None] * by_channel
-    appeal += constant[:, None, None] * state.of_open_line[:, None]
-    appeal += (labs.brand + market.affinity)[:, state.lab, None]
+    stock = weight[:, None] * (log1p(market.ecosystem)[state.line] * state.is_open)
+    of_open, brand = constant[:, None] * state.of_open_line, (labs.brand + market.affinity)[:, state.lab]
+    appeal = np.empty((*stock.shape, len(CHANNELS)))
+    appeal[:, :, :SELF_HOST] = (stock + of_open + brand)[:, :, None]
+    appeal[:, :, SELF_HOST:] = (stock * p["demand.ecosystem_own"] + of_open + brand)[:, :, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     if market.policy.trust:
         lost = governments.trust_penalty(market.policy, market.month)
@@ -352,7 +351,7 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
         out += other
     workloads, tokens, spend = out[:, :, :-1]
     present, surplus = out[0, :, -1], out[1, :, -1]
-    return Ledger(release, channel, workloads, tokens, spend, np.zeros_like(tokens), present, surplus)
+    return Ledger(release, channel, workloads, tokens, spend, np.broadcast_to(0.0, tokens.shape), present, surplus)
 
 
 def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> Usage:

@@ -191,7 +191,7 @@ class MeanField:
             workloads,
             tokens,
             spend,
-            np.zeros_like(tokens),
+            np.broadcast_to(0.0, tokens.shape),
             out[0, :, 0],
             out[1, :, 0],
         )
