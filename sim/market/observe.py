@@ -63,22 +63,23 @@ def _sold(market: Market, offers: OfferTable, priced: offering.Prices) -> tuple[
 
 def _market_row(market: Market, race: observation.Race, view: MonthView, sold: tuple[Floats, Floats]) -> dict[str, Any]:
     books, state, compute = market.accounts, market.releases, market.compute
-    is_open = state.is_open
+    is_open, closed = state.is_open, ~state.is_open
     chinese_open = is_open & (market.labs.bloc[state.lab] == CN)
     tokens, spend, workloads = books.tokens, books.spend, books.workloads
-    api = spend[~is_open, LAB_API].sum()
+    all_tokens, all_spend, all_workloads = (float(amount.sum()) for amount in (tokens, spend, workloads))
+    open_tokens, open_spend, open_workloads = (float(amount[is_open].sum()) for amount in (tokens, spend, workloads))
     return {
-        "open_workload_share": ratio(workloads[is_open].sum(), workloads.sum()),
-        "open_token_share": ratio(tokens[is_open].sum(), tokens.sum()),
-        "open_spend_share": ratio(spend[is_open].sum(), spend.sum()),
-        "chinese_open_workload_share": ratio(workloads[chinese_open].sum(), workloads.sum()),
-        "chinese_open_token_share": ratio(tokens[chinese_open].sum(), tokens.sum()),
-        "self_host_token_share": ratio(tokens[:, [SELF_HOST, ON_DEVICE]].sum(), tokens.sum()),
-        "closed_price": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
-        "open_price": ratio(spend[is_open].sum(), tokens[is_open].sum()),
+        "open_workload_share": ratio(open_workloads, all_workloads),
+        "open_token_share": ratio(open_tokens, all_tokens),
+        "open_spend_share": ratio(open_spend, all_spend),
+        "chinese_open_workload_share": ratio(workloads[chinese_open].sum(), all_workloads),
+        "chinese_open_token_share": ratio(tokens[chinese_open].sum(), all_tokens),
+        "self_host_token_share": ratio(tokens[:, [SELF_HOST, ON_DEVICE]].sum(), all_tokens),
+        "closed_price": ratio(spend[closed].sum(), tokens[closed].sum()),
+        "open_price": ratio(open_spend, open_tokens),
         "price_at_eci_126": observation.lowest_price(*sold, 126.0),
         "price_at_eci_140": observation.lowest_price(*sold, 140.0),
-        "closed_margin": 1.0 - ratio(books.cost[~is_open, LAB_API].sum(), api),
+        "closed_margin": 1.0 - ratio(books.cost[closed, LAB_API].sum(), spend[closed, LAB_API].sum()),
         "hhi_tokens": herfindahl(_by_lab(market, tokens)),
         "hhi_spend": herfindahl(_by_lab(market, spend)),
         "gap_points": race.closed - race.open,
@@ -91,8 +92,8 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, sold: t
         "compute_cn_domestic": compute.domestic,
         "compute_cn_rented": compute.rented,
         "unmet_tokens": market.unmet_tokens,
-        "total_tokens": float(tokens.sum()),
-        "total_spend": float(spend.sum()),
+        "total_tokens": all_tokens,
+        "total_spend": all_spend,
         "spend_labs": books.spend_labs,
         "spend_hosts": books.spend_hosts,
         "spend_self_host": books.spend_self_host,
@@ -256,7 +257,7 @@ def _sample(
     seen = np.asarray(factor)[..., None, None]
 
     def part(amount: Floats) -> Floats:
-        return (seen * amount[groups, blocs].sum(axis=0)).sum(axis=0)[:, states].ravel()
+        return (seen * amount[groups, blocs].sum(axis=0)).sum(axis=0).compress(states, axis=-1).ravel()
 
     release = np.concatenate([ledger.release[states]] * len(CLASSES))
     lab = state.lab[release]
