@@ -136,7 +136,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         relief=_relief(market),
         reach=reach.rows,
         node_reach=reach.nodes,
-        leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
+        leap=min(max(float(leaps.max()) / p["demand.leap_points"], 0.0), 1.0),
     )
 
 

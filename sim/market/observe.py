@@ -28,6 +28,7 @@ NOT_FILLED: dict[str, tuple[str, ...]] = {
 }
 REFERENCE_SELF_HOST = (70.0, 1000.0)  # billions of active parameters and Mtok/month of the self-host cost series
 US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
+SEGMENTS = {"group": np.repeat(np.array(GROUPS, object), len(BLOCS)), "bloc": np.array(BLOCS * len(GROUPS), object)}
 
 
 def record_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> None:
@@ -180,7 +181,6 @@ def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) 
 
 def _segment_rows(market: Market) -> dict[str, np.ndarray]:
     books = market.accounts
-    group, bloc = np.indices(books.segment_present.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         used = books.segment_workloads
         rows = {
@@ -192,8 +192,7 @@ def _segment_rows(market: Market) -> dict[str, np.ndarray]:
             "self_host_share": books.segment_own / used,
             "outside_share": np.maximum(0.0, 1.0 - used / books.segment_present),
         }
-    keys = {"group": np.array(GROUPS, object)[group.ravel()], "bloc": np.array(BLOCS, object)[bloc.ravel()]}
-    return keys | {name: values.ravel() for name, values in rows.items()}
+    return SEGMENTS | {name: values.ravel() for name, values in rows.items()}
 
 
 def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:

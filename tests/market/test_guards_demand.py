@@ -96,7 +96,8 @@ def test_shares_of_a_segment_without_users_are_zero_and_of_others_add_up(world):
     assert (shares > 0.0).any()
 
 
-@binds("demand.py", "month_view", "np.clip(leaps.max() / p['demand.leap_points'], 0.0, 1.0)")
+@binds("demand.py", "month_view", "max(float(leaps.max()) / p['demand.leap_points'], 0.0)")
+@binds("demand.py", "month_view", "min(max(float(leaps.max()) / p['demand.leap_points'], 0.0), 1.0)")
 def test_a_leap_counts_from_nothing_to_a_full_one(world):
     market = simulated(world, 2)
     full = market.parameters["demand.leap_points"]
