@@ -21,6 +21,7 @@ from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.month import to_eight
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
+from sim.market.nodes import arrived
 from sim.market.parts import in_parts
 from sim.market.settled import settled
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
@@ -136,8 +137,15 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         relief=_relief(market),
         reach=reach.rows,
         node_reach=reach.nodes,
+        node_present=arrivals(market),
         leap=min(max(float(leaps.max()) / p["demand.leap_points"], 0.0), 1.0),
     )
+
+
+@settled
+def arrivals(market: Market) -> Floats:
+    """Return the part of each taste node that is in the market this month, shape (nodes,)."""
+    return arrived(market.nodes.table, market.month, market.parameters)
 
 
 @settled
@@ -399,8 +407,11 @@ def contestable_share(market: Market, view: MonthView) -> float:
         bloc=table.bloc[rows],
         need=need,
         difficulty=table.difficulty[rows] + view.rise[kind],
-        knows=table.attention[rows] < view.consideration[market.nodes.people.segment[rows]],
-        barred=view.node_reach[rows],
+        node=rows,
+        attention=table.attention,
+        reach=view.node_reach,
+        segment=market.nodes.people.segment[rows],
+        consideration=view.consideration,
         lab=lab,
         capability=view.capability[used] + view.strength[lab, kind],
         price=price,

@@ -18,7 +18,6 @@ from sim.market import choosing
 from sim.market.kernels import mass, mass_room, mass_tally
 from sim.market.kernels.elementary import exp, log, power
 from sim.market.kernels.month import LANES, Offered
-from sim.market.nodes import arrived
 from sim.market.parts import at_once
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
@@ -86,9 +85,8 @@ class MeanField:
     def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
-        present = arrived(self.table, view.month, self.parameters)
-        fresh = np.append(present - self.present, np.zeros(LANES))
-        self.present = present
+        fresh = np.append(view.node_present - self.present, np.zeros(LANES))
+        self.present = view.node_present
         rooms = [self._room(view, seen.offered) for seen in families[:threads]]  # families in turn share one
         looks = [self._look(view, *of, fresh) for of in zip(self.blocks, families, cycle(rooms), strict=False)]
         at_once([partial(mass.choose, *look) for look in looks], threads)
