@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -336,7 +337,7 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
     place[release, channel] = np.arange(len(release))
 
     def count(part: slice) -> Floats:
-        out = np.zeros((3, int(np.prod(CELLS)), len(release) + 1))
+        out = np.zeros((3, prod(CELLS), len(release) + 1))
         compiled.tally(
             part.start,
             part.stop,

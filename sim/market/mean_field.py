@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from itertools import cycle
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -175,7 +176,7 @@ class MeanField:
         cluster : array, shape (channels, releases)
             A workload's part of the smallest own cluster [USD/month].
         """
-        out = np.zeros((3, int(np.prod(CELLS)), len(self.release)))
+        out = np.zeros((3, prod(CELLS), len(self.release)))
         mass_tally.tally(
             self.people,
             self.release,
