@@ -74,6 +74,7 @@ class MonthView:
     relief: float  # part of the distrust that is left
     reach: NDArray[np.int8]  # (workloads, blocs) how far a ban on models of the bloc reaches
     node_reach: NDArray[np.int8]  # (nodes, blocs)
+    node_present: Floats  # (nodes,) part of the node that is in the market
     leap: float  # size of the month's largest leap, 0..1
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from sim.market.kernels.elementary import exp, log1p
 from sim.market.kernels.month import to_eight
 from sim.market.kernels.usage import by_organisation
 from sim.market.mean_field import used_elsewhere
+from sim.market.nodes import arrived
 from sim.market.parts import in_parts
 from sim.market.settled import settled
 from sim.market.stages import accounts, affinity, awareness, capability, choice, ecosystem, serving, usage
@@ -136,8 +138,15 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         relief=_relief(market),
         reach=reach.rows,
         node_reach=reach.nodes,
-        leap=float(np.clip(leaps.max() / p["demand.leap_points"], 0.0, 1.0)),
+        node_present=arrivals(market),
+        leap=min(max(float(leaps.max()) / p["demand.leap_points"], 0.0), 1.0),
     )
+
+
+@settled
+def arrivals(market: Market) -> Floats:
+    """Return the part of each taste node that is in the market this month, shape (nodes,)."""
+    return arrived(market.nodes.table, market.month, market.parameters)
 
 
 @settled
@@ -161,14 +170,13 @@ def _appeal(market: Market, exposure: Floats) -> Floats:
     loaded API (eq. 53).
     """
     p, state, labs = market.parameters, market.releases, market.labs
-    own = np.arange(len(CHANNELS)) >= SELF_HOST
-    by_channel = np.where(own, p["demand.ecosystem_own"], 1.0)
-    stock = log1p(market.ecosystem)[state.line] * state.is_open
     weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
     constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
-    appeal = weight[:, None, None] * stock[:, None] * by_channel
-    appeal += constant[:, None, None] * state.of_open_line[:, None]
-    appeal += (labs.brand + market.affinity)[:, state.lab, None]
+    stock = weight[:, None] * (log1p(market.ecosystem)[state.line] * state.is_open)
+    of_open, brand = constant[:, None] * state.of_open_line, (labs.brand + market.affinity)[:, state.lab]
+    appeal = np.empty((*stock.shape, len(CHANNELS)))
+    appeal[:, :, :SELF_HOST] = (stock + of_open + brand)[:, :, None]
+    appeal[:, :, SELF_HOST:] = (stock * p["demand.ecosystem_own"] + of_open + brand)[:, :, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     if market.policy.trust:
         lost = governments.trust_penalty(market.policy, market.month)
@@ -329,7 +337,7 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
     place[release, channel] = np.arange(len(release))
 
     def count(part: slice) -> Floats:
-        out = np.zeros((3, int(np.prod(CELLS)), len(release) + 1))
+        out = np.zeros((3, prod(CELLS), len(release) + 1))
         compiled.tally(
             part.start,
             part.stop,
@@ -352,7 +360,7 @@ def tally(market: Market, view: MonthView, priced: offering.Prices) -> Ledger:
         out += other
     workloads, tokens, spend = out[:, :, :-1]
     present, surplus = out[0, :, -1], out[1, :, -1]
-    return Ledger(release, channel, workloads, tokens, spend, np.zeros_like(tokens), present, surplus)
+    return Ledger(release, channel, workloads, tokens, spend, np.broadcast_to(0.0, tokens.shape), present, surplus)
 
 
 def usage_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> Usage:
@@ -400,8 +408,11 @@ def contestable_share(market: Market, view: MonthView) -> float:
         bloc=table.bloc[rows],
         need=need,
         difficulty=table.difficulty[rows] + view.rise[kind],
-        knows=table.attention[rows] < view.consideration[market.nodes.people.segment[rows]],
-        barred=view.node_reach[rows],
+        node=rows,
+        attention=table.attention,
+        reach=view.node_reach,
+        segment=market.nodes.people.segment[rows],
+        consideration=view.consideration,
         lab=lab,
         capability=view.capability[used] + view.strength[lab, kind],
         price=price,

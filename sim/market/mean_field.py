@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import cycle
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +18,7 @@ import numpy as np
 from sim.market import choosing
 from sim.market.kernels import mass, mass_room, mass_tally
 from sim.market.kernels.elementary import exp, log, power
-from sim.market.kernels.month import LANES
-from sim.market.nodes import arrived
+from sim.market.kernels.month import LANES, Offered
 from sim.market.parts import at_once
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
@@ -85,25 +86,19 @@ class MeanField:
     def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> list[Floats]:
         """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
         self._states(view)
-        present = arrived(self.table, view.month, self.parameters)
-        fresh = np.append(present - self.present, np.zeros(LANES))
-        self.present = present
-        looks = [self._look(view, *of, fresh) for of in zip(self.blocks, families, strict=True)]
+        fresh = np.append(view.node_present - self.present, np.zeros(LANES))
+        self.present = view.node_present
+        rooms = [self._room(view, seen.offered) for seen in families[:threads]]  # families in turn share one
+        looks = [self._look(view, *of, fresh) for of in zip(self.blocks, families, cycle(rooms), strict=False)]
         at_once([partial(mass.choose, *look) for look in looks], threads)
         state = np.empty(len(self.table), np.int64)
         mass_tally.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
         self.stands = self.release[state], self.channel[state]
         return [np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0) for *_, seen in looks]
 
-    def _look(self, view: MonthView, blocks: Ints, family: choosing.Seen, fresh: Floats) -> tuple[Any, ...]:
-        """Return what `sim.market.kernels.mass: choose` takes of a family.
-
-        Families may go at once: lanes beyond a family's last node read what another writes; nothing is made of them.
-        """
-        (offered, standing, rules), at = family, (self.release, self.channel)
-        states = mass_room.States(*at, offered.column[at], offered.place[at])
-        states.column[0] = states.place[0] = NONE
-        room = mass_room.room(
+    def _room(self, view: MonthView, offered: Offered) -> mass_room.Room:
+        """Return room for a block of nodes of any family."""
+        return mass_room.room(
             self.people.traits.shape[1],
             len(view.lab_bloc),
             len(offered.line),
@@ -112,6 +107,17 @@ class MeanField:
             len(self.release),
             len(view.used_elsewhere),
         )
+
+    def _look(
+        self, view: MonthView, blocks: Ints, family: choosing.Seen, room: mass_room.Room, fresh: Floats
+    ) -> tuple[Any, ...]:
+        """Return what `sim.market.kernels.mass: choose` takes of a family.
+
+        Families may go at once: lanes beyond a family's last node read what another writes; nothing is made of them.
+        """
+        (offered, standing, rules), at = family, (self.release, self.channel)
+        states = mass_room.States(*at, offered.column[at], offered.place[at])
+        states.column[0] = states.place[0] = NONE
         return (
             blocks,
             self.people,
@@ -185,7 +191,7 @@ class MeanField:
         cluster : array, shape (channels, releases)
             A workload's part of the smallest own cluster [USD/month].
         """
-        out = np.zeros((3, int(np.prod(CELLS)), len(self.release)))
+        out = np.zeros((3, prod(CELLS), len(self.release)))
         mass_tally.tally(
             self.people,
             self.release,
@@ -206,7 +212,7 @@ class MeanField:
             workloads,
             tokens,
             spend,
-            np.zeros_like(tokens),
+            np.broadcast_to(0.0, tokens.shape),
             out[0, :, 0],
             out[1, :, 0],
         )

@@ -12,7 +12,7 @@ from sim.market.stages import hosting, observation
 from sim.market.stages.accounts import herfindahl, in_order, ratio, totals
 from sim.market.stages.host_entry import host_elasticity, host_markup
 from sim.market.tables import HOST, LAB_API, NONE, ON_DEVICE, SELF_HOST, Bools, Floats, OfferTable
-from sim.scenario.schema import BLOCS, CHANNELS, CLASSES, GROUPS
+from sim.scenario.schema import BLOCS, CHANNELS, GROUPS
 
 if TYPE_CHECKING:
     from sim.market.market import Market
@@ -28,6 +28,7 @@ NOT_FILLED: dict[str, tuple[str, ...]] = {
 }
 REFERENCE_SELF_HOST = (70.0, 1000.0)  # billions of active parameters and Mtok/month of the self-host cost series
 US, ENTERPRISE = BLOCS.index("US"), GROUPS.index("ordinary")
+SEGMENTS = {"group": np.repeat(np.array(GROUPS, object), len(BLOCS)), "bloc": np.array(BLOCS * len(GROUPS), object)}
 
 
 def record_month(market: Market, view: MonthView, costs: offering.Costs, priced: offering.Prices) -> None:
@@ -63,22 +64,22 @@ def _sold(market: Market, offers: OfferTable, priced: offering.Prices) -> tuple[
 
 def _market_row(market: Market, race: observation.Race, view: MonthView, sold: tuple[Floats, Floats]) -> dict[str, Any]:
     books, state, compute = market.accounts, market.releases, market.compute
-    is_open = state.is_open
+    is_open, closed = state.is_open, ~state.is_open
     chinese_open = is_open & (market.labs.bloc[state.lab] == CN)
     tokens, spend, workloads = books.tokens, books.spend, books.workloads
-    api = spend[~is_open, LAB_API].sum()
+    open_tokens, open_spend, open_workloads = (float(amount[is_open].sum()) for amount in (tokens, spend, workloads))
     return {
-        "open_workload_share": ratio(workloads[is_open].sum(), workloads.sum()),
-        "open_token_share": ratio(tokens[is_open].sum(), tokens.sum()),
-        "open_spend_share": ratio(spend[is_open].sum(), spend.sum()),
-        "chinese_open_workload_share": ratio(workloads[chinese_open].sum(), workloads.sum()),
-        "chinese_open_token_share": ratio(tokens[chinese_open].sum(), tokens.sum()),
-        "self_host_token_share": ratio(tokens[:, [SELF_HOST, ON_DEVICE]].sum(), tokens.sum()),
-        "closed_price": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
-        "open_price": ratio(spend[is_open].sum(), tokens[is_open].sum()),
+        "open_workload_share": ratio(open_workloads, books.all_workloads),
+        "open_token_share": ratio(open_tokens, books.all_tokens),
+        "open_spend_share": ratio(open_spend, books.all_spend),
+        "chinese_open_workload_share": ratio(workloads[chinese_open].sum(), books.all_workloads),
+        "chinese_open_token_share": ratio(tokens[chinese_open].sum(), books.all_tokens),
+        "self_host_token_share": ratio(tokens[:, [SELF_HOST, ON_DEVICE]].sum(), books.all_tokens),
+        "closed_price": ratio(spend[closed].sum(), tokens[closed].sum()),
+        "open_price": ratio(open_spend, open_tokens),
         "price_at_eci_126": observation.lowest_price(*sold, 126.0),
         "price_at_eci_140": observation.lowest_price(*sold, 140.0),
-        "closed_margin": 1.0 - ratio(books.cost[~is_open, LAB_API].sum(), api),
+        "closed_margin": 1.0 - ratio(books.cost[closed, LAB_API].sum(), spend[closed, LAB_API].sum()),
         "hhi_tokens": herfindahl(_by_lab(market, tokens)),
         "hhi_spend": herfindahl(_by_lab(market, spend)),
         "gap_points": race.closed - race.open,
@@ -91,8 +92,8 @@ def _market_row(market: Market, race: observation.Race, view: MonthView, sold: t
         "compute_cn_domestic": compute.domestic,
         "compute_cn_rented": compute.rented,
         "unmet_tokens": market.unmet_tokens,
-        "total_tokens": float(tokens.sum()),
-        "total_spend": float(spend.sum()),
+        "total_tokens": books.all_tokens,
+        "total_spend": books.all_spend,
         "spend_labs": books.spend_labs,
         "spend_hosts": books.spend_hosts,
         "spend_self_host": books.spend_self_host,
@@ -112,8 +113,8 @@ def _twin_columns(market: Market) -> dict[str, float]:
         return {}
     books = market.twin.accounts
     return {
-        "twin_total_tokens": float(books.tokens.sum()),
-        "twin_total_spend": float(books.spend.sum()),
+        "twin_total_tokens": books.all_tokens,
+        "twin_total_spend": books.all_spend,
         "twin_consumer_surplus": books.surplus,
     }
 
@@ -173,14 +174,13 @@ def _offer_rows(market: Market, costs: offering.Costs, priced: offering.Prices) 
         "marginal_cost": np.where(
             channel == SELF_HOST, costs.own[release], np.where(channel == ON_DEVICE, 0.0, costs.marginal[release])
         ),
-        "workload_share": (books.workloads / max(books.workloads.sum(), 1e-300))[release, channel],
-        "token_share": (books.tokens / max(books.tokens.sum(), 1e-300))[release, channel],
+        "workload_share": (books.workloads / max(books.all_workloads, 1e-300))[release, channel],
+        "token_share": (books.tokens / max(books.all_tokens, 1e-300))[release, channel],
     }
 
 
 def _segment_rows(market: Market) -> dict[str, np.ndarray]:
     books = market.accounts
-    group, bloc = np.indices(books.segment_present.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         used = books.segment_workloads
         rows = {
@@ -192,8 +192,7 @@ def _segment_rows(market: Market) -> dict[str, np.ndarray]:
             "self_host_share": books.segment_own / used,
             "outside_share": np.maximum(0.0, 1.0 - used / books.segment_present),
         }
-    keys = {"group": np.array(GROUPS, object)[group.ravel()], "bloc": np.array(BLOCS, object)[bloc.ravel()]}
-    return keys | {name: values.ravel() for name, values in rows.items()}
+    return SEGMENTS | {name: values.ravel() for name, values in rows.items()}
 
 
 def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float]]:
@@ -239,7 +238,7 @@ def _panels(market: Market, race: observation.Race) -> dict[str, dict[str, float
 def _sample(
     market: Market, groups: slice, blocs: slice, states: Bools, name: str, factor: Floats | float = 1.0
 ) -> observation.Sample:
-    """Return the part of the ledger that a panel sees, an entry for each class and state.
+    """Return the part of the ledger that a panel sees.
 
     Parameters
     ----------
@@ -256,14 +255,13 @@ def _sample(
     seen = np.asarray(factor)[..., None, None]
 
     def part(amount: Floats) -> Floats:
-        return (seen * amount[groups, blocs].sum(axis=0)).sum(axis=0)[:, states].ravel()
+        return (seen * amount[groups, blocs].sum(axis=0)).sum(axis=0).compress(states, axis=-1)
 
-    release = np.concatenate([ledger.release[states]] * len(CLASSES))
+    release = ledger.release[states]
     lab = state.lab[release]
     return observation.Sample(
         lab=lab,
         line=state.line[release],
-        kind=np.repeat(np.arange(len(CLASSES)), int(states.sum())),
         is_open=state.is_open[release],
         chinese=market.labs.bloc[lab] == CN,
         amount=part(ledger.shaped(name)),

@@ -105,8 +105,9 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
     what a class pays over the list price, shape (classes, options), zero for those without one.
     """
     present = [(group, group.nodes_present(market.nodes)) for group in market.adopters]
-    found = panel_rows.empty(int(np.sum([len(rows) for _, rows in present])), len(offers.newest))
     nodes, ends = nodes_of(market, view), np.cumsum([len(rows) for _, rows in present])
+    options = loading.shape[1]
+    found = panel_rows.empty(int(ends[-1]), options)
     written = []
     for (group, rows), end in zip(present, ends, strict=True):
         columns = kernels.columns(offers, view.rules[group.number], loading)
@@ -123,7 +124,7 @@ def demand_panel(market: Market, offers: OfferTable, view: MonthView, loading: F
         pain=found.pain,
         loading=found.paid.T,
         base_price=found.base.T,
-        nest=offers.newest.line,
+        nest=offers.line[:options],
         dissimilarity=view.rules[0].dissimilarity,
     )
 

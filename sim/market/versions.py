@@ -12,7 +12,6 @@ import numpy as np
 
 from sim.market import demand, offering
 from sim.market.kernels import versions as compiled
-from sim.market.nodes import arrived
 from sim.market.tables import NONE, Floats, Ints
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def older_weights(market: Market, costs: offering.Costs) -> Ints:
 
 def asked(market: Market) -> tuple[Ints, Floats]:
     """Return the taste nodes that are asked, some of those in the market, and the part of each that is there."""
-    present = arrived(market.nodes.table, market.month, market.parameters)
+    present = demand.arrivals(market)
     some = np.flatnonzero(present > 0.0)[::EVERY]
     return some, present[some]
 

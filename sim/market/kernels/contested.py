@@ -19,8 +19,11 @@ class Users(NamedTuple):
     bloc: Any
     need: Any  # this month's
     difficulty: Any  # this month's
-    knows: Any  # (rows, labs)
-    barred: Any  # (rows, blocs)
+    node: Any  # row of the next two
+    attention: Any  # (nodes, labs)
+    reach: Any  # (nodes, blocs) of a ban
+    segment: Any  # row of the next
+    consideration: Any  # (segments, labs) a lab is known where it exceeds attention
     lab: Any  # whose model they use
     capability: Any  # of it, with the lab's strength in the class
     price: Any  # paid for it [USD/Mtok]
@@ -63,12 +66,14 @@ def mark(users, offers, width, device_limit, slack, found):
     """Mark who is contested (eq. 93)."""
     for r in range(len(users.kind)):
         kind, bloc, need, difficulty = users.kind[r], users.bloc[r], users.need[r], users.difficulty[r]
+        node, segment = users.node[r], users.segment[r]
         enough = 1.0 / (arithmetic.exp((difficulty - users.capability[r]) / width) + 1.0) - slack
         failed = -np.inf  # the most capable that will not do: what is weaker will not either
         for j in range(len(offers.lab)):
             lab, channel = offers.lab[j], offers.channel[j]
-            looks = (users.knows[r, lab] | (lab == users.lab[r])) & offers.sold_in[bloc, j]
-            looks &= users.barred[r, offers.lab_bloc[j]] < offers.ban_level[j]
+            knows = users.attention[node, lab] < users.consideration[segment, lab]
+            looks = (knows | (lab == users.lab[r])) & offers.sold_in[bloc, j]
+            looks &= users.reach[node, offers.lab_bloc[j]] < offers.ban_level[j]
             looks &= (channel != ON_DEVICE) | (need <= device_limit)
             paid = offers.price[kind, j]
             if channel == SELF_HOST:

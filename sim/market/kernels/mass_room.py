@@ -89,7 +89,8 @@ def room(traits: int, labs: int, lines: int, options: int, offers: int, states: 
         return np.empty((*shape, LANES), kind)
 
     def each(names: str, *shape: int, kind: Any = np.float32) -> dict[str, Any]:
-        return {name: rows(*shape, kind=kind) for name in names.split()}
+        found = names.split()
+        return dict(zip(found, rows(len(found), *shape, kind=kind), strict=True))
 
     block = rows(traits)
     return Room(

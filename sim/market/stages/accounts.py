@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,17 +34,32 @@ class Accounts:
     segment_own: Floats
     surplus: float
 
-    @property
+    @cached_property
+    def all_workloads(self) -> float:
+        """Workloads that use a model."""
+        return float(self.workloads.sum())
+
+    @cached_property
+    def all_tokens(self) -> float:
+        """Tokens bought."""
+        return float(self.tokens.sum())
+
+    @cached_property
+    def all_spend(self) -> float:
+        """Money spent, whoever earns it."""
+        return float(self.spend.sum())
+
+    @cached_property
     def spend_labs(self) -> float:
         """What labs earn on their own APIs."""
         return float(self.spend[:, LAB_API].sum())
 
-    @property
+    @cached_property
     def spend_hosts(self) -> float:
         """What hosts of open weights earn."""
         return float(self.spend[:, HOST].sum())
 
-    @property
+    @cached_property
     def spend_self_host(self) -> float:
         """What adopters spend on machines of their own."""
         return float(self.spend[:, SELF_HOST].sum() + self.spend[:, ON_DEVICE].sum())
@@ -61,11 +77,11 @@ def violations(accounts: Accounts) -> list[str]:
     """
     broken = []
     pairs = {
-        "workloads by offer and by segment": (accounts.workloads.sum(), accounts.segment_workloads.sum()),
-        "tokens by offer and by segment": (accounts.tokens.sum(), accounts.segment_tokens.sum()),
-        "spend by seller and by buyer": (accounts.spend.sum(), accounts.segment_spend.sum()),
+        "workloads by offer and by segment": (accounts.all_workloads, accounts.segment_workloads.sum()),
+        "tokens by offer and by segment": (accounts.all_tokens, accounts.segment_tokens.sum()),
+        "spend by seller and by buyer": (accounts.all_spend, accounts.segment_spend.sum()),
         "total spend and its three parts": (
-            accounts.spend.sum(),
+            accounts.all_spend,
             accounts.spend_labs + accounts.spend_hosts + accounts.spend_self_host,
         ),
     }

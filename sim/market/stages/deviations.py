@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 
@@ -226,10 +227,13 @@ def _joint_gain(lab: _Lab, number: int, check: DeviationCheck) -> float:
     return float(totals[1:].max() - totals[0])
 
 
-def _joint_moves(price: Floats, cost: Floats, lab: int, check: DeviationCheck) -> Floats:
-    """Return joint moves of a lab's prices, shape (2 joint_moves, prices): random ones, then common factors."""
+def _joint_moves(price: Floats, cost: Floats, lab: Ints | int, check: DeviationCheck) -> Floats:
+    """Return joint moves of labs' prices, shape (2 joint_moves, prices): random ones, then common factors.
+
+    `lab` sets the prices, shape (prices,), each lab those that lie side by side; a number sets all.
+    """
     number = check.joint_moves
-    noise = _noise(check.seed, lab, number, len(price))
+    noise = _noise(check.seed, tuple(np.broadcast_to(lab, price.shape).tolist()), number)
     size = _sizes(number)
     scale = np.maximum(price, np.maximum(cost, 0.0))
     random = np.maximum(0.0, price + scale * size[:, None] * noise)
@@ -244,10 +248,13 @@ def _sizes(number: int) -> Floats:
 
 
 @lru_cache(maxsize=1024)
-def _noise(seed: int, lab: int, moves: int, prices: int) -> Floats:
-    """Return the normals of a lab's random moves, (moves, prices); the same in every month."""
-    cells = np.arange(moves * prices).reshape(moves, prices)
-    return rng.normal(rng.stream_key(seed, "joint deviation", lab), cells)
+def _noise(seed: int, labs: tuple[int, ...], moves: int) -> Floats:
+    """Return the normals of labs' random moves, (moves, prices); the same in every month."""
+    found = [np.empty((moves, 0))]
+    for lab, own in groupby(labs):
+        cells = np.arange(moves * len(list(own))).reshape(moves, -1)
+        found.append(rng.normal(rng.stream_key(seed, "joint deviation", lab), cells))
+    return np.concatenate(found, axis=1)
 
 
 def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: DeviationCheck) -> tuple[Ints, Floats]:
@@ -280,7 +287,8 @@ def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: Deviation
     table[:] = price
     at = np.repeat(end - rows + 1 - alone.shape[1] * first, offers) + alone.shape[1] * np.arange(len(moving))
     table[at[:, None] + np.arange(alone.shape[1]), moving[:, None]] = alone
+    together = _joint_moves(price[moving], cost[moving], lab[moving], check)
     for one in np.flatnonzero(joint).tolist():
-        own = moving[first[one] : first[one] + offers[one]]
-        table[end[one] - joint[one] : end[one], own] = _joint_moves(price[own], cost[own], int(labs[one]), check)
+        own = slice(first[one], first[one] + offers[one])
+        table[end[one] - joint[one] : end[one], moving[own]] = together[:, own]
     return np.repeat(labs, rows), table

@@ -7,6 +7,7 @@ the population is carried by, workloads or shares of taste nodes, later stages r
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Ledger:
 
 def empty() -> Ledger:
     """Return the ledger of a world in which nobody uses a model yet."""
-    cells = int(np.prod(CELLS))
+    cells = prod(CELLS)
     none, nothing = np.zeros(0, np.int64), np.zeros((cells, 0))
     return Ledger(none, none, nothing, nothing, nothing, nothing, np.zeros(cells), np.zeros(cells))
 

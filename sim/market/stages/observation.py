@@ -59,26 +59,29 @@ class Memory:
 
 @dataclass(frozen=True)
 class Sample:
-    """The workloads a panel sees and how it weighs them; shapes (rows,)."""
+    """What a panel sees used: releases on channels, shapes (states,), and of each class of work how much of them."""
 
     lab: Ints
     line: Ints
-    kind: Ints
     is_open: Bools
     chinese: Bools
-    amount: Floats  # tokens or workloads in the world
-    spend: Floats  # USD/month
+    amount: Floats  # (classes, states) tokens or workloads in the world
+    spend: Floats  # (classes, states) USD/month
 
 
 def share(amount: Floats, chosen: Bools) -> float:
-    """Return the part of an amount that is chosen, NaN for an empty sample."""
+    """Return the part of an amount that is chosen along the last axis, NaN for an empty sample."""
     return _part_of(amount)(chosen)
 
 
 def _part_of(amount: Floats) -> Callable[[Bools], float]:
     """Return `share` of one amount, which is added up once."""
     whole = float(amount.sum())
-    return lambda chosen: ratio(float(amount[chosen].sum()), whole)
+    return lambda chosen: ratio(_sum(amount, chosen), whole)
+
+
+def _sum(amount: Floats, chosen: Bools) -> float:
+    return float(amount.compress(chosen, axis=-1).sum())
 
 
 def router_series(
@@ -98,19 +101,18 @@ def router_series(
         Router's part of them.
     """
     tokens, spend, is_open = sample.amount, sample.spend, sample.is_open
-    coding = sample.kind == CLASSES.index("coding")
-    on_open, on_coding = tokens[is_open], tokens[coding]
-    of_tokens, of_spend, of_open, of_coding = map(_part_of, (tokens, spend, on_open, on_coding))
+    coding, on_open = tokens[CLASSES.index("coding")], tokens.compress(is_open, axis=-1)
+    of_tokens, of_spend, of_open, of_coding = map(_part_of, (tokens, spend, on_open, coding))
     series = {
         "open_token_share": of_tokens(is_open),
         "chinese_open_token_share": of_tokens(is_open & sample.chinese),
         "rest_of_world_open_token_share": of_tokens(is_open & ~sample.chinese),
         "open_spend_share": of_spend(is_open),
         "chinese_spend_share": of_spend(sample.chinese),
-        "mean_price_paid:closed": ratio(spend[~is_open].sum(), tokens[~is_open].sum()),
-        "mean_price_paid:open": ratio(spend[is_open].sum(), on_open.sum()),
-        "workload_token_share:coding": of_tokens(coding),
-        "workload_share_of_open:chat": of_open(sample.kind[is_open] == CLASSES.index("chat")),
+        "mean_price_paid:closed": ratio(_sum(spend, ~is_open), _sum(tokens, ~is_open)),
+        "mean_price_paid:open": ratio(_sum(spend, is_open), on_open.sum()),
+        "workload_token_share:coding": ratio(coding.sum(), tokens.sum()),
+        "workload_share_of_open:chat": ratio(on_open[CLASSES.index("chat")].sum(), on_open.sum()),
         "total_tokens_per_week": tokens_per_month * router_share / WEEKS / 1e6,
     }
     for name in ("OpenAI", "Anthropic", "Google"):
@@ -118,11 +120,10 @@ def router_series(
     series["lab_token_share:OpenAI+Anthropic+Google"] = fsum(
         series[f"lab_token_share:{name}"] for name in ("OpenAI", "Anthropic", "Google")
     )
-    anthropic = sample.lab[coding] == labs.index("Anthropic")
-    series["lab_share_of_workload:Anthropic/coding"] = of_coding(anthropic)
-    open_lab, open_line = sample.lab[is_open], sample.line[is_open]
-    series["lab_share_of_open:DeepSeek"] = of_open(open_lab == labs.index("DeepSeek"))
-    by_line = np.bincount(open_line, weights=on_open) if len(open_line) else np.zeros(1)
+    series["lab_share_of_workload:Anthropic/coding"] = of_coding(sample.lab == labs.index("Anthropic"))
+    series["lab_share_of_open:DeepSeek"] = of_open(sample.lab[is_open] == labs.index("DeepSeek"))
+    lines = np.tile(sample.line[is_open], len(CLASSES))
+    by_line = np.bincount(lines, weights=on_open.ravel()) if len(lines) else np.zeros(1)
     series["largest_line_share_of_open"] = ratio(by_line.max(), by_line.sum())
     return series
 

@@ -16,9 +16,17 @@ SLACK = 0.05
 def users(who, offers, factor):
     """Return those who use a model, as if it were of the middle of what is on offer and cost so much of the mean."""
     rows = np.flatnonzero(who.release != NONE)
-    columns = (getattr(who, name)[rows] for name in ("kind", "bloc", "need", "difficulty", "knows", "barred", "lab"))
-    capability = np.full(len(rows), np.median(offers.capability))
-    return rows, Users(*columns, capability, factor * offers.price[who.kind[rows]].mean(axis=1))
+    columns = {name: getattr(who, name)[rows] for name in ("kind", "bloc", "need", "difficulty", "lab")}
+    return rows, Users(
+        **columns,
+        node=rows,
+        attention=np.where(who.knows, 0.0, 1.0),
+        reach=who.barred,
+        segment=rows,
+        consideration=np.full(who.knows.shape, 0.5),
+        capability=np.full(len(rows), np.median(offers.capability)),
+        price=factor * offers.price[who.kind[rows]].mean(axis=1),
+    )
 
 
 def by_stage(who, offers, rules, factor):

@@ -17,14 +17,17 @@ CHAT, CODING = CLASSES.index("chat"), CLASSES.index("coding")
 
 
 def sample():
+    kind, state = np.array([CHAT, CODING, CODING, CHAT, CHAT]), np.arange(5)
+    amount, spend = np.zeros((2, len(CLASSES), 5))
+    amount[kind, state] = [40.0, 20.0, 25.0, 10.0, 5.0]
+    spend[kind, state] = [400.0, 100.0, 50.0, 10.0, 40.0]
     return Sample(
         lab=np.array([OPENAI, ANTHROPIC, DEEPSEEK, META, DEEPSEEK]),
         line=np.array([0, 1, 2, 3, 4]),
-        kind=np.array([CHAT, CODING, CODING, CHAT, CHAT]),
         is_open=np.array([False, False, True, True, True]),
         chinese=np.array([False, False, True, False, True]),
-        amount=np.array([40.0, 20.0, 25.0, 10.0, 5.0]),
-        spend=np.array([400.0, 100.0, 50.0, 10.0, 40.0]),
+        amount=amount,
+        spend=spend,
     )
 
 
@@ -54,7 +57,7 @@ def test_the_router_shows_shares_of_tokens_and_money():
 
 def empty():
     full = sample()
-    return Sample(**{name: getattr(full, name)[:0] for name in full.__dataclass_fields__})
+    return Sample(**{name: getattr(full, name)[..., :0] for name in full.__dataclass_fields__})
 
 
 def test_a_router_without_users_has_no_shares():
