@@ -34,7 +34,7 @@ from sim.market.kernels.month import (
     ZERO,
 )
 from sim.market.kernels.room import CHUNK, WORD
-from sim.market.kernels.single import exp2, log2
+from sim.market.kernels.single import HIGHEST, exp2, log2
 from sim.market.kernels.uses import compete, follow, hold, stay, tabulate
 
 
@@ -158,7 +158,7 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, live,
                 before = offered.release[j]
                 capability, is_open = offered.capability[kind, j], offered.is_open[j]
                 for k in range(LANES):
-                    share[k] = value[k] / (ONE + exp2(width * (capability - difficulty[k])))
+                    share[k] = value[k] / (ONE + exp2(min(width * (capability - difficulty[k]), HIGHEST)))
                 for k in range(LANES):
                     share[k] += own_taste[k] + here[k] + is_open * liking[k]
             row = utility[j]

@@ -14,7 +14,7 @@ import numpy as np
 from sim.market.kernels.choice import fold, gather, utilities, weigh
 from sim.market.kernels.compiled import apart, lean, piece, turn
 from sim.market.kernels.mass_flows import begin, carry, flow, settle
-from sim.market.kernels.month import BLOCS, CHANNELS, LANES, LOG2_E, ONE, ZERO
+from sim.market.kernels.month import BLOCS, CHANNELS, LANES, LEAST, LOG2_E, ONE, ZERO
 from sim.market.kernels.single import exp2, log2
 
 
@@ -109,11 +109,15 @@ def factors(used, rules, factor):
 
 @apart
 def without(lane, cost, alone, highest, outside):
-    """Write utility and weight of doing without, and the highest utility of all."""
+    """Write utility and weight of doing without, and the highest utility of all.
+
+    The highest may be that of a lab that the node does not know. Where all that it knows is 80 utils worse, and would
+    weigh nothing, it does without.
+    """
     for k in range(LANES):
         alone[k] = -lane[0, k] * log2(ONE + cost * lane[1, k])
         highest[k] = max(highest[k], alone[k])
-        outside[k] = exp2(alone[k] - highest[k])
+        outside[k] = max(exp2(alone[k] - highest[k]), LEAST)
 
 
 @apart

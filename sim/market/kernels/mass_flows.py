@@ -6,10 +6,9 @@ import numpy as np
 
 from sim.market.kernels.compiled import apart, piece
 from sim.market.kernels.month import CHANNELS, CN, LANES, LEAST, LOG2_E, LOG_2, NONE, ONE, SELF_HOST, ZERO
-from sim.market.kernels.single import exp2, log2
+from sim.market.kernels.single import HIGHEST, exp2, log2
 
 WIDTH = 16  # the states of a block go by so many nodes at a time
-HIGHEST_POWER = np.float32(126.0)
 FEWEST = 1e-300  # nobody looks: nothing to divide by
 NO_BAN = 127  # beyond the reach of any
 
@@ -119,7 +118,7 @@ def succeed(lane, taste, origin, able, is_open, rules, common):
     """Write what the utility of a superseded release is made of on every channel [utils]."""
     width = np.float32(-LOG2_E / np.float32(rules.success_width))
     for k in range(LANES):
-        common[k] = lane[3, k] / (ONE + exp2(width * (able - lane[4, k])))
+        common[k] = lane[3, k] / (ONE + exp2(min(width * (able - lane[4, k]), HIGHEST)))
     for k in range(LANES):
         common[k] += taste[k] + origin[k] + is_open * lane[7, k]
 
@@ -153,7 +152,7 @@ def look(lanes, users, level, barring, leaves, every_vendor, own_vendor, room):
 def keep(lanes, stays, may, steep, worth, room):
     """Write the weight of what is in use, and its utility over doing without."""
     for k in range(lanes):
-        room.kept[k] = may[k] * exp2(min((stays[k] - room.highest[k]) * steep, HIGHEST_POWER))
+        room.kept[k] = may[k] * exp2(min((stays[k] - room.highest[k]) * steep, HIGHEST))
         worth[k] = stays[k] - room.alone[k]
 
 

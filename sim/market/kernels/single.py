@@ -38,7 +38,7 @@ LOG2 = tuple(
 )
 E0, E1, E2, E3, E4, E5 = EXP2
 L0, L1, L2, L3, L4, L5, L6, L7, L8 = LOG2
-LOWEST = np.float32(-126.0)
+LOWEST, HIGHEST = np.float32(-126.0), np.float32(126.0)  # powers that `exp2` knows; no check above
 
 
 def _bits(context: Any, builder: Any, x: Any) -> Any:
@@ -93,7 +93,7 @@ def mantissa(typingctx: Any, x: Any) -> Any:
 
 @kernel
 def exp2(x):
-    """Return two to the power of a float32; zero below -126."""
+    """Return two to the power of a float32 of at most `HIGHEST`; zero below `LOWEST`."""
     low = x < LOWEST
     x = LOWEST if low else x
     t = x + ROUNDER

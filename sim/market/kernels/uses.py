@@ -30,7 +30,7 @@ from sim.market.kernels.month import (
     ZERO,
     Standing,
 )
-from sim.market.kernels.single import exp2, log2
+from sim.market.kernels.single import HIGHEST, exp2, log2
 
 
 class Uses(NamedTuple):
@@ -156,7 +156,7 @@ def stay(kind, uses, rules, scratch, reach):
     in_use(scratch.core, uses, rules, scratch)
     width = np.float32(-LOG2_E / np.float32(rules.success_width))
     for k in range(LANES):
-        gain = lane[3, k] / (ONE + exp2(width * narrow[AHEAD_OF + k]))
+        gain = lane[3, k] / (ONE + exp2(min(width * narrow[AHEAD_OF + k], HIGHEST)))
         narrow[OVER + k] = LOG2_E * (gain + (narrow[REST + k] + narrow[TASTE + k])) - lane[0, k] * log2(
             narrow[BILL + k]
         )
@@ -202,7 +202,7 @@ def over_without(core, uses, rules, scratch):
     width = np.float32(-LOG2_E / np.float32(rules.success_width))
     in_use(core, uses, rules, scratch)
     for k in range(LANES):
-        gain = core[VALUE * LANES + k] / (ONE + exp2(width * narrow[AHEAD_OF + k]))
+        gain = core[VALUE * LANES + k] / (ONE + exp2(min(width * narrow[AHEAD_OF + k], HIGHEST)))
         bill = narrow[BILL + k] / (ONE + np.float32(rules.without_ai_cost) * narrow[RATE + k])
         over = gain + narrow[REST + k] - LOG_2 * core[ALPHA * LANES + k] * log2(bill)
         narrow[OVER + k] = ZERO if narrow[STAFFED + k] == -ONE else over
