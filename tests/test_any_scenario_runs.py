@@ -48,6 +48,21 @@ def write(tmp_path_factory):
     return writer
 
 
+@pytest.mark.parametrize("population", ["agents", "mean-field"])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"demand.success_width": 0.1},  # success is next to nothing a few points below the work
+        {"demand.price_sensitivity_sd": 3.0, "demand.regulated_factor": 0.0},  # what a node does not know is far better
+    ],
+)
+def test_utilities_far_apart_leave_everybody_somewhere(write, population, parameters):
+    start = {"awareness.buzz_decay": 0.0, "awareness.imitation": 0.0}
+    horizon = {"start": "2023-07", "history_until": "2023-07", "end": "2023-08"}
+    document = {"name": "s", "title": "0", "population": population, "horizon": horizon}
+    check(document | {"parameters": start | parameters}, write)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(document=valid_scenarios())
 def test_every_accepted_scenario_runs_two_months_with_all_invariants_on(document, write):

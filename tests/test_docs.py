@@ -225,12 +225,12 @@ def test_the_constants_of_taste_nodes_on_the_pages_are_those_of_the_code():
 
     words = " ".join(MODEL.read_text("utf-8").split())
     assert f"{ENSEMBLE['nodes'].default:,} taste nodes" in words
-    assert (len(DIMENSIONS), NEWCOMERS, NEGLIGIBLE, LARGEST_ORGANISATION) == (11, 0.5, 1e-4, 12)
+    assert (len(DIMENSIONS), NEWCOMERS, NEGLIGIBLE, LARGEST_ORGANISATION) == (11, 0.4, 1e-4, 12)
     assert "Eleven traits" in words
     assert f"slices of {SLICE}" in words
     assert ", ".join(f"{part:g}" for part in NODES_OF_CLASS) in words
-    assert "Half of the nodes are newcomers" in words
-    assert "fewer than 1 in 10,000 use" in words
+    assert "Two in five nodes are newcomers" in words
+    assert "fewer than 1 in 10,000 of the nodes' users have" in words
     assert "n = 1..12" in words
     words = " ".join((ROOT / "docs" / "performance.md").read_text("utf-8").split())
     assert f"blocks of {LANES}" in words

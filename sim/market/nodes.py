@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from numpy.typing import NDArray
 
 from sim import rng
-from sim.market.kernels.elementary import log
-from sim.market.population import FAMILY_GROUPS, REFERENCE_YEAR_END, VOLUME_TILT, developer_rows, pick, reached, traits
+from sim.market.kernels.elementary import exp, log
+from sim.market.population import FAMILY_GROUPS, REFERENCE_YEAR_END, developer_rows, pick, reached, tilted, traits
 from sim.market.tables import Floats, Ints, WorkloadTable
 from sim.scenario.schema import BLOCS, CLASSES, GROUPS
 
@@ -48,24 +48,25 @@ DIMENSIONS = (
     "taste origin:EU",
     "taste origin:ROW",
 )
-SLICE = 16  # nodes side by side, of like volume, whose tastes are spread over all there are
-NEWCOMERS = 0.5  # part of the nodes that stand for workloads that appear after 2025
-# Nodes for a workload of each class, of which the few heavy ones need more: as with volumes, about the root of its
-# tokens, those of the end of 2027 by the defaults.
-NODES_OF_CLASS = (1.0, 1.5, 3.0, 5.5, 3.0)
+SLICE = 16  # nodes side by side, most of like volume, whose tastes are spread over all there are
+FINE = 64  # points of a cell of the volume
+NEWCOMERS = 0.4  # part of the nodes that stand for workloads that appear after 2025
+# Nodes for a workload of each class, of which the few heavy ones need more: as volumes are tilted by their root, the
+# root of the class's factor of the volume by the defaults.
+NODES_OF_CLASS = (1.0, 1.4, 2.0, 2.8, 2.0)
 
 
-def sobol(dimension: int, count: int, shift: int) -> Floats:
-    """Return the first points of one dimension of a Sobol sequence, shifted digitally, in (0, 1), shape (count,).
+def sobol(dimension: int, index: Ints, shift: NDArray[np.uint64] | int) -> Floats:
+    """Return points of one dimension of a Sobol sequence, shifted digitally, in (0, 1), shape (points,).
 
     Parameters
     ----------
     dimension : int
         From 0, less than the number of rows in `POLYNOMIALS`.
-    count : int
-        Points.
-    shift : int
-        Bits that are turned over in all points, 0 <= shift < 2**32.
+    index : array, shape (points,)
+        Places in the sequence, from 0.
+    shift : int or array, shape (points,)
+        Bits that are turned over in a point, 0 <= shift < 2**32.
     """
     numbers = list(FIRST_NUMBERS[dimension])
     polynomial = POLYNOMIALS[dimension]
@@ -79,10 +80,9 @@ def sobol(dimension: int, count: int, shift: int) -> Floats:
             if polynomial >> (degree - step) & 1:
                 new ^= numbers[-step] << step
         numbers.append(new)
-    index, points = np.arange(count, dtype=np.uint64), np.full(count, shift, np.uint64)
-    for bit in range(int(count - 1).bit_length()):
-        direction = np.uint64(numbers[bit] << (BITS - 1 - bit))
-        points ^= np.where(index >> np.uint64(bit) & np.uint64(1), direction, np.uint64(0))
+    points = np.full(len(index), shift, np.uint64)
+    for bit in range(int(index.max()).bit_length()):
+        points ^= np.where(index >> bit & 1, np.uint64(numbers[bit] << (BITS - 1 - bit)), np.uint64(0))
     return (points.astype(np.float64) + 0.5) / 2.0**BITS
 
 
@@ -105,25 +105,19 @@ def sliced(key: int, count: int) -> Floats:
 def volume_cells(count: int, sd: float) -> tuple[Floats, Floats]:
     """Return standard normals that carry the mean volume of cells, and weights that sum to one; shapes (count,).
 
-    Cells are equally likely where `sim.market.population: tilted` draws. Of each the part of workloads and that of
-    tokens are exact (eq. 98), so that sums over workloads and over tokens have no error of integration.
+    Cells are equally likely where `sim.market.population: tilted` draws, and made of `FINE` of its points each.
+    Workloads and their needs sum to those of the world, whatever the number of cells (eq. 98).
 
     Parameters
     ----------
     sd : float
         Standard deviation of the log volume.
     """
-    edge = ndtri(np.arange(count + 1) / count) + VOLUME_TILT * sd
-    if sd == 0.0:
-        return np.zeros(count), np.full(count, 1.0 / count)
-    weight = _between(edge)
-    return log(_between(edge - sd) / weight) / sd + 0.5 * sd, weight
-
-
-def _between(edge: Floats) -> Floats:
-    """Return the part of a standard normal between edges that ascend, from the nearer tail, shape (edges - 1,)."""
-    low, high = edge[:-1], edge[1:]
-    return np.where(low > 0.0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+    z, weight = tilted((np.arange(count * FINE) + 0.5) / (count * FINE), sd)
+    need = (weight * exp(sd * z)).reshape(count, FINE).sum(axis=1)
+    weight = weight.reshape(count, FINE).sum(axis=1)
+    weight, need = weight / weight.sum(), need / need.sum()
+    return (log(need / weight) / sd + 0.5 * sd if sd > 0.0 else np.zeros(count)), weight
 
 
 def allotted(parts: Floats, count: int) -> Ints:
@@ -166,21 +160,27 @@ def draw_nodes(
     for family, size in zip(FAMILY_GROUPS, (developers, count - developers), strict=True):
         if size == 0:
             continue
-        rows = np.arange(size)
-
-        def uniform(name: str, rows: slice = slice(None), *, family: str = family, size: int = size) -> Floats:
-            key = rng.stream_key(seed, f"node:{family}:{name}")
-            if name not in DIMENSIONS:
-                return sliced(key, size)[rows]
-            return sobol(DIMENSIONS.index(name), size, int(rng.bits(key, 0)) >> 32)[rows]
-
         groups = FAMILY_GROUPS[family]
         of_group = np.array([p[f"demand.mix.{g}"] for g in groups])
         of_class = np.array([p[f"demand.{family}.class_mix.{c}"] for c in CLASSES])
         of_class /= of_class.sum()
         nodes = allotted(np.outer(of_class * NODES_OF_CLASS, (1.0 - NEWCOMERS, NEWCOMERS)).ravel(), size)
-        kind, newcomer = np.divmod(np.arange(len(nodes)).repeat(nodes), 2)
+        stratum = np.arange(len(nodes)).repeat(nodes)
+        place = np.arange(size) - (np.cumsum(nodes) - nodes)[stratum]
+        kind, newcomer = np.divmod(stratum, 2)
         z, weight = np.concatenate([volume_cells(n, p["demand.volume_sd"]) for n in nodes if n], axis=1)
+        weight *= of_class[kind]
+        for age in np.unique(newcomer):
+            weight[newcomer == age] *= of_group.sum() / weight[newcomer == age].sum()  # few nodes miss strata
+
+        def uniform(
+            name: str, rows: slice = slice(None), *, family: str = family, stratum: Ints = stratum, place: Ints = place
+        ) -> Floats:
+            key = rng.stream_key(seed, f"node:{family}:{name}")
+            if name not in DIMENSIONS:
+                return sliced(key, len(place))[rows]
+            return sobol(DIMENSIONS.index(name), place, rng.bits(key, stratum) >> np.uint64(32))[rows]
+
         table = traits(
             p,
             labs,
@@ -188,12 +188,12 @@ def draw_nodes(
             uniform,
             1,
             developer=np.full(size, family == "developer"),
-            organisation=rows + (developers if parts else 0),
+            organisation=np.arange(size) + (developers if parts else 0),
             group=GROUPS.index(groups[0]) + pick(uniform("group"), of_group),
             bloc=pick(uniform("bloc"), np.array([p[f"demand.bloc.{b}"] for b in BLOCS])),
             kind=kind,
             arrival=np.where(newcomer, REFERENCE_YEAR_END + 1, 0),
-            weight=weight * of_class[kind] * of_group.sum(),
+            weight=weight,
             z=z,
             ban=uniform("ban"),
             size=size,

@@ -37,7 +37,7 @@ ENSEMBLE = {
         "nodes",
         64,
         65_536,
-        512,
+        1024,
         kind="setting",
         integer=True,
     ),

@@ -65,7 +65,7 @@ class Settings:
     replicate: int
     population_seed: int | None = None
     population: str = "agents"
-    nodes: int = 512
+    nodes: int = 1024
     noise: str = "shared"
 
 

@@ -16,7 +16,7 @@ from sim.market.tables import Floats
 from sim.months import parse_month
 from sim.scenario.load import load_scenario
 
-FROM, UNTIL = "2026-01", "2028-12"
+FROM, UNTIL = "2024-01", "2029-12"
 COLUMNS = {  # by name, whether differences are relative
     "open_workload_share": False,
     "open_token_share": False,

@@ -53,7 +53,7 @@ def test_the_bounds_of_a_distribution_and_of_the_parameter_bind(load):
 
 def test_a_run_is_told_what_carries_the_population_and_how_choices_draw(load):
     drawn = load("name: x\n").draw(0)
-    assert (drawn.population, drawn.nodes, drawn.noise) == ("agents", 512, "shared")
+    assert (drawn.population, drawn.nodes, drawn.noise) == ("agents", 1024, "shared")
     drawn = load("name: x\npopulation: mean-field\nensemble: {nodes: 64, noise: options}\n").draw(0)
     assert (drawn.population, drawn.nodes, drawn.noise) == ("mean-field", 64, "options")
 

@@ -24,7 +24,7 @@ def test_a_file_with_a_name_alone_stands_on_the_defaults(load):
     found = load("name: x\n")
     assert (found.start, found.history_until, found.end) == tuple(map(parse_month, ("2023-07", "2025-12", "2030-12")))
     assert (found.runs, found.seed, found.workloads, found.population) == (32, 1, 20_000, "agents")
-    assert (found.nodes, found.noise) == (512, "shared")
+    assert (found.nodes, found.noise) == (1024, "shared")
     assert list(found.parameters) == list(register().parameters)
     assert list(found.labs) == list(register().labs)
     assert found.events == found.correlations == found.warnings == ()
@@ -233,7 +233,7 @@ def test_replace_changes_what_it_is_told_and_nothing_else(load):
     found = load("name: x\n")
     other = found.replace(runs=2, seed=2**63 - 1, workloads=200, until="2023-08", population="mean-field")
     assert (other.runs, other.seed, other.workloads, other.end) == (2, 2**63 - 1, 200, parse_month("2023-08"))
-    assert (other.population, other.nodes, other.noise) == ("mean-field", 512, "shared")
+    assert (other.population, other.nodes, other.noise) == ("mean-field", 1024, "shared")
     coupled = found.replace(nodes=64, noise="options")
     assert (coupled.population, coupled.nodes, coupled.noise) == ("agents", 64, "options")
     changed = {path for path, origin in coupled.origins.items() if origin == "argument"}

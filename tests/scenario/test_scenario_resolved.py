@@ -89,7 +89,7 @@ SAME = [
     ("title: T\nstory: S\nsources: [a]", "texts"),
     ("# comment\nname: x  # another", "a comment"),
     (
-        "horizon: {end: 2030-12}\nensemble: {runs: 32, seed: 1.0, workloads: 2e4, nodes: 512, noise: shared}",
+        "horizon: {end: 2030-12}\nensemble: {runs: 32, seed: 1.0, workloads: 2e4, nodes: 1024, noise: shared}",
         "the defaults written out",
     ),
     ("population: agents", "the population"),
