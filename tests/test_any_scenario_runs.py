@@ -63,6 +63,20 @@ def test_utilities_far_apart_leave_everybody_somewhere(write, population, parame
     check(document | {"parameters": start | parameters}, write)
 
 
+def test_a_lab_enters_with_one_release_though_its_line_is_due_in_the_same_month(write):
+    enters = {
+        "id": "e",
+        "date": "2025-08",
+        "lever": "lab_entry",
+        "lab": "MiniMax",
+        "points_behind": -50.0,
+        "price": 0.1,
+    }
+    horizon = {"start": "2023-07", "history_until": "2025-07", "end": "2025-08"}
+    document = {"name": "s", "title": "0", "horizon": horizon, "ensemble": {"seed": 0}}
+    check(document | {"events": [enters | {"weights": "open"}]}, write)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(document=valid_scenarios())
 def test_every_accepted_scenario_runs_two_months_with_all_invariants_on(document, write):

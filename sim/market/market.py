@@ -268,10 +268,15 @@ class Market(mesa.Model):
         return copied
 
     def _coming_out(self) -> list[supply.Made]:
-        """Return this month's releases; in a twin with withheld weights those of the world it is compared with."""
+        """Return this month's releases; in a twin with withheld weights those of the world it is compared with.
+
+        What a lab enters with takes the place of what its line would release by itself.
+        """
         if self.counterfactual == WITHHELD:
             return worlds.withheld(self, self.scripted)
-        made = [*supply.releases_month(self), *entry.entering(self)]
+        entering = entry.entering(self)
+        lines = {new.columns["line"] for new in entering}
+        made = [new for new in supply.releases_month(self) if new.columns["line"] not in lines] + entering
         return made if self.counterfactual is None else worlds.withheld(self, made)
 
     def _step_twin(self, made: list[supply.Made]) -> None:

@@ -14,6 +14,7 @@ from sim.market.tables import HOST, LAB_API, SELF_HOST
 from sim.scenario.schema import CLASSES
 
 from .stages.made_up import choosers, offers, rules, two_labs
+from .worlds import between, changed, outcomes
 
 ROWS = 400
 DRAWS = 100_000
@@ -211,3 +212,13 @@ def test_ten_workloads_of_weight_one_stand_for_one_of_weight_ten():
     heavy = (10.0 * found).sum(axis=0)
     tenfold, _ = chosen(table, count=400, **{name: np.repeat(values, 10, axis=0) for name, values in columns.items()})
     assert tenfold.sum(axis=0) == pytest.approx(heavy, rel=1e-12)
+
+
+@pytest.mark.parametrize("population", ["agents", "mean-field"])
+def test_where_no_model_can_do_the_work_it_matters_to_nobody_how_sharply_success_rises(small_settings, population):
+    settings = between(small_settings, "2025-10", "2026-02", population=population, nodes=100)
+    hard = {f"demand.difficulty.{name}": 250.0 for name in CLASSES} | {"demand.success_width": 2.5}
+    slow, sharp = (outcomes(changed(settings, hard | steep)) for steep in ({}, {"demand.success_width": 0.1}))
+    for name in ("total_tokens", "total_spend", "open_workload_share", "consumer_surplus"):
+        assert slow["market"][name] == pytest.approx(sharp["market"][name], rel=1e-6), name
+    assert min(slow["market"]["total_tokens"]) > 0.0
