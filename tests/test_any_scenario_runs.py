@@ -54,13 +54,15 @@ def write(tmp_path_factory):
     [
         {"demand.success_width": 0.1},  # success is next to nothing a few points below the work
         {"demand.price_sensitivity_sd": 3.0, "demand.regulated_factor": 0.0},  # what a node does not know is far better
+        {"demand.value": 85.0, "demand.language_fit": 0.0},
     ],
 )
 def test_utilities_far_apart_leave_everybody_somewhere(write, population, parameters):
-    start = {"awareness.buzz_decay": 0.0, "awareness.imitation": 0.0}
-    horizon = {"start": "2023-07", "history_until": "2023-07", "end": "2023-08"}
-    document = {"name": "s", "title": "0", "population": population, "horizon": horizon}
-    check(document | {"parameters": start | parameters}, write)
+    for until, end in (("2023-07", "2023-08"), ("2025-02", "2025-03")):
+        horizon = {"start": "2023-07", "history_until": until, "end": end}
+        document = {"name": "s", "title": "0", "population": population, "horizon": horizon, "ensemble": {"seed": 1}}
+        withheld = {"id": "e", "date": end, "lever": "publishing_restriction", "bloc": "CN"}
+        check(document | {"parameters": {"awareness.buzz_decay": 0.0} | parameters, "events": [withheld]}, write)
 
 
 def test_a_lab_enters_with_one_release_though_its_line_is_due_in_the_same_month(write):

@@ -178,10 +178,10 @@ def keep_in_line(lanes, weight, n, own, upgrade, inside, lam, room):
 
 @apart
 def look_at_all(lanes, aware, looks, room):
-    """Let users of a state look at all vendors."""
+    """Let users of a state look at all vendors, whatever single precision leaves of a sum that is next to nothing."""
     full, seen, gain, none = room.full, room.seen, room.gain, room.none
     for k in range(lanes):
-        total = room.every[k] - aware[k] + room.here[k]
+        total = max(room.every[k] - aware[k] + room.here[k], room.outside[k])
         gain[k] += full[k] * log2(total)
         per = full[k] / total
         seen[k] += per
