@@ -12,6 +12,7 @@ from sim.content import combine
 from sim.experiment.run import simulate
 from sim.identities import broken_identities
 from sim.scenario.load import load_scenario
+from tests.market.guards import binds
 from tests.scenario.strategies import valid_scenarios
 
 ROWS = 200
@@ -48,6 +49,8 @@ def write(tmp_path_factory):
     return writer
 
 
+@binds("kernels/mass.py", "without", "max(exp2(alone[k] - highest[k]), LEAST)")
+@binds("kernels/mass_flows.py", "look_at_all", "max(room.every[k] - aware[k] + room.here[k], room.outside[k])")
 @pytest.mark.parametrize("population", ["agents", "mean-field"])
 @pytest.mark.parametrize(
     "parameters",

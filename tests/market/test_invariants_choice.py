@@ -13,6 +13,7 @@ from sim.market.stages import choice
 from sim.market.tables import HOST, LAB_API, SELF_HOST
 from sim.scenario.schema import CLASSES
 
+from .guards import binds
 from .stages.made_up import choosers, offers, rules, two_labs
 from .worlds import between, changed, outcomes
 
@@ -214,6 +215,10 @@ def test_ten_workloads_of_weight_one_stand_for_one_of_weight_ten():
     assert tenfold.sum(axis=0) == pytest.approx(heavy, rel=1e-12)
 
 
+@binds("kernels/choice.py", "utilities", "min(width * (capability - difficulty[k]), HIGHEST)")
+@binds("kernels/uses.py", "stay", "min(width * narrow[AHEAD_OF + k], HIGHEST)")
+@binds("kernels/uses.py", "over_without", "min(width * narrow[AHEAD_OF + k], HIGHEST)")
+@binds("kernels/mass_flows.py", "succeed", "min(width * (able - lane[4, k]), HIGHEST)")
 @pytest.mark.parametrize("population", ["agents", "mean-field"])
 def test_where_no_model_can_do_the_work_it_matters_to_nobody_how_sharply_success_rises(small_settings, population):
     settings = between(small_settings, "2025-10", "2026-02", population=population, nodes=100)

@@ -252,7 +252,8 @@ def _noise(seed: int, labs: tuple[int, ...], moves: int) -> Floats:
     """Return the normals of labs' random moves, (moves, prices); the same in every month."""
     found = [np.empty((moves, 0))]
     for lab, own in groupby(labs):
-        cells = np.arange(moves * len(list(own))).reshape(moves, -1)
+        prices = len(list(own))
+        cells = np.arange(moves * prices).reshape(moves, prices)
         found.append(rng.normal(rng.stream_key(seed, "joint deviation", lab), cells))
     return np.concatenate(found, axis=1)
 

@@ -115,7 +115,7 @@ def test_where_nothing_may_be_bought_those_who_look_keep_what_they_have_or_do_wi
     assert share[0].sum() > before.mass[0].sum()
 
 
-@binds(FILE, "keep", "min((stays[k] - room.highest[k]) * steep, HIGHEST_POWER)")
+@binds(FILE, "keep", "min((stays[k] - room.highest[k]) * steep, HIGHEST)")
 def test_who_has_what_is_beyond_all_offers_keeps_it(moments):
     """Its weight against the others would be infinite: more than 126 powers of two above them."""
     market, view = moments["rules"]
