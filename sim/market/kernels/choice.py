@@ -34,12 +34,12 @@ from sim.market.kernels.month import (
     ZERO,
 )
 from sim.market.kernels.room import CHUNK, WORD
-from sim.market.kernels.single import HIGHEST, exp2, log2
+from sim.market.kernels.single import HIGHEST, exp2, larger, log2
 from sim.market.kernels.uses import compete, follow, hold, stay, tabulate
 
 
 @piece
-def gather(rows, kind, people, reach, rules, segment, block, limit, lane, known, may):
+def gather(rows, kind, people, reach, rules, segment, block, limit, lane, known, may, usable):
     """Fill the lanes of a block with the traits of some rows of one class.
 
     Into `block` goes all that lies in their traits, with what a bloc's users like about each bloc added; the columns of
@@ -66,6 +66,25 @@ def gather(rows, kind, people, reach, rules, segment, block, limit, lane, known,
         for b in range(BLOCS):
             mask &= rules.allowed[b, reach[rows[k], b]]
         may[k] = mask & rules.off_device if block[NEED, k] * np.float32(rules.need[kind]) > device else mask
+    unfold(may, usable)
+
+
+@apart
+def unfold(may, usable):
+    """Write 1 where a lane may choose an offer of a bloc on a channel, else 0."""
+    for bit in range(BLOCS * CHANNELS):
+        flag = np.int32(1 << bit)
+        for k in range(LANES):
+            usable[bit, k] = ONE if may[k] & flag else ZERO
+
+
+@piece
+def anybody(marks):
+    """Return whether any of some whole numbers is not 0."""
+    found = 0
+    for k in range(len(marks)):
+        found |= marks[k]
+    return found != 0
 
 
 @apart
@@ -121,7 +140,7 @@ def moving(start, now_release, now_channel, organisation, used, uses, rules, scr
 
 
 @apart
-def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, live, utility, plain, highest, share):
+def utilities(kind, offered, rules, lane, taste, origin, known, usable, cost, live, utility, plain, highest, share):
     """Write the utilities of the offers in units of log2, `IMPOSSIBLE` where barred, and the highest (eq. 53).
 
     Lines of labs that nobody in the block knows are passed over; `live` says which are not. `plain` is of the same
@@ -145,10 +164,7 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, live,
     for n in range(len(offered.line)):
         here, bloc = origin[offered.lab_bloc[n]], offered.lab_bloc[n]
         own_taste, moving, knows = taste[offered.line[n]], cost[offered.lab[n]], known[offered.lab[n]]
-        some = np.int32(0)
-        for k in range(LANES):
-            some |= knows[k]
-        live[n] = some != 0
+        live[n] = anybody(knows)
         if not live[n]:
             continue
         before, options = NONE, offered.first[n + 1] - offered.first[n]
@@ -164,7 +180,7 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, live,
             row = utility[j]
             price, cluster, appeal = offered.price[kind, j], offered.cluster[j], offered.appeal[j]
             kept, raised = offered.control[j], offered.exposure[j]
-            bit = np.int32(bloc * CHANNELS + offered.channel[j])
+            may = usable[bloc * CHANNELS + offered.channel[j]]
             for k in range(LANES):
                 burden = max(price * rate[k], cluster * inverse_pain[k])
                 row[k] = alpha[k] * log2(ONE + burden)
@@ -178,9 +194,8 @@ def utilities(kind, offered, rules, lane, taste, origin, known, may, cost, live,
                 for k in range(LANES):
                     plain[j, k] = row[k]
             for k in range(LANES):
-                row[k] = row[k] if (knows[k] & (may[k] >> bit)) & 1 else IMPOSSIBLE
-            for k in range(LANES):
-                highest[k] = max(highest[k], row[k])
+                row[k] = row[k] if (knows[k] != 0) & (may[k] > ZERO) else IMPOSSIBLE
+                highest[k] = larger(highest[k], row[k])
 
 
 @apart
@@ -192,13 +207,13 @@ def fold(offered, utility, best, version):
             top[k], which[k] = row[k], np.int32(j)
     for j in range(len(offered.nest), len(offered.release)):
         row, top, which = utility[j], best[offered.option[j]], version[offered.option[j]]
-        for k in range(LANES):
-            which[k] = np.int32(j) if row[k] > top[k] else which[k]
-            top[k] = max(top[k], row[k])
+        for k in range(LANES):  # versions come in ascending order
+            which[k] = max(which[k], np.int32(j) if row[k] > top[k] else np.int32(0))
+            top[k] = larger(top[k], row[k])
 
 
 @apart
-def weigh(offered, rules, may, utility, highest, live, nest, chance):
+def weigh(offered, rules, usable, utility, highest, live, nest, chance):
     """Turn utilities into weights inside their line, and write each line's weight against the others (eq. 59).
 
     Lines that are not `live` weigh nothing.
@@ -207,19 +222,17 @@ def weigh(offered, rules, may, utility, highest, live, nest, chance):
     inverse = ONE / lam
     for n in range(len(offered.line)):
         total, chances = nest[n], chance[n]
-        shift = CHANNELS * offered.lab_bloc[n]
         for k in range(LANES):
             total[k] = chances[k] = ZERO
         if not live[n]:
             continue
         for j in range(offered.first[n], offered.first[n + 1]):
-            row = utility[j]
-            bit = np.int32(shift + offered.channel[j])
+            row, may = utility[j], usable[CHANNELS * offered.lab_bloc[n] + offered.channel[j]]
             for k in range(LANES):
                 row[k] = exp2((row[k] - highest[k]) * inverse)
             for k in range(LANES):
                 total[k] += row[k]
-                chances[k] += ONE if (may[k] >> bit) & 1 else ZERO
+                chances[k] += may[k]
         for k in range(LANES):
             mean = total[k] / max(chances[k], ONE)
             chances[k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
@@ -287,6 +300,7 @@ def choose(
                     scratch.lane,
                     scratch.known,
                     scratch.may,
+                    scratch.usable,
                 )
                 if len(evaluations):
                     note(start, count, scratch)
@@ -299,7 +313,7 @@ def choose(
                     scratch.taste,
                     scratch.origin,
                     scratch.known,
-                    scratch.may,
+                    scratch.usable,
                     scratch.cost,
                     scratch.live,
                     scratch.utility,
@@ -313,7 +327,7 @@ def choose(
                 weigh(
                     offered,
                     rules,
-                    scratch.may,
+                    scratch.usable,
                     scratch.best,
                     scratch.highest,
                     scratch.live,

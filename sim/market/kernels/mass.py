@@ -63,7 +63,20 @@ def choose(
         first, count, kind = blocks[number, 0], blocks[number, 1], blocks[number, 2]
         for k in range(LANES):
             room.rows[k] = first + k if k < count else first
-        gather(room.rows, kind, people, reach, rules, room.segment, room.block, room.limit, lane, known, room.may)
+        gather(
+            room.rows,
+            kind,
+            people,
+            reach,
+            rules,
+            room.segment,
+            room.block,
+            room.limit,
+            lane,
+            known,
+            room.may,
+            room.usable,
+        )
         for k in range(0, LANES, 8):
             for lab in range(0, room.switch.shape[0], 8):
                 turn(room.factor, room.segment, k, lab, room.switch)
@@ -75,7 +88,7 @@ def choose(
             room.taste,
             room.origin,
             room.everybody,
-            room.may,
+            room.usable,
             room.free,
             room.live,
             room.utility,
@@ -85,7 +98,7 @@ def choose(
         )
         without(lane, np.float32(rules.without_ai_cost), room.alone, room.highest, room.outside)
         fold(offered, room.utility, room.weight, room.version)
-        weigh(offered, rules, room.may, room.weight, room.highest, room.live, room.nest, room.chance)
+        weigh(offered, rules, room.usable, room.weight, room.highest, room.live, room.nest, room.chance)
         permit(reach, rules, room)
         weigh_labs(offered, rules, room)
         begin(mass[0, first : first + LANES], fresh[first : first + LANES], rules, room)
@@ -122,16 +135,13 @@ def without(lane, cost, alone, highest, outside):
 
 @apart
 def permit(reach, rules, room):
-    """Write what each node may choose and what no ban keeps from it, by bloc of labs and channel."""
-    level, may, usable, unbarred = room.level, room.may, room.usable, room.unbarred
+    """Write what no ban keeps from each node, by bloc of labs and channel."""
+    level, unbarred = room.level, room.unbarred
     for bloc in range(BLOCS):
         for k in range(LANES):
             level[bloc, k] = reach[room.rows[k], bloc]
         for channel in range(CHANNELS):
             bit, barring = bloc * CHANNELS + channel, np.int32(rules.ban_level[channel])
-            flag = np.int32(1 << bit)
-            for k in range(LANES):
-                usable[bit, k] = ONE if may[k] & flag else ZERO
             for k in range(LANES):
                 unbarred[bit, k] = ONE if level[bloc, k] < barring else ZERO
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.market.kernels.choice import anybody
 from sim.market.kernels.compiled import apart, piece
 from sim.market.kernels.month import CHANNELS, CN, LANES, LEAST, LOG2_E, LOG_2, NONE, ONE, SELF_HOST, ZERO
 from sim.market.kernels.single import HIGHEST, exp2, log2
@@ -95,15 +96,6 @@ def flow(first, count, kind, states, mass, bits, offered, standing, rules, room)
                 lanes, room.weight[q], inside, room.less[n], room.more[n], room.replaced[q], room.came[s], room
             )
     return active
-
-
-@piece
-def anybody(bits):
-    """Return whether anybody uses a state."""
-    found = 0
-    for k in range(len(bits)):
-        found |= bits[k]
-    return found != 0
 
 
 @apart

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.month import FIXED, KINDS, LANES, ORIGIN, to_eight
+from sim.market.kernels.month import BLOCS, CHANNELS, FIXED, KINDS, LANES, ORIGIN, to_eight
 
 CHUNK = 65536  # rows looked through before the blocks of their classes are filled
 WORD = 32  # bits that say which labs a row knows
@@ -35,7 +35,8 @@ class Scratch(NamedTuple):
     bits: Any  # (labs over 32, LANES) a bit for each lab that a row knows of itself
     sees: Any  # (CHUNK, labs over 32) the same by row
     known: Any  # (labs, LANES)
-    may: Any  # (LANES,)
+    may: Any  # (LANES,) bits, see `flags`
+    usable: Any  # (blocs times channels, LANES) 1 where a row may choose such an option, else 0
     cost: Any  # (labs, LANES)
     utility: Any  # (offers, LANES)
     best: Any  # (options, LANES)
@@ -94,6 +95,7 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         counts=np.empty((words, WORD)),
         known=np.empty((labs, LANES), i),
         may=np.empty(LANES, i),
+        usable=np.empty((BLOCS * CHANNELS, LANES), f),
         cost=np.empty((labs, LANES), f),
         utility=np.empty((offers, LANES), f),
         best=np.empty((options, LANES), f),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba.core import types
 
 from sim.market.kernels.compiled import fma, intrinsic, kernel
@@ -89,6 +90,24 @@ def mantissa(typingctx: Any, x: Any) -> Any:
         return _float(context, builder, builder.sub(bits, whole))
 
     return types.float32(types.float32), generate
+
+
+@intrinsic
+def larger(typingctx: Any, a: Any, b: Any) -> Any:
+    """Return the larger of two float32, neither of them NaN.
+
+    Where `max` picks between a number and the one in memory that it replaces, LLVM stores only the lanes that change: a
+    store that is slow, or that the next load has to wait for.
+    """
+    if not (a == b == types.float32):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = context.get_value_type(types.float32)
+        function = builder.module.declare_intrinsic("llvm.maxnum", [number], ir.FunctionType(number, [number] * 2))
+        return builder.call(function, arguments, fastmath=("nnan",))
+
+    return types.float32(types.float32, types.float32), generate
 
 
 @kernel

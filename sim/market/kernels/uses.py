@@ -148,7 +148,7 @@ def stay(kind, uses, rules, scratch, reach):
 
     Writes what is kept, what doing without is worth, and the highest utility of all.
     """
-    state, own, may, lane, narrow = scratch.state, scratch.own, scratch.may, scratch.lane, scratch.narrow
+    state, own, usable, lane, narrow = scratch.state, scratch.own, scratch.usable, scratch.lane, scratch.narrow
     highest, keep, outside = scratch.highest, scratch.keep, scratch.outside
     for k in range(LANES):
         scratch.kind[k] = kind
@@ -173,7 +173,7 @@ def stay(kind, uses, rules, scratch, reach):
         elif uses.runs[s]:
             # a ban bars it, or what bars the option of which it is a version
             bound = reach[scratch.seats[k], uses.bloc[s]] >= uses.ban_level[s]
-            if (may[k] >> uses.bit[s]) & 1 if uses.place[s] != NONE else not bound:
+            if usable[uses.bit[s], k] > ZERO if uses.place[s] != NONE else not bound:
                 keep[k] = narrow[OVER + k]
     for k in range(LANES):
         if scratch.home[k] and max(highest[k], keep[k]) > IMPOSSIBLE:
