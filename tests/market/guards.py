@@ -15,7 +15,7 @@ from typing import NamedTuple
 import sim.market
 
 ROOT = Path(sim.market.__file__).parent
-LIMITS = {"maximum", "minimum", "fmax", "fmin", "max", "min"}
+LIMITS = {"maximum", "minimum", "fmax", "fmin", "max", "min", "larger"}
 ALWAYS = {"clip", "nan_to_num"}
 ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 TRUTHS = {"bool", "any", "all", "isinstance"}

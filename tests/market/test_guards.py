@@ -54,7 +54,7 @@ no_guard(
 for text in ("max(highest[k], keep[k])", "max(highest[k], max(keep[k], outside[k]))", "max(keep[k], outside[k])"):
     no_guard("kernels/uses.py", "stay", text, "the best of what there is, a scale of its own for each row")
 no_guard("kernels/uses.py", "stay", "max(highest[k], scratch.utility[j, k])", "the best so far")
-no_guard("kernels/choice.py", "utilities", "max(highest[k], row[k])", "the best so far")
+no_guard("kernels/choice.py", "utilities", "larger(highest[k], row[k])", "the best so far")
 no_guard("kernels/mass.py", "without", "max(highest[k], alone[k])", "the best of what there is")
 no_guard("kernels/mass_tally.py", "tally", "min(LINE, nodes - i)", "a line of the cache, or what is left of it")
 for function, text in (

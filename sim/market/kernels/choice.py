@@ -34,7 +34,7 @@ from sim.market.kernels.month import (
     ZERO,
 )
 from sim.market.kernels.room import CHUNK, WORD
-from sim.market.kernels.single import HIGHEST, exp2, larger, log2
+from sim.market.kernels.single import HIGHEST, NOTHING, exp2, larger, log2
 from sim.market.kernels.uses import compete, follow, hold, stay, tabulate
 
 
@@ -113,7 +113,7 @@ def moving(start, now_release, now_channel, organisation, used, uses, rules, scr
     Who uses a model knows its lab; who looks at its own vendor's offers alone knows no other. Looks are those of the
     rows from `start` on.
     """
-    state, own, home, known, cost = scratch.state, scratch.own, scratch.home, scratch.known, scratch.cost
+    state, own, away, known, cost = scratch.state, scratch.own, scratch.away, scratch.known, scratch.cost
     house, mine = scratch.house, scratch.mine
     half = np.float32(ONE - rules.multi_home_discount)
     switch, upgrade, adopt = (
@@ -126,17 +126,18 @@ def moving(start, now_release, now_channel, organisation, used, uses, rules, scr
         i = scratch.seats[k]
         state[k] = now_release[i] * CHANNELS + now_channel[i] if now_release[i] != NONE else none
         own[k] = uses.lab[state[k]]
-        home[k] = scratch.looks[i - start] == 2
+        away[k] = scratch.looks[i - start] != 2
         house[k] = organisation[i]
     for k in range(0, LANES, 8):
         for column in range(0, mine.shape[0], 8):
             turn(used, house, k, column, mine)
     for lab in range(labs):
+        here = np.int32(lab)
         for k in range(LANES):
             elsewhere = another if mine[lab, k] else other
-            cost[lab, k] = adopt if own[k] == NONE else upgrade if own[k] == lab else elsewhere
+            cost[lab, k] = adopt if own[k] == NONE else upgrade if own[k] == here else elsewhere
         for k in range(LANES):
-            known[lab, k] = 1 if own[k] == lab else 0 if home[k] else known[lab, k]
+            known[lab, k] = (known[lab, k] & away[k]) | (own[k] == here)
 
 
 @apart
@@ -199,14 +200,14 @@ def utilities(kind, offered, rules, lane, taste, origin, known, usable, cost, li
 
 
 @apart
-def fold(offered, utility, best, version):
-    """Write the utility of each option, that of the version that suits each lane best, and which it is (eq. 97)."""
-    for j in range(len(offered.nest)):
-        row, top, which = utility[j], best[j], version[j]
-        for k in range(LANES):
-            top[k], which[k] = row[k], np.int32(j)
-    for j in range(len(offered.nest), len(offered.release)):
-        row, top, which = utility[j], best[offered.option[j]], version[offered.option[j]]
+def fold(offered, utility, version):
+    """Make the utility of each option that of the version that suits each lane best, and write which it is (eq. 97)."""
+    for j in range(len(version)):
+        which = version[j]
+        for k in range(len(which)):
+            which[k] = np.int32(j)
+    for j in range(len(version), len(offered.release)):
+        row, top, which = utility[j], utility[offered.option[j]], version[offered.option[j]]
         for k in range(LANES):  # versions come in ascending order
             which[k] = max(which[k], np.int32(j) if row[k] > top[k] else np.int32(0))
             top[k] = larger(top[k], row[k])
@@ -235,7 +236,9 @@ def weigh(offered, rules, usable, utility, highest, live, nest, chance):
                 chances[k] += may[k]
         for k in range(LANES):
             mean = total[k] / max(chances[k], ONE)
-            chances[k] = exp2(lam * log2(max(mean, LEAST))) if mean > LEAST else ZERO
+            chances[k] = lam * log2(max(mean, LEAST)) if mean > LEAST else NOTHING
+        for k in range(LANES):
+            chances[k] = exp2(chances[k])
 
 
 @lean
@@ -322,7 +325,7 @@ def choose(
                     scratch.whole,
                 )
                 stay(kind, uses, rules, scratch, reach)
-                fold(offered, scratch.utility, scratch.best, scratch.version)
+                fold(offered, scratch.utility, scratch.version)
                 compete(uses, scratch)
                 weigh(
                     offered,

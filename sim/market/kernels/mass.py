@@ -97,7 +97,7 @@ def choose(
             room.common,
         )
         without(lane, np.float32(rules.without_ai_cost), room.alone, room.highest, room.outside)
-        fold(offered, room.utility, room.weight, room.version)
+        fold(offered, room.utility, room.version)
         weigh(offered, rules, room.usable, room.weight, room.highest, room.live, room.nest, room.chance)
         permit(reach, rules, room)
         weigh_labs(offered, rules, room)

@@ -39,7 +39,7 @@ class Room(NamedTuple):
     utility: Any  # (offers, LANES)
     plain: Any  # (offers, LANES) utilities, of barred offers too
     version: Any  # (options, LANES) offer that suits best
-    weight: Any  # (options, LANES) inside the line
+    weight: Any  # (options, LANES) of `utility`: of the version that suits best, then its weight inside the line
     nest: Any  # (lines, LANES) their sum
     part: Any  # (lines, LANES) one over the channels of a line that a node may use
     chance: Any  # (lines, LANES) weight against the other lines
@@ -92,7 +92,7 @@ def room(traits: int, labs: int, lines: int, options: int, offers: int, states: 
         found = names.split()
         return dict(zip(found, rows(len(found), *shape, kind=kind), strict=True))
 
-    block = rows(traits)
+    block, utility = rows(traits), rows(offers)
     return Room(
         block=block,
         taste=block[FIXED:],
@@ -116,8 +116,10 @@ def room(traits: int, labs: int, lines: int, options: int, offers: int, states: 
         **each("usable unbarred", BLOCS * CHANNELS),
         **each("aware own looks home", labs),
         **each("nest part chance less more", lines),
-        **each("weight replaced moved", options),
-        **each("utility plain", offers),
+        utility=utility,
+        weight=utility[:options],
+        plain=rows(offers),
+        **each("replaced moved", options),
         **each("came worth", states),
         **each("highest alone outside every common stays full only kept line value here taken"),
         **each("gain seen newcomers none mean"),

@@ -28,7 +28,7 @@ class Scratch(NamedTuple):
     origin: Any  # (blocs, LANES) of that
     limit: Any  # (labs and more, LANES)
     own: Any  # (LANES,) lab in use
-    home: Any  # (LANES,) looks at that lab's offers alone
+    away: Any  # (LANES,) 1 where it looks at other labs too, else 0
     house: Any  # (LANES,) organisation
     mine: Any  # (labs and more, LANES) the organisation uses it
     counts: Any  # (labs over 32, 32) workloads that look at each
@@ -39,7 +39,7 @@ class Scratch(NamedTuple):
     usable: Any  # (blocs times channels, LANES) 1 where a row may choose such an option, else 0
     cost: Any  # (labs, LANES)
     utility: Any  # (offers, LANES)
-    best: Any  # (options, LANES)
+    best: Any  # (options, LANES) of `utility`: of the version that suits best, then its weight inside the line
     version: Any  # (options, LANES)
     plain: Any  # (0, LANES)
     live: Any  # (lines,) some row of the block knows the lab
@@ -72,6 +72,7 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         np.uint32,
     )  # the last for numbers of rows: a kernel asks of others whether they are negative
     words = -(-labs // WORD)
+    utility = np.empty((offers, LANES), f)
     block, narrow, wide = np.empty((traits, LANES), f), np.empty((15, LANES), f), np.empty((8, LANES))
     return Scratch(
         looks=np.empty(CHUNK, np.uint8),
@@ -87,7 +88,7 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         origin=block[ORIGIN:FIXED],
         limit=np.empty((to_eight(labs), LANES), f),
         own=np.empty(LANES, i),
-        home=np.empty(LANES, np.bool_),
+        away=np.empty(LANES, i),
         house=np.empty(LANES, u),
         mine=np.empty((to_eight(labs), LANES), np.uint8),
         bits=np.empty((words, LANES), i),
@@ -97,8 +98,8 @@ def scratch(traits: int, labs: int, lines: int, options: int, offers: int) -> Sc
         may=np.empty(LANES, i),
         usable=np.empty((BLOCS * CHANNELS, LANES), f),
         cost=np.empty((labs, LANES), f),
-        utility=np.empty((offers, LANES), f),
-        best=np.empty((options, LANES), f),
+        utility=utility,
+        best=utility[:options],
         version=np.empty((options, LANES), i),
         plain=np.empty((0, LANES), f),
         live=np.empty(lines, np.bool_),

@@ -40,6 +40,7 @@ LOG2 = tuple(
 E0, E1, E2, E3, E4, E5 = EXP2
 L0, L1, L2, L3, L4, L5, L6, L7, L8 = LOG2
 LOWEST, HIGHEST = np.float32(-126.0), np.float32(126.0)  # powers that `exp2` knows; no check above
+NOTHING = np.float32(-1000.0)  # a power of which `exp2` makes zero
 
 
 def _bits(context: Any, builder: Any, x: Any) -> Any:

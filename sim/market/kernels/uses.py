@@ -176,7 +176,7 @@ def stay(kind, uses, rules, scratch, reach):
             if usable[uses.bit[s], k] > ZERO if uses.place[s] != NONE else not bound:
                 keep[k] = narrow[OVER + k]
     for k in range(LANES):
-        if scratch.home[k] and max(highest[k], keep[k]) > IMPOSSIBLE:
+        if not scratch.away[k] and max(highest[k], keep[k]) > IMPOSSIBLE:
             outside[k] = IMPOSSIBLE
         highest[k] = max(highest[k], max(keep[k], outside[k]))
 
