@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from sim import rng
 from sim.market.kernels.draws import uniforms
-from sim.market.kernels.elementary import exp, power
+from sim.market.kernels.elementary import exp, ndtri, power
 from sim.market.parts import SMALL, in_parts
 from sim.market.tables import SPARE, Bools, Floats, Ints, WorkloadTable
 from sim.months import parse_month

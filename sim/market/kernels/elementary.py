@@ -1,7 +1,7 @@
-"""Exponentials, logarithms and powers of arrays, with the same bits on every machine.
+"""Exponentials, logarithms, powers and normal quantiles of arrays, with the same bits on every machine.
 
 NumPy has one form of each for processors with AVX-512 and another for those without; they differ in the last place.
-Every stage that needs one takes it from here. Twins are NumPy's own functions, to a few units of the last place.
+Every stage that needs one takes it from here. Twins are NumPy's own functions and SciPy's, to a few last places.
 """
 
 from __future__ import annotations
@@ -80,6 +80,19 @@ def each_expm1(x, found):
 
 
 @kernel
+def each_ndtri(x, found):
+    """Write the standard normal quantile; short loops are vector code."""
+    for i in range(len(x)):
+        found[i] = arithmetic.ndtri_near(x[i])
+    for i in range(len(x)):
+        middle, outside = arithmetic.ndtri_middle(x[i]), found[i] if x[i] > 0.5 else -found[i]
+        found[i] = middle if abs(x[i] - 0.5) <= arithmetic.MIDDLE else outside
+    for i in range(len(x)):
+        if not arithmetic.FARTHEST <= x[i] <= 1.0 - arithmetic.FARTHEST:
+            found[i] = arithmetic.ndtri_far(x[i])
+
+
+@kernel
 def each_power(x, y, found):
     """Write x to the power of y."""
     for i in range(len(x)):
@@ -109,6 +122,11 @@ def log1p(x: ArrayLike) -> Any:
 def expm1(x: ArrayLike) -> Any:
     """Return e^x - 1, shape of `x`, as exact for small numbers as for large ones."""
     return _each(each_expm1, x)
+
+
+def ndtri(x: ArrayLike) -> Any:
+    """Return the standard normal quantile, shape of `x`; infinite at 0 and 1, NaN outside."""
+    return _each(each_ndtri, x)
 
 
 def power(x: ArrayLike, y: ArrayLike) -> Any:

@@ -1,24 +1,30 @@
-"""Exponentials, logarithms and powers of arrays against NumPy's, and at the ends of the range."""
+"""Exponentials, logarithms, powers and normal quantiles of arrays against NumPy and SciPy, and where ranges end."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from sim.market.kernels import elementary
 from tests.market.guards import binds
 
 SIGNED = np.concatenate([np.linspace(-700.0, 700.0, 2001), np.linspace(-1e-9, 1e-9, 101), [-1.0, 0.0, 1.0]])
 POSITIVE = np.exp(np.linspace(-600.0, 600.0, 2001))
+TAILS = 10.0 ** -np.linspace(0.31, 300.0, 2001)
+INSIDE = np.concatenate([np.linspace(0.001, 0.999, 2001), TAILS, 1.0 - 10.0 ** -np.linspace(0.31, 15.0, 201)])
 CASES = {
     "exp": (elementary.exp, np.exp, SIGNED),
     "expm1": (elementary.expm1, np.expm1, SIGNED),
     "log": (elementary.log, np.log, POSITIVE),
     "log10": (elementary.log10, np.log10, POSITIVE),
     "log1p": (elementary.log1p, np.log1p, np.append(POSITIVE, 0.0)),
+    "ndtri": (elementary.ndtri, ndtri, INSIDE),
 }
 
 
+@binds("kernels/arithmetic.py", "ndtri_far", "u if u < 0.5 else 1.0 - u")
+@binds("kernels/arithmetic.py", "ndtri_near", "min(u, 1.0 - u)")
 @pytest.mark.parametrize("name", CASES)
 def test_they_are_within_a_few_units_of_the_last_place_of_numpys(name):
     found, right, at = CASES[name]
@@ -37,6 +43,7 @@ def test_they_are_within_a_few_units_of_the_last_place_of_numpys(name):
         ("expm1", [-np.inf, -1e9, 0.0, 1e9, np.inf, np.nan], [-1.0, -1.0, 0.0, np.inf, np.inf, np.nan]),
         ("log", [-1.0, 0.0, 1.0, np.inf, np.nan], [np.nan, -np.inf, 0.0, np.inf, np.nan]),
         ("log10", [-1.0, 0.0, 1.0, np.inf], [np.nan, -np.inf, 0.0, np.inf]),
+        ("ndtri", [-0.1, 0.0, 0.5, 1.0, 1.1, np.nan], [np.nan, -np.inf, 0.0, np.inf, np.nan, np.nan]),
         ("log1p", [-0.1, 0.0, np.inf, np.nan], [np.nan, 0.0, np.inf, np.nan]),
     ],
 )
