@@ -105,7 +105,7 @@ def vendor_shares(market: Market) -> Floats:
 
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
     """Return what adopters see when they choose (eq. 54)."""
-    appeal, leap = _appeal(market), float(leaps.max()) / market.parameters["demand.leap_points"]
+    p, appeal = market.parameters, _appeal(market)
     return _view_but_for_prices(market)(
         offers=offers,
         rules=_rules(market, appeal),
@@ -113,7 +113,7 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         cluster=priced.cluster,
         appeal=appeal,
         consideration=awareness.consideration(market.awareness, market.buzz),
-        leap=min(max(leap, 0.0), 1.0),
+        leap=min(max(float(leaps.max()) / p["demand.leap_points"], 0.0), 1.0),
     )
 
 
@@ -280,10 +280,11 @@ def difficulty_rise(market: Market) -> Floats:
     """Return by how much work of each class is harder this month than in January 2025 [ECI points], (classes,)."""
     p = market.parameters
     ambition = np.array([p[f"demand.ambition.{c}"] for c in CLASSES])
-    return capability.difficulty_rise(ambition, market.releases.capability.max(), reference_frontier(market))
+    return capability.difficulty_rise(ambition, market.releases.capability.max(), _reference_frontier())
 
 
-def reference_frontier(market: Market) -> float:
+@lru_cache(maxsize=1)
+def _reference_frontier() -> float:
     """Return the capability of the best release up to January 2025 [ECI points]; of the evidence, if it is to come."""
     return max(seen.capability for seen in evidence.releases(until=REFERENCE))
 

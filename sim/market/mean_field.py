@@ -8,7 +8,7 @@ an organisation's other workloads are those of its segment on average; nobody's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from itertools import cycle
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -239,9 +239,15 @@ def used_elsewhere(ledger: Ledger, lab: Ints, labs: int, tail: float) -> Floats:
     count = ledger.segment_labs(lab, labs)
     present = ledger.by_segment(ledger.present).ravel()
     share = np.minimum(1.0, count / np.maximum(present, 1e-300)[:, None])  # sums in two orders: above it by rounding
-    size = np.arange(1, LARGEST_ORGANISATION + 1)
-    part = size * power(size, -tail)
-    part /= part.sum()
+    size, part = _organisations(tail)
     none = np.ones((*share.shape, len(size)))
     none[..., 1:] = exp(log(1.0 - share)[..., None] * (size[1:] - 1))
     return 1.0 - (none * part).sum(axis=-1)
+
+
+@lru_cache(maxsize=16)
+def _organisations(tail: float) -> tuple[Ints, Floats]:
+    """Return the sizes of organisations and the part of the workloads that belongs to those of each, (sizes,)."""
+    size = np.arange(1, LARGEST_ORGANISATION + 1)
+    part = size * power(size, -tail)
+    return size, part / part.sum()

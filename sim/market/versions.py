@@ -33,7 +33,7 @@ def older_weights(market: Market, costs: offering.Costs) -> Ints:
     line = table.line[weights]
     weights = weights[np.lexsort((weights == lines.current_open[line], line))]  # the newest last of its line
     if len(weights) > 0:
-        utility, worth = wanted(market, weights, offering.host_prices(market, costs)[1])
+        utility, worth = wanted(market, weights, costs.hosted)
         first = np.append(0, np.cumsum(np.bincount(line, minlength=len(due))[due]))
         place = np.empty((len(first) - 1, older.shape[1]), np.int64)
         compiled.missed_most(utility, worth, first, place)
