@@ -130,6 +130,7 @@ def perceived(market: Market) -> Floats:
     return releases.perceived(table.capability, table.inflation, market.month - table.month, experience)
 
 
+@settled
 def latency(market: Market) -> Floats:
     """Return the disutility of the load on each lab's API [utils], shape (labs,) (eq. 47)."""
     return serving.latency(market.labs.load, market.parameters["demand.latency_cost"])
