@@ -179,7 +179,7 @@ def _appeal(market: Market) -> Floats:
     loaded API (eq. 53).
     """
     state, labs = market.releases, market.labs
-    appeal = _openness_liked(market) + (labs.brand + market.affinity)[:, state.lab, None]
+    appeal = _openness_liked(market) + (labs.brand + market.affinity).take(state.lab, axis=1)[:, :, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     if market.policy.trust:
         _, exposure, _ = _fixed_tastes(market)

@@ -89,18 +89,27 @@ class MeanField:
         """What a copy may share: it never changes."""
         return self.table, self.people, self.blocks, self.quantile, self.parameters
 
-    def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> list[Floats]:
-        """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
+    def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> Floats:
+        """Let the nodes look again and choose (eq. 94).
+
+        Returns
+        -------
+        array, shape (labs,)
+            Workloads of the first family, developers, in the world that looked at each lab.
+        """
         self._states(view)
         fresh = np.append(view.node_present - self.present, np.zeros(LANES))
         self.present = view.node_present
-        rooms = cycle(self._room_for(view, families[0].offered, len(families[:threads])))  # shared in turn
-        looks = [self._look(view, *of, fresh) for of in zip(self.blocks, families, rooms, strict=False)]
-        at_once([partial(mass.choose, *look) for look in looks], threads)
+        at, offered, looked = (self.release, self.channel), families[0].offered, np.zeros(len(view.lab_bloc))
+        states = mass_room.States(*at, offered.column[at], offered.place[at])
+        states.column[0] = states.place[0] = NONE
+        rooms = cycle(self._room_for(view, offered, len(families[:threads])))  # shared in turn
+        of_families = zip(self.blocks, families, rooms, (looked, np.zeros(0)), strict=False)
+        at_once([partial(mass.choose, *self._look(view, states, fresh, *of)) for of in of_families], threads)
         state = np.empty(len(self.table), np.int64)
         mass_tally.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
         self.stands = self.release[state], self.channel[state]
-        return [np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0) for *_, seen in looks]
+        return looked
 
     def _room_for(self, view: MonthView, offered: Offered, count: int) -> list[mass_room.Room]:
         """Return room for a block of nodes of so many families: last month's as long as it is large enough."""
@@ -112,15 +121,19 @@ class MeanField:
         return self._rooms
 
     def _look(
-        self, view: MonthView, blocks: Ints, family: choosing.Seen, room: mass_room.Room, fresh: Floats
+        self,
+        view: MonthView,
+        states: mass_room.States,
+        fresh: Floats,
+        blocks: Ints,
+        family: choosing.Seen,
+        room: mass_room.Room,
+        looked: Floats,
     ) -> tuple[Any, ...]:
         """Return what `sim.market.kernels.mass: choose` takes of a family.
 
         Families may go at once: lanes beyond a family's last node read what another writes; nothing is made of them.
         """
-        (offered, standing, rules), at = family, (self.release, self.channel)
-        states = mass_room.States(*at, offered.column[at], offered.place[at])
-        states.column[0] = states.place[0] = NONE
         return (
             blocks,
             self.people,
@@ -132,11 +145,9 @@ class MeanField:
             self.surplus,
             view.used_elsewhere,
             view.node_reach,
-            offered,
-            standing,
-            rules,
+            *family,
             room,
-            np.zeros(len(view.lab_bloc)),
+            looked,
         )
 
     def _states(self, view: MonthView) -> None:
