@@ -227,7 +227,8 @@ def _places(market: Market) -> Ints:
 def _rules(market: Market, appeal: Floats) -> tuple[choice.ChoiceRules, ...]:
     """Return what is common to all choosers of each family."""
     offers, rules = offering.unpriced_offers(market), _rules_for_all(market)
-    return tuple(rules(appeal=liked) for liked in appeal[:, offers["release"], offers["channel"]])
+    place = offers["release"] * len(CHANNELS) + offers["channel"]
+    return tuple(rules(appeal=liked) for liked in appeal.reshape(len(FAMILIES), -1).take(place, axis=1))
 
 
 @settled
@@ -501,4 +502,4 @@ def _unit_cost(ledger: Ledger, costs: offering.Costs, priced: offering.Prices) -
     Caching and discounts save cost in proportion to price: a class costs its own mix times the cost at the list blend,
     at a lab as at a host. Own machines cost what their users pay.
     """
-    return priced.mix[:, ledger.release] * costs.marginal[ledger.release]
+    return priced.mix.take(ledger.release, axis=1) * costs.marginal[ledger.release]

@@ -65,8 +65,6 @@ def wanted(market: Market, weights: Ints, price: Floats) -> tuple[Floats, Floats
     )
     able = offering.perceived(market)[weights] + market.labs.strength[market.releases.lab[weights]].T
     utility = np.empty((len(some), len(weights)))
-    asked_price = np.ascontiguousarray(price[:, weights])
-    compiled.write_wanted(
-        who, np.ascontiguousarray(able), asked_price, market.parameters["demand.success_width"], utility
-    )
+    width = market.parameters["demand.success_width"]
+    compiled.write_wanted(who, np.ascontiguousarray(able), price.take(weights, axis=1), width, utility)
     return utility, nodes.weight[some] * present * who.pain / who.price_sensitivity
