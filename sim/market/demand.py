@@ -227,22 +227,21 @@ def _places(market: Market) -> Ints:
 def _rules(market: Market, appeal: Floats) -> tuple[choice.ChoiceRules, ...]:
     """Return what is common to all choosers of each family."""
     offers, rules = offering.unpriced_offers(market), _rules_for_all(market)
-    place = offers["release"] * len(CHANNELS) + offers["channel"]
-    return tuple(rules(appeal=liked) for liked in appeal.reshape(len(FAMILIES), -1).take(place, axis=1))
+    liked = appeal.reshape(len(FAMILIES), -1).take(offers["release"] * len(CHANNELS) + offers["channel"], axis=1)
+    return tuple(rules(appeal=of_family) for of_family in liked)
 
 
 @settled
 def _rules_for_all(market: Market) -> Callable[..., choice.ChoiceRules]:
     """Return what makes the rules of a family of what it likes."""
     p, labs, offers = market.parameters, market.labs, offering.unpriced_offers(market)
-    lab, channel, degree = offers["lab"], offers["channel"], offers["degree"]
-    lab_bloc = labs.bloc[lab]
+    lab, channel, lab_bloc = offers["lab"], offers["channel"], labs.bloc[offers["lab"]]
     control, exposure, home_fit = _fixed_tastes(market)
     return partial(
         choice.ChoiceRules,
         strength=labs.strength[lab].T,
         lab_bloc=lab_bloc,
-        control=degree * control[channel],
+        control=offers["degree"] * control[channel],
         exposure=exposure[channel] * (lab_bloc == CN),
         ban_level=choice.BAN_LEVEL[channel],
         sold_in=SOLD[:, lab_bloc, channel],
