@@ -79,7 +79,7 @@ def serving_costs(market: Market) -> Costs:
 
 
 def prices(market: Market, costs: Costs) -> Prices:
-    """Return the prices of every release by channel and class (eq. 40).
+    """Return the prices of every release by channel and class.
 
     Labs post their list price (less the adoption value after the history); hosts sell at what they ask, which is the
     list price in the month of an open release; own machines pay the accelerators.
