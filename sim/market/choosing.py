@@ -43,15 +43,13 @@ class Seen(NamedTuple):
 
 
 def seen(view: MonthView, groups: Sequence[Adopters]) -> list[Seen]:
-    """Return what families see of a month; they share all but their likings, hazards and costs."""
+    """Return what families see of a month; they share all but their likings, reviews and costs."""
     on_offer, in_use, same = _offered(view), _standing(view), _rules(view)
-    releases = np.arange(len(view.capability))
+    upgrade = groups[0].upgrade_hazards(np.arange(len(view.capability)), view)
     return [
         Seen(
             compiled.Offered(**on_offer, appeal=view.rules[group.number].appeal.astype(SINGLE)),
-            compiled.Standing(
-                **in_use, upgrade=group.upgrade_hazards(releases, view), appeal=view.appeal[group.number]
-            ),
+            compiled.Standing(**in_use, upgrade=upgrade, appeal=view.appeal[group.number]),
             compiled.Rules(
                 **same,
                 review=choice.review_hazard(group.review_hazard, leap=view.leap, bump=group.review_bump),
@@ -141,7 +139,7 @@ def _option_keys(view: MonthView, offers: OfferTable) -> dict[str, NDArray[np.ui
 
 
 def _standing(view: MonthView) -> dict[str, Any]:
-    """Return the releases that may be in use; who looks for newer ones, and likings, differ between families."""
+    """Return the releases that may be in use; likings differ between families, who looks for newer ones does not."""
     state = view.releases
     return {
         "newest": view.newest,

@@ -5,8 +5,9 @@ Each function reads the market and returns what changes; `market.py` alone assig
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -104,32 +105,41 @@ def vendor_shares(market: Market) -> Floats:
 
 def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leaps: Floats) -> MonthView:
     """Return what adopters see when they choose (eq. 54)."""
-    p, labs, state = market.parameters, market.labs, market.releases
+    p, appeal = market.parameters, _appeal(market)
+    return _view_but_for_prices(market)(
+        offers=offers,
+        rules=_rules(market, appeal),
+        price=priced.by_class,
+        cluster=priced.cluster,
+        appeal=appeal,
+        consideration=awareness.consideration(market.awareness, market.buzz),
+        leap=min(max(float(leaps.max()) / p["demand.leap_points"], 0.0), 1.0),
+    )
+
+
+@settled
+def _view_but_for_prices(market: Market) -> Callable[..., MonthView]:
+    """Return what makes a view of what the stages of prices and awareness move."""
+    labs, reach = market.labs, bans.reach_month(market)
     control, exposure, home_fit = _fixed_tastes(market)
-    appeal, reach = _appeal(market, exposure), bans.reach_month(market)
-    return MonthView(
+    return partial(
+        MonthView,
         month=market.month,
         seed=market.population_seed,
         option_noise=market.settings.noise == "options",
-        offers=offers,
-        rules=_rules(market, offers, appeal),
-        releases=state,
+        releases=market.releases,
         lines=market.lines,
         offered=offering.offered(market),
         newest=offering.newest(market),
         place=_places(market),
         capability=offering.perceived(market),
         runs=_runs(market),
-        price=priced.by_class,
-        cluster=priced.cluster,
         channel_control=control,
         channel_exposure=exposure,
         lab_bloc=labs.bloc,
-        appeal=appeal,
         strength=labs.strength,
         home_fit=home_fit,
         sold=SOLD,
-        consideration=awareness.consideration(market.awareness, market.buzz),
         used=_used_in_organisation(market),
         used_elsewhere=_used_elsewhere(market),
         need=need_growth(market),
@@ -139,7 +149,6 @@ def month_view(market: Market, offers: OfferTable, priced: offering.Prices, leap
         reach=reach.rows,
         node_reach=reach.nodes,
         node_present=arrivals(market),
-        leap=min(max(float(leaps.max()) / p["demand.leap_points"], 0.0), 1.0),
     )
 
 
@@ -163,26 +172,35 @@ def _fixed_tastes(market: Market) -> tuple[Floats, Floats, Floats]:
     return control, exposure, home_fit
 
 
-def _appeal(market: Market, exposure: Floats) -> Floats:
+def _appeal(market: Market) -> Floats:
     """Return what each family likes about every release on every channel [utils], (families, releases, channels).
 
     Liking of the lab with its drift, the ecosystem of its open lines, less the trust lost by shocks and the delay of a
     loaded API (eq. 53).
     """
-    p, state, labs = market.parameters, market.releases, market.labs
-    weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
-    constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
-    stock = weight[:, None] * (log1p(market.ecosystem)[state.line] * state.is_open)
-    of_open, brand = constant[:, None] * state.of_open_line, (labs.brand + market.affinity)[:, state.lab]
-    appeal = np.empty((*stock.shape, len(CHANNELS)))
-    appeal[:, :, :SELF_HOST] = (stock + of_open + brand)[:, :, None]
-    appeal[:, :, SELF_HOST:] = (stock * p["demand.ecosystem_own"] + of_open + brand)[:, :, None]
+    state, labs = market.releases, market.labs
+    appeal = _openness_liked(market) + (labs.brand + market.affinity).take(state.lab, axis=1)[:, :, None]
     appeal[:, :, LAB_API] -= offering.latency(market)[state.lab]
     if market.policy.trust:
+        _, exposure, _ = _fixed_tastes(market)
         lost = governments.trust_penalty(market.policy, market.month)
         chinese = (labs.bloc[state.lab] == CN)[:, None] * exposure
         appeal -= lost["chinese"] * chinese + np.where(state.is_open, lost["open"], lost["closed"])[:, None]
     return appeal
+
+
+@settled
+def _openness_liked(market: Market) -> Floats:
+    """Return what each family likes about open lines and their ecosystem [utils], (families, releases, channels)."""
+    p, state = market.parameters, market.releases
+    weight = np.array([p[f"demand.{family}.ecosystem_weight"] for family in FAMILIES])
+    constant = np.array([p[f"demand.{family}.open_constant"] for family in FAMILIES])
+    stock = weight[:, None] * (log1p(market.ecosystem)[state.line] * state.is_open)
+    of_open = constant[:, None] * state.of_open_line
+    liked = np.empty((*stock.shape, len(CHANNELS)))
+    liked[:, :, :SELF_HOST] = (stock + of_open)[:, :, None]
+    liked[:, :, SELF_HOST:] = (stock * p["demand.ecosystem_own"] + of_open)[:, :, None]
+    return liked
 
 
 def _runs(market: Market) -> Bools:
@@ -194,7 +212,6 @@ def _runs(market: Market) -> Bools:
     return runs
 
 
-@settled
 def _places(market: Market) -> Ints:
     """Return the option of which each release is a version to who uses it, (releases, channels), `NONE` if of none.
 
@@ -207,27 +224,33 @@ def _places(market: Market) -> Ints:
     return np.where(weights | offering.offered(market), options[market.releases.line], NONE)
 
 
-def _rules(market: Market, offers: OfferTable, appeal: Floats) -> tuple[choice.ChoiceRules, ...]:
+def _rules(market: Market, appeal: Floats) -> tuple[choice.ChoiceRules, ...]:
     """Return what is common to all choosers of each family."""
-    p, labs = market.parameters, market.labs
-    lab_bloc = labs.bloc[offers.lab]
+    offers, rules = offering.unpriced_offers(market), _rules_for_all(market)
+    liked = appeal.reshape(len(FAMILIES), -1).take(offers["release"] * len(CHANNELS) + offers["channel"], axis=1)
+    return tuple(rules(appeal=of_family) for of_family in liked)
+
+
+@settled
+def _rules_for_all(market: Market) -> Callable[..., choice.ChoiceRules]:
+    """Return what makes the rules of a family of what it likes."""
+    p, labs, offers = market.parameters, market.labs, offering.unpriced_offers(market)
+    lab, channel, lab_bloc = offers["lab"], offers["channel"], labs.bloc[offers["lab"]]
     control, exposure, home_fit = _fixed_tastes(market)
-    liked = appeal[:, offers.release, offers.channel]
-    first = choice.ChoiceRules(
-        strength=labs.strength[offers.lab].T,
-        appeal=liked[0],
+    return partial(
+        choice.ChoiceRules,
+        strength=labs.strength[lab].T,
         lab_bloc=lab_bloc,
-        control=offers.degree * control[offers.channel],
-        exposure=exposure[offers.channel] * (lab_bloc == CN),
-        ban_level=choice.BAN_LEVEL[offers.channel],
-        sold_in=SOLD[:, lab_bloc, offers.channel],
+        control=offers["degree"] * control[channel],
+        exposure=exposure[channel] * (lab_bloc == CN),
+        ban_level=choice.BAN_LEVEL[channel],
+        sold_in=SOLD[:, lab_bloc, channel],
         home_fit=home_fit[:, lab_bloc],
         success_width=p["demand.success_width"],
         dissimilarity=p["demand.nest_dissimilarity"],
         multi_home_discount=p["demand.multi_home_discount"],
         device_limit=p["serving.on_device_limit"],
     )
-    return first, *(replace(first, appeal=one) for one in liked[1:])
 
 
 @settled
@@ -257,15 +280,15 @@ def difficulty_rise(market: Market) -> Floats:
     """Return by how much work of each class is harder this month than in January 2025 [ECI points], (classes,)."""
     p = market.parameters
     ambition = np.array([p[f"demand.ambition.{c}"] for c in CLASSES])
-    return capability.difficulty_rise(ambition, market.releases.capability.max(), reference_frontier(market))
+    return capability.difficulty_rise(ambition, market.releases.capability.max(), _reference_frontier())
 
 
-def reference_frontier(market: Market) -> float:
+@lru_cache(maxsize=1)
+def _reference_frontier() -> float:
     """Return the capability of the best release up to January 2025 [ECI points]; of the evidence, if it is to come."""
     return max(seen.capability for seen in evidence.releases(until=REFERENCE))
 
 
-@settled
 def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
     """Return which labs each organisation uses, shape (organisations, labs and more, to a multiple of eight).
 
@@ -284,14 +307,12 @@ def _used_in_organisation(market: Market) -> NDArray[np.uint8]:
     return seen
 
 
-@settled
 def _used_elsewhere(market: Market) -> Floats:
     """Return `used_elsewhere` of last month's ledger, which stands until this month's choices are counted."""
     tail = market.parameters["demand.organisation_tail"]
     return used_elsewhere(market.ledger, market.releases.lab, len(market.labs.names), tail)
 
 
-@settled
 def _relief(market: Market) -> float:
     """Return the part of the distrust that is left, by last month's ledger, which stands as long."""
     return float(exp(-market.parameters["demand.distrust_relief"] * _chinese_share(market)))
@@ -480,4 +501,4 @@ def _unit_cost(ledger: Ledger, costs: offering.Costs, priced: offering.Prices) -
     Caching and discounts save cost in proportion to price: a class costs its own mix times the cost at the list blend,
     at a lab as at a host. Own machines cost what their users pay.
     """
-    return priced.mix[:, ledger.release] * costs.marginal[ledger.release]
+    return priced.mix.take(ledger.release, axis=1) * costs.marginal[ledger.release]

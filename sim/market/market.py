@@ -247,7 +247,7 @@ class Market(mesa.Model):
     def _choose(self, view: MonthView) -> None:
         """Let every family choose, and count the looks of developers at open weights (eq. 77)."""
         families = choosing.seen(view, self.adopters)
-        looked = self.nodes.choose(view, families, self.threads)
+        looked = [self.nodes.choose(view, families, self.threads)]
         if self.draws:
             self.usage.present = self.people.arrival <= self.month
             developers, enterprises = (
@@ -255,8 +255,8 @@ class Market(mesa.Model):
                 for group, seen in zip(self.adopters, families, strict=True)
             )
             found = at_once([*developers, *enterprises], self.threads)  # no family waits for the last part of another
-            looked = [looked_at(found[: len(developers)], view)]
-        self.evaluations = looked[0]  # the hub is where developers fetch weights
+            looked = found[: len(developers)]
+        self.evaluations = looked_at(looked, view)  # the hub is where developers fetch weights
 
     def fork(self, world: str) -> Market:
         """Return a copy of the market that goes on without open weights; see `sim.market.worlds`."""

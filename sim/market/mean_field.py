@@ -8,7 +8,7 @@ an organisation's other workloads are those of its segment on average; nobody's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from itertools import cycle
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from sim.market.kernels.month import LANES, Offered
 from sim.market.parts import at_once
 from sim.market.population import LARGEST_ORGANISATION
 from sim.market.stages.ledger import CELLS, Ledger
-from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints, WorkloadTable
+from sim.market.tables import LAB_API, NONE, Bools, Floats, Ints, ReleaseTable, WorkloadTable
 
 if TYPE_CHECKING:
     from sim.market.adopters import MonthView
@@ -75,49 +75,65 @@ class MeanField:
         self.mass = np.zeros((1, len(table) + LANES))  # the last block reads beyond its nodes
         self.premium = np.zeros(self.mass.shape, np.float32)
         self._seats = self.mass, self.premium  # memory for more states than there are
+        self._rooms: list[mass_room.Room] = []  # one for each family that chooses at a time
+        self._has = 0, 0, 0, 0  # what they have room for
         self.surplus = np.zeros(len(table))
         self.stands = np.full(len(table), NONE), np.full(len(table), LAB_API)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the room: parts of it are views of others, and a copy's would not be."""
+        return vars(self) | {"_rooms": []}
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a copy may share: it never changes."""
         return self.table, self.people, self.blocks, self.quantile, self.parameters
 
-    def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> list[Floats]:
-        """Let the nodes look again and choose (eq. 94); return for each family what `Adopters.choose` returns."""
+    def choose(self, view: MonthView, families: list[choosing.Seen], threads: int = 1) -> Floats:
+        """Let the nodes look again and choose (eq. 94).
+
+        Returns
+        -------
+        array, shape (labs,)
+            Workloads of the first family, developers, in the world that looked at each lab.
+        """
         self._states(view)
         fresh = np.append(view.node_present - self.present, np.zeros(LANES))
         self.present = view.node_present
-        rooms = [self._room(view, seen.offered) for seen in families[:threads]]  # families in turn share one
-        looks = [self._look(view, *of, fresh) for of in zip(self.blocks, families, cycle(rooms), strict=False)]
-        at_once([partial(mass.choose, *look) for look in looks], threads)
+        at, offered, looked = (self.release, self.channel), families[0].offered, np.zeros(len(view.lab_bloc))
+        states = mass_room.States(*at, offered.column[at], offered.place[at])
+        states.column[0] = states.place[0] = NONE
+        rooms = cycle(self._room_for(view, offered, len(families[:threads])))  # shared in turn
+        of_families = zip(self.blocks, families, rooms, (looked, np.zeros(0)), strict=False)
+        at_once([partial(mass.choose, *self._look(view, states, fresh, *of)) for of in of_families], threads)
         state = np.empty(len(self.table), np.int64)
         mass_tally.drawn(self.mass, self.quantile * self.present, np.empty(len(state)), state)
         self.stands = self.release[state], self.channel[state]
-        return [np.where(view.lines.current_open != NONE, seen[view.lines.lab], 0.0) for *_, seen in looks]
+        return looked
 
-    def _room(self, view: MonthView, offered: Offered) -> mass_room.Room:
-        """Return room for a block of nodes of any family."""
-        return mass_room.room(
-            self.people.traits.shape[1],
-            len(view.lab_bloc),
-            len(offered.line),
-            len(offered.nest),
-            len(offered.release),
-            len(self.release),
-            len(view.used_elsewhere),
-        )
+    def _room_for(self, view: MonthView, offered: Offered, count: int) -> list[mass_room.Room]:
+        """Return room for a block of nodes of so many families: last month's as long as it is large enough."""
+        needs = len(offered.line), len(offered.nest), len(offered.release), len(self.release)
+        if count > len(self._rooms) or any(need > has for need, has in zip(needs, self._has, strict=True)):
+            lines, options, offers, states = self._has = *needs[:2], *(2 * need for need in needs[2:])
+            of_all = self.people.traits.shape[1], len(view.lab_bloc), lines, options, offers, states
+            self._rooms = [mass_room.room(*of_all, len(view.used_elsewhere)) for _ in range(count)]
+        return self._rooms
 
     def _look(
-        self, view: MonthView, blocks: Ints, family: choosing.Seen, room: mass_room.Room, fresh: Floats
+        self,
+        view: MonthView,
+        states: mass_room.States,
+        fresh: Floats,
+        blocks: Ints,
+        family: choosing.Seen,
+        room: mass_room.Room,
+        looked: Floats,
     ) -> tuple[Any, ...]:
         """Return what `sim.market.kernels.mass: choose` takes of a family.
 
         Families may go at once: lanes beyond a family's last node read what another writes; nothing is made of them.
         """
-        (offered, standing, rules), at = family, (self.release, self.channel)
-        states = mass_room.States(*at, offered.column[at], offered.place[at])
-        states.column[0] = states.place[0] = NONE
         return (
             blocks,
             self.people,
@@ -129,11 +145,9 @@ class MeanField:
             self.surplus,
             view.used_elsewhere,
             view.node_reach,
-            offered,
-            standing,
-            rules,
+            *family,
             room,
-            np.zeros(len(view.lab_bloc)),
+            looked,
         )
 
     def _states(self, view: MonthView) -> None:
@@ -153,18 +167,17 @@ class MeanField:
         self._reseat(np.flatnonzero(keeps), len(self.release))
 
     def _heirs(self, line: Ints, keeps: Bools) -> Iterator[tuple[int, int]]:
-        """Yield each state that is given up and where its users go.
+        """Return each state that is given up and where its users go.
 
         The next release of its line that is kept on its channel, the last one before if none came after, else none.
         """
-        kept = np.flatnonzero(keeps)[1:]
-        for state in np.flatnonzero(~keeps):
-            own = kept[(line[kept] == line[state]) & (self.channel[kept] == self.channel[state])]
-            newer = own[self.release[own] > self.release[state]]
-            if len(newer):
-                yield int(state), int(newer[self.release[newer].argmin()])
-            else:
-                yield int(state), int(own[self.release[own].argmax()]) if len(own) else 0
+        gone, kept = np.flatnonzero(~keeps)[:, None], np.flatnonzero(keeps)
+        same = (line[kept] == line[gone]) & (self.channel[kept] == self.channel[gone])
+        rank = np.where(same, self.release[kept], NONE)
+        newer = rank > self.release[gone]
+        rank[newer] = ReleaseTable.FAR - rank[newer]
+        heir = kept[rank.argmax(axis=1)]  # the first, of no model, where there is none
+        return zip(gone.ravel().tolist(), heir.tolist(), strict=True)
 
     def _reseat(self, kept: Ints, count: int) -> None:
         """Make room for so many states, those kept first and no one in the others.
@@ -237,9 +250,15 @@ def used_elsewhere(ledger: Ledger, lab: Ints, labs: int, tail: float) -> Floats:
     count = ledger.segment_labs(lab, labs)
     present = ledger.by_segment(ledger.present).ravel()
     share = np.minimum(1.0, count / np.maximum(present, 1e-300)[:, None])  # sums in two orders: above it by rounding
-    size = np.arange(1, LARGEST_ORGANISATION + 1)
-    part = size * power(size, -tail)
-    part /= part.sum()
+    size, part = _organisations(tail)
     none = np.ones((*share.shape, len(size)))
     none[..., 1:] = exp(log(1.0 - share)[..., None] * (size[1:] - 1))
     return 1.0 - (none * part).sum(axis=-1)
+
+
+@lru_cache(maxsize=16)
+def _organisations(tail: float) -> tuple[Ints, Floats]:
+    """Return the sizes of organisations and the part of the workloads that belongs to those of each, (sizes,)."""
+    size = np.arange(1, LARGEST_ORGANISATION + 1)
+    part = size * power(size, -tail)
+    return size, part / part.sum()

@@ -71,7 +71,8 @@ def sobol(dimension: int, index: Ints, shift: NDArray[np.uint64] | int) -> Float
     numbers = list(FIRST_NUMBERS[dimension])
     polynomial = POLYNOMIALS[dimension]
     degree = polynomial.bit_length() - 1
-    while len(numbers) < BITS:
+    used = int(index.max()).bit_length()
+    while len(numbers) < used:
         if degree == 0:
             numbers.append(1)
             continue
@@ -80,10 +81,10 @@ def sobol(dimension: int, index: Ints, shift: NDArray[np.uint64] | int) -> Float
             if polynomial >> (degree - step) & 1:
                 new ^= numbers[-step] << step
         numbers.append(new)
-    points = np.full(len(index), shift, np.uint64)
-    for bit in range(int(index.max()).bit_length()):
-        points ^= np.where(index >> bit & 1, np.uint64(numbers[bit] << (BITS - 1 - bit)), np.uint64(0))
-    return (points.astype(np.float64) + 0.5) / 2.0**BITS
+    points = np.zeros(1, np.uint64)  # of the sequence, twice as many with each number
+    for bit in range(used):
+        points = np.concatenate((points, points ^ np.uint64(numbers[bit] << (BITS - 1 - bit))))
+    return ((points[index] ^ np.uint64(shift)).astype(np.float64) + 0.5) / 2.0**BITS
 
 
 def sliced(key: int, count: int) -> Floats:
@@ -97,9 +98,9 @@ def sliced(key: int, count: int) -> Floats:
     part = np.argsort(bits[0].reshape(slices, SLICE), kind="stable")
     within = np.argsort(bits[1].reshape(SLICE, slices), kind="stable")
     place = (part * slices + within[part, np.arange(slices)[:, None]]).ravel()[:count]
-    rank = np.empty(count)
-    rank[np.argsort(place)] = np.arange(count)
-    return (rank + 0.5) / count
+    there = np.zeros(slices * SLICE)
+    there[place] = 1.0
+    return (np.cumsum(there)[place] - 0.5) / count
 
 
 def volume_cells(count: int, sd: float) -> tuple[Floats, Floats]:

@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Costs:
-    """This month's costs of each release, shapes (releases,).
+    """This month's costs of each release, and what hosts ask for it; shapes (releases,) unless said.
 
     `marginal` is what a seller spends on a million tokens [USD/Mtok at the list blend], `hours` the accelerator-hours
     of serving them [hours/Mtok], `own` what own machines cost at their highest utilisation [USD/Mtok], `cluster` a
-    workload's part of the smallest cluster [USD/month]. Own machines run open weights only: NaN elsewhere.
+    workload's part of the smallest cluster [USD/month]. Own machines run open weights only: NaN elsewhere. So do hosts:
+    `host` is their list blend, `hosted` what a class pays, less what governments do, (classes, releases) [USD/Mtok].
     """
 
     marginal: Floats
     hours: Floats
     own: Floats
     cluster: Floats
+    host: Floats
+    hosted: Floats
 
 
 @dataclass(frozen=True)
@@ -55,26 +58,31 @@ class Prices:
 def serving_costs(market: Market) -> Costs:
     """Return the serving cost of every release (eq. 39): that of its release month moved along the cost index.
 
-    Nobody runs open weights on own machines for less than hosts do (eq. 42). All serving cost counts as
-    accelerator-hours (eq. 43).
+    Hosts ask that plus the markup of their number (eq. 40). Nobody runs open weights on own machines for less than
+    hosts do (eq. 42). All serving cost counts as accelerator-hours (eq. 43).
     """
     table = market.releases
     ratio = supply.cost_index(market, market.month) / table.index_at_release
     p, hour = market.parameters, supply.gpu_hour(market, market.month)
     marginal = table.cost_at_release * ratio
+    restricted = table.degree == releases.DEGREES["restricted_weights"]
+    over_cost = market.hosts.price_over_cost(market.lines.hosts[table.line], restricted)
+    host = np.where(table.is_open, marginal * over_cost, np.nan)
     return Costs(
         marginal=marginal,
         hours=marginal / hour,
         own=np.maximum(marginal, table.full_load_cost * ratio / p["serving.self_host.utilisation"]),
         cluster=hosting.cluster_cost(table.total_params, hour, p["serving.self_host.sharing"]),
+        host=host,
+        hosted=class_mix(market) * host * unsubsidised(market),
     )
 
 
 def prices(market: Market, costs: Costs) -> Prices:
-    """Return the prices of every release by channel and class (eq. 40).
+    """Return the prices of every release by channel and class.
 
-    Labs post their list price (less the adoption value after the history); hosts sell at cost plus the markup of
-    their number, which is the list price in the month of an open release; own machines pay the accelerators.
+    Labs post their list price (less the adoption value after the history); hosts sell at what they ask, which is the
+    list price in the month of an open release; own machines pay the accelerators.
     """
     table = market.releases
     discount = governments.discounts(market.policy, market.month, market.labs)
@@ -83,23 +91,11 @@ def prices(market: Market, costs: Costs) -> Prices:
     mix = class_mix(market)
     by_class = np.zeros((len(CHANNELS), len(CLASSES), len(table.names)))
     np.multiply(mix, api, out=by_class[LAB_API])
-    host, by_class[HOST] = host_prices(market, costs)
+    by_class[HOST] = costs.hosted
     by_class[SELF_HOST] = costs.own * left
     cluster = np.zeros((len(CHANNELS), len(table.names)))
     cluster[SELF_HOST] = costs.cluster * left
-    return Prices(by_class=by_class, mix=mix, cluster=cluster, api_list=api, host_list=host)
-
-
-def host_prices(market: Market, costs: Costs) -> tuple[Floats, Floats]:
-    """Return what hosts charge for open weights [USD/Mtok]: list blends, (releases,), and what a class pays.
-
-    The latter has shape (classes, releases) and is less what governments pay.
-    """
-    table = market.releases
-    restricted = table.degree == releases.DEGREES["restricted_weights"]
-    over_cost = market.hosts.price_over_cost(market.lines.hosts[table.line], restricted)
-    host = np.where(table.is_open, costs.marginal * over_cost, np.nan)
-    return host, class_mix(market) * host * unsubsidised(market)
+    return Prices(by_class=by_class, mix=mix, cluster=cluster, api_list=api, host_list=costs.host)
 
 
 @settled
@@ -134,6 +130,7 @@ def perceived(market: Market) -> Floats:
     return releases.perceived(table.capability, table.inflation, market.month - table.month, experience)
 
 
+@settled
 def latency(market: Market) -> Floats:
     """Return the disutility of the load on each lab's API [utils], shape (labs,) (eq. 47)."""
     return serving.latency(market.labs.load, market.parameters["demand.latency_cost"])

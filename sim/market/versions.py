@@ -33,7 +33,7 @@ def older_weights(market: Market, costs: offering.Costs) -> Ints:
     line = table.line[weights]
     weights = weights[np.lexsort((weights == lines.current_open[line], line))]  # the newest last of its line
     if len(weights) > 0:
-        utility, worth = wanted(market, weights, offering.host_prices(market, costs)[1])
+        utility, worth = wanted(market, weights, costs.hosted)
         first = np.append(0, np.cumsum(np.bincount(line, minlength=len(due))[due]))
         place = np.empty((len(first) - 1, older.shape[1]), np.int64)
         compiled.missed_most(utility, worth, first, place)
@@ -65,8 +65,6 @@ def wanted(market: Market, weights: Ints, price: Floats) -> tuple[Floats, Floats
     )
     able = offering.perceived(market)[weights] + market.labs.strength[market.releases.lab[weights]].T
     utility = np.empty((len(some), len(weights)))
-    asked_price = np.ascontiguousarray(price[:, weights])
-    compiled.write_wanted(
-        who, np.ascontiguousarray(able), asked_price, market.parameters["demand.success_width"], utility
-    )
+    width = market.parameters["demand.success_width"]
+    compiled.write_wanted(who, np.ascontiguousarray(able), price.take(weights, axis=1), width, utility)
     return utility, nodes.weight[some] * present * who.pain / who.price_sensitivity

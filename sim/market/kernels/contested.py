@@ -52,9 +52,9 @@ def contested(users: Users, offers: OfferTable, rules: ChoiceRules, *, slack: fl
         channel=offers.channel[columns],
         ban_level=rules.ban_level[columns],
         cluster=offers.cluster[columns],
-        sold_in=rules.sold_in[:, columns],
-        price=offers.price[:, columns],
-        capability=(offers.capability + rules.strength)[:, columns],
+        sold_in=rules.sold_in.take(columns, axis=1),
+        price=offers.price.take(columns, axis=1),
+        capability=(offers.capability + rules.strength).take(columns, axis=1),
     )
     found = np.zeros(len(users.kind), bool)
     mark(users, weights, rules.success_width, rules.device_limit, slack, found)

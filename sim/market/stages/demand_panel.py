@@ -55,7 +55,7 @@ class DemandPanel:
             values = getattr(self, name)
             if values.shape != (rows, offers):
                 raise ValueError(f"{name} must have the shape of fixed, {rows} rows and {offers} offers")
-            if not (values >= 0.0).all():
+            if values.size and not values.min() >= 0.0:  # so that NaN does not pass
                 raise ValueError(f"{name} must be 0 or more")
         if self.nest.shape != (offers,):
             raise ValueError(f"nest must have one value an offer, {offers} of them")

@@ -279,7 +279,9 @@ def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: Deviation
     """
     moving = np.flatnonzero(free)
     moving = moving[np.argsort(lab[moving], kind="stable")]
-    labs, first, offers = np.unique(lab[moving], return_index=True, return_counts=True)
+    own = lab[moving]
+    first = np.flatnonzero(np.append(True, own[1:] != own[:-1]))
+    offers = np.append(first[1:], len(moving)) - first
     alone = _tried_prices(price[moving], cost[moving], check.margins)[:, 1:]
     joint = np.where(offers > 1, 2 * check.joint_moves, 0)
     rows = 1 + alone.shape[1] * offers + joint
@@ -288,8 +290,8 @@ def trials(price: Floats, cost: Floats, lab: Ints, free: Bools, check: Deviation
     table[:] = price
     at = np.repeat(end - rows + 1 - alone.shape[1] * first, offers) + alone.shape[1] * np.arange(len(moving))
     table[at[:, None] + np.arange(alone.shape[1]), moving[:, None]] = alone
-    together = _joint_moves(price[moving], cost[moving], lab[moving], check)
-    for one in np.flatnonzero(joint).tolist():
-        own = slice(first[one], first[one] + offers[one])
-        table[end[one] - joint[one] : end[one], moving[own]] = together[:, own]
-    return np.repeat(labs, rows), table
+    several = np.flatnonzero(np.repeat(joint, offers))
+    at = np.repeat(end - joint, offers)[several]
+    together = _joint_moves(price[moving], cost[moving], own, check)
+    table[at + np.arange(len(together))[:, None], moving[several]] = together[:, several]
+    return np.repeat(own[first], rows), table

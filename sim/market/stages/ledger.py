@@ -108,8 +108,8 @@ def serving_needed(wanted: Ledger, hours: Floats, mix: Floats, lab: Ints, labs: 
     """
     on_api = np.flatnonzero(wanted.channel == LAB_API)
     release = wanted.release[on_api]
-    tokens = wanted.shaped("tokens").sum(axis=(0, 1))[:, on_api]
-    return totals(lab[release], (tokens * mix[:, release]).sum(axis=0) * hours[release], labs)
+    tokens = wanted.shaped("tokens").sum(axis=(0, 1)).take(on_api, axis=1)
+    return totals(lab[release], (tokens * mix.take(release, axis=1)).sum(axis=0) * hours[release], labs)
 
 
 def serve(wanted: Ledger, share: Floats, is_open: Bools, host_price: Floats) -> Ledger:

@@ -122,7 +122,7 @@ def router_series(
     )
     series["lab_share_of_workload:Anthropic/coding"] = of_coding(sample.lab == labs.index("Anthropic"))
     series["lab_share_of_open:DeepSeek"] = of_open(sample.lab[is_open] == labs.index("DeepSeek"))
-    lines = np.tile(sample.line[is_open], len(CLASSES))
+    lines = np.broadcast_to(sample.line[is_open], on_open.shape).ravel()
     by_line = np.bincount(lines, weights=on_open.ravel()) if len(lines) else np.zeros(1)
     series["largest_line_share_of_open"] = ratio(by_line.max(), by_line.sum())
     return series
