@@ -202,11 +202,11 @@ def utilities(kind, offered, rules, lane, taste, origin, known, usable, cost, li
 @apart
 def fold(offered, utility, version):
     """Make the utility of each option that of the version that suits each lane best, and write which it is (eq. 97)."""
-    for j in range(len(version)):
+    for j in range(len(offered.nest)):
         which = version[j]
         for k in range(len(which)):
             which[k] = np.int32(j)
-    for j in range(len(version), len(offered.release)):
+    for j in range(len(offered.nest), len(offered.release)):
         row, top, which = utility[j], utility[offered.option[j]], version[offered.option[j]]
         for k in range(LANES):  # versions come in ascending order
             which[k] = max(which[k], np.int32(j) if row[k] > top[k] else np.int32(0))
