@@ -44,11 +44,9 @@ L4, L5, L6 = 0.18183564867968555, 0.15314035814005186, 0.14796105558888126
 @part
 def exp(x):
     """Return e^x; 0 below -708 and at -inf, infinite above 709.7."""
-    y = x if x > LOWEST else LOWEST
-    y = y if y < HIGHEST else HIGHEST
-    t = fma(y, PER_LN2, MAGIC)
+    t = fma(x, PER_LN2, MAGIC)
     k = t - MAGIC
-    r = fma(-k, LN2_REST, fma(-k, LN2, y))
+    r = fma(-k, LN2_REST, fma(-k, LN2, x))
     q = fma(E9, r, E8)
     q = fma(q, r, E7)
     q = fma(q, r, E6)
