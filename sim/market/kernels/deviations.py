@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.market.kernels.compiled import fma, inlined, kernel
-from sim.market.kernels.fold import ROWS, copy, fill, power
+from sim.market.kernels.fold import ROWS, copy, fill, powers
 from sim.market.kernels.prices import exponentials
 from sim.market.kernels.sums import dot
 
@@ -29,14 +29,14 @@ def _others(folded, block, layout, lab, weight, raw, every, earned):
 
 
 @inlined
-def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member, slope):
+def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, steps, total, raw, member, slope):
     """Write a nest's sum of exponentials at other prices, and what it earns a lab for each unit of scale."""
     amount = folded.amount[block]
     copy(folded.held[block, nest], total)
     copy(folded.held_earned[block, layout.cell_of[nest, lab]], raw)
     for j in range(layout.first[nest], layout.first[nest + 1]):
         loading = folded.loading[block, j]
-        exponentials(folded, block, j, layout.steep[nest], price[j], member, slope)
+        exponentials(folded, block, j, layout.steep[nest], price[j], steps, member, slope)
         for r in range(ROWS):
             total[r] += member[r]
         if layout.lab[j] == lab:
@@ -82,13 +82,26 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
                         changed = changed or tried[j] != price[j]
                     if changed:
                         _try_nest(
-                            folded, block, layout, lam, n, lab, tried, cost, adoption, total, value, member, slope
+                            folded,
+                            block,
+                            layout,
+                            lam,
+                            n,
+                            lab,
+                            tried,
+                            cost,
+                            adoption,
+                            work.steps,
+                            total,
+                            value,
+                            member,
+                            slope,
                         )
                         if layout.steep[n] != 1.0:
+                            powers(total, lam - 1.0, work.steps, member)
                             for r in range(ROWS):
-                                scale = power(total[r], lam - 1.0)
-                                total[r] *= scale
-                                value[r] *= scale
+                                total[r] *= member[r]
+                                value[r] *= member[r]
                         for r in range(ROWS):
                             every[r] += total[r]
                         for r in range(ROWS):

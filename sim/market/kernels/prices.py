@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.arithmetic import exp, log
+from sim.market.kernels.arithmetic import exps, logs
 from sim.market.kernels.compiled import fma, inlined, kernel
-from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, power
+from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, powers
 from sim.market.kernels.sums import dot
 from sim.market.tables import Floats
 
@@ -40,6 +40,7 @@ class Work(NamedTuple):
     inside: Floats  # (priced, ROWS)
     own: Floats  # (priced, ROWS)
     steep: Floats  # (ROWS)
+    steps: Floats  # (5, ROWS) of exponentials
 
 
 def room(blocks: int, layout: Layout, labs: int) -> Work:
@@ -48,24 +49,25 @@ def room(blocks: int, layout: Layout, labs: int) -> Work:
     for_all = [priced] * 5 + [nests, nests, 0, len(layout.cell_nest), labs]
     kept = [np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in for_all]
     of_block = [np.empty((priced, ROWS)) for _ in range(8)]
-    return Work(*kept, *of_block, steep=np.empty(ROWS))
+    return Work(*kept, *of_block, steep=np.empty(ROWS), steps=np.empty((5, ROWS)))
 
 
 @inlined
-def exponentials(folded, block, j, steep, price, member, slope):
-    """Write the exponentials of an offer at a list price, and D' of its burden."""
+def exponentials(folded, block, j, steep, price, room, member, slope):
+    """Write the exponentials of an offer at a list price, and D' of its burden; `room` has five rows."""
     utility, loading = folded.utility[block, j], folded.loading[block, j]
     per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
+    burden, whole, bill, room = room[0], room[1], room[2], room[3:]
     for r in range(ROWS):
-        member[r] = loading[r] * per_money[r] * price
+        burden[r] = loading[r] * per_money[r] * price
     for r in range(ROWS):
-        slope[r] = 1.0 / (1.0 + member[r])
+        whole[r] = 1.0 + burden[r]
+        slope[r] = 1.0 / whole[r]
+    logs(whole, room, bill)
     for r in range(ROWS):
-        u = 1.0 + member[r]
-        bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
-        member[r] = utility[r] - bill * (sensitivity[r] * steep)
-    for r in range(ROWS):
-        member[r] = exp(member[r])
+        value = bill[r] + (burden[r] - (whole[r] - 1.0)) * slope[r]
+        bill[r] = utility[r] - value * (sensitivity[r] * steep)
+    exps(bill, room, member)
 
 
 @inlined
@@ -78,13 +80,12 @@ def _choices(folded, block, layout, lam, price, work):
         copy(folded.held[block, n], total)
         for j in range(layout.first[n], layout.first[n + 1]):
             member = work.one[j]
-            exponentials(folded, block, j, steep, price[j], member, work.other[j])
+            exponentials(folded, block, j, steep, price[j], work.steps, member, work.other[j])
             for r in range(ROWS):
                 total[r] += member[r]
         fill(scale, 1.0)
         if steep != 1.0:
-            for r in range(ROWS):
-                scale[r] = power(total[r], lam - 1.0)
+            powers(total, lam - 1.0, work.steps, scale)
         for r in range(ROWS):
             every[r] += total[r] * scale[r]
     for r in range(ROWS):

@@ -37,7 +37,6 @@ from sim.market.stages.choice import ChoiceRules
 from sim.market.tables import ON_DEVICE, SELF_HOST, Floats, Ints, OfferTable
 from sim.scenario.schema import CHANNELS
 
-
 WORTH, PAID, UTILITY = range(3)  # of a version
 
 

@@ -10,7 +10,6 @@ import pytest
 from sim import rng
 from sim.market.kernels import arithmetic
 from sim.market.kernels.compiled import fma, kernel
-from tests.market.guards import binds
 
 from . import exact
 
