@@ -58,10 +58,8 @@ def exponentials(folded, block, j, steep, price, room, member, slope):
     per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
     burden, whole, bill, room = room[0], room[1], room[2], room[3:]
     for r in range(ROWS):
-        burden[r] = loading[r] * per_money[r] * price
-    for r in range(ROWS):
-        whole[r] = 1.0 + burden[r]
-        slope[r] = 1.0 / whole[r]
+        part = loading[r] * per_money[r] * price
+        burden[r], whole[r], slope[r] = part, 1.0 + part, 1.0 / (1.0 + part)
     logs(whole, room, bill)
     for r in range(ROWS):
         value = bill[r] + (burden[r] - (whole[r] - 1.0)) * slope[r]
@@ -130,30 +128,23 @@ def _earned(folded, block, layout, margin, adoption, work):
 
 
 @apart
-def _recaptured(block, layout, lam, work):
-    """Write what of it comes back to the lab of an offer."""
+def _sums(folded, block, layout, lam, work, found):
+    """Write what of it comes back to the lab of each offer, and add up what the conditions are made of."""
+    steep, loaded, choice, sensitivity = work.steps[0], work.steps[1], work.steps[2], folded.sensitivity[block]
     extra = 1.0 / lam - 1.0
-    for j in range(len(layout.priced)):
+    for j in range(found.shape[1]):
+        tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
         recaptured, chance, within = work.recaptured[block, j], work.chance[block, j], work.within[block, j]
         lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
         for r in range(ROWS):
             recaptured[r] = fma(chance[r], lab[r], extra * within[r] * cell[r])
-
-
-@apart
-def _sums(folded, block, lam, work, found):
-    """Add up what the conditions are made of."""
-    steep, loaded, choice, sensitivity = work.steps[0], work.steps[1], work.steps[2], folded.sensitivity[block]
-    for j in range(found.shape[1]):
-        tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
-        for r in range(ROWS):
             steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
             loaded[r] = tokens[r] * loading[r]
             choice[r] = response[r] * sensitivity[r]
         found[0, j] += dot(tokens, loading)
         found[1, j] += dot(loaded, steep)
         found[2, j] += dot(tokens, steep)
-        found[3, j] += dot(choice, work.recaptured[block, j])
+        found[3, j] += dot(choice, recaptured)
 
 
 @kernel
@@ -167,8 +158,7 @@ def evaluate(folded, layout, lam, price, margin, adoption, work, found):
     for block in range(len(folded.rest)):
         _choices(folded, block, layout, lam, price, work)
         _earned(folded, block, layout, margin, adoption, work)
-        _recaptured(block, layout, lam, work)
-        _sums(folded, block, lam, work, found)
+        _sums(folded, block, layout, lam, work, found)
 
 
 @kernel
