@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.market.kernels.compiled import fma, inlined, kernel
+from sim.market.kernels.compiled import apart, fma, kernel
 from sim.market.kernels.fold import ROWS, copy, fill, powers
 from sim.market.kernels.prices import exponentials
 from sim.market.kernels.sums import dot
 
 
-@inlined
+@apart
 def _others(folded, block, layout, lab, weight, raw, every, earned):
     """Write what nests without list prices of a lab weigh and earn it, per unit of all weights, for a block."""
     copy(folded.rest[block], every)
@@ -28,7 +28,7 @@ def _others(folded, block, layout, lab, weight, raw, every, earned):
                     earned[r] += raw[c, r]
 
 
-@inlined
+@apart
 def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, steps, total, raw, member, slope):
     """Write a nest's sum of exponentials at other prices, and what it earns a lab for each unit of scale."""
     amount = folded.amount[block]
@@ -42,9 +42,7 @@ def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, step
         if layout.lab[j] == lab:
             kept, worth = price[j] - cost[j], adoption[j]
             for r in range(ROWS):
-                slope[r] *= member[r] * amount[r]
-            for r in range(ROWS):
-                raw[r] += slope[r] * fma(loading[r], kept, worth)
+                raw[r] += slope[r] * (member[r] * amount[r]) * fma(loading[r], kept, worth)
 
 
 @kernel
