@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.market.kernels.bits import exponent, mantissa, scaled
-from sim.market.kernels.compiled import fma, part
+from sim.market.kernels.compiled import apart, fma, part
 
 # Adding it rounds to a whole number, which is then found in the low bits of the sum.
 MAGIC = 1.5 * 2.0**52
@@ -42,17 +42,23 @@ L4, L5, L6 = 0.18183564867968555, 0.15314035814005186, 0.14796105558888126
 
 
 @part
-def exp(x):
-    """Return e^x; 0 below -708 and at -inf, infinite above 709.7."""
-    y = x if x > LOWEST else LOWEST
-    y = y if y < HIGHEST else HIGHEST
-    t = fma(y, PER_LN2, MAGIC)
+def _reduced(x):
+    """Return x over log 2 as it was rounded to a whole number, in the low bits, and what of x is beyond that."""
+    t = fma(x, PER_LN2, MAGIC)
     k = t - MAGIC
-    r = fma(-k, LN2_REST, fma(-k, LN2, y))
+    return t, fma(-k, LN2_REST, fma(-k, LN2, x))
+
+
+@part
+def _end_of_exp(r):
     q = fma(E9, r, E8)
     q = fma(q, r, E7)
     q = fma(q, r, E6)
-    q = fma(q, r, E5)
+    return fma(q, r, E5)
+
+
+@part
+def _exp(x, t, r, q):
     q = fma(q, r, E4)
     q = fma(q, r, E3)
     q = fma(q, r, E2)
@@ -64,22 +70,37 @@ def exp(x):
 
 
 @part
-def log(x):
-    """Return the natural logarithm of a finite number of 0 or more; -inf below 2^-1022."""
-    k = exponent(x)
-    f = mantissa(x) - 1.0
-    s = f / (2.0 + f)
-    z = s * s
+def exp(x):
+    """Return e^x; 0 below -708 and at -inf, infinite above 709.7."""
+    t, r = _reduced(x)
+    return _exp(x, t, r, _end_of_exp(r))
+
+
+@part
+def _end_of_log(z):
     q = fma(L6, z, L5)
     q = fma(q, z, L4)
     q = fma(q, z, L3)
     q = fma(q, z, L2)
     q = fma(q, z, L1)
-    q = fma(q, z, L0)
+    return fma(q, z, L0)
+
+
+@part
+def _log(x, f, s, q):
+    k = exponent(x)
     half = 0.5 * f * f
-    small = fma(s, fma(q, z, half), k * LN2_LOW)
+    small = fma(s, fma(q, s * s, half), k * LN2_LOW)
     result = fma(k, LN2_HIGH, f - (half - small))
     return result if x >= SMALLEST else -np.inf
+
+
+@part
+def log(x):
+    """Return the natural logarithm of a finite number of 0 or more; -inf below 2^-1022."""
+    f = mantissa(x) - 1.0
+    s = f / (2.0 + f)
+    return _log(x, f, s, _end_of_log(s * s))
 
 
 @part
@@ -185,3 +206,32 @@ def ndtri_far(u):
     else:
         size = np.inf if tail == 0.0 else np.nan
     return -size if u < 0.5 else size
+
+
+# Rows of numbers go from step to step together: a processor looks ahead not far enough to have several whole chains
+# of steps, each waiting for the one before, under way at once.
+
+
+@apart
+def exps(x, room, found):
+    """Write e^x of a row into another; `room` has two rows."""
+    whole, rest = room[0], room[1]
+    for r in range(len(x)):
+        whole[r], rest[r] = _reduced(x[r])
+    for r in range(len(x)):
+        found[r] = _end_of_exp(rest[r])
+    for r in range(len(x)):
+        found[r] = _exp(x[r], whole[r], rest[r], found[r])
+
+
+@apart
+def logs(x, room, found):
+    """Write the natural logarithms of a row into another; `room` has two rows."""
+    over, part = room[0], room[1]
+    for r in range(len(x)):
+        f = mantissa(x[r]) - 1.0
+        over[r], part[r] = f, f / (2.0 + f)
+    for r in range(len(x)):
+        found[r] = _end_of_log(part[r] * part[r])
+    for r in range(len(x)):
+        found[r] = _log(x[r], over[r], part[r], found[r])

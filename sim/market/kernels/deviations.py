@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.market.kernels.compiled import fma, inlined, kernel
-from sim.market.kernels.fold import ROWS, copy, fill, power
+from sim.market.kernels.compiled import apart, fma, kernel
+from sim.market.kernels.fold import ROWS, copy, fill, powers
 from sim.market.kernels.prices import exponentials
 from sim.market.kernels.sums import dot
 
 
-@inlined
+@apart
 def _others(folded, block, layout, lab, weight, raw, every, earned):
     """Write what nests without list prices of a lab weigh and earn it, per unit of all weights, for a block."""
     copy(folded.rest[block], every)
@@ -28,23 +28,21 @@ def _others(folded, block, layout, lab, weight, raw, every, earned):
                     earned[r] += raw[c, r]
 
 
-@inlined
-def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, total, raw, member, slope):
+@apart
+def _try_nest(folded, block, layout, lam, nest, lab, price, cost, adoption, steps, total, raw, member, slope):
     """Write a nest's sum of exponentials at other prices, and what it earns a lab for each unit of scale."""
     amount = folded.amount[block]
     copy(folded.held[block, nest], total)
     copy(folded.held_earned[block, layout.cell_of[nest, lab]], raw)
     for j in range(layout.first[nest], layout.first[nest + 1]):
         loading = folded.loading[block, j]
-        exponentials(folded, block, j, layout.steep[nest], price[j], member, slope)
+        exponentials(folded, block, j, layout.steep[nest], price[j], steps, member, slope)
         for r in range(ROWS):
             total[r] += member[r]
         if layout.lab[j] == lab:
             kept, worth = price[j] - cost[j], adoption[j]
             for r in range(ROWS):
-                slope[r] *= member[r] * amount[r]
-            for r in range(ROWS):
-                raw[r] += slope[r] * fma(loading[r], kept, worth)
+                raw[r] += slope[r] * (member[r] * amount[r]) * fma(loading[r], kept, worth)
 
 
 @kernel
@@ -82,13 +80,26 @@ def earnings_tried(folded, layout, lam, price, cost, adoption, work, trial_lab, 
                         changed = changed or tried[j] != price[j]
                     if changed:
                         _try_nest(
-                            folded, block, layout, lam, n, lab, tried, cost, adoption, total, value, member, slope
+                            folded,
+                            block,
+                            layout,
+                            lam,
+                            n,
+                            lab,
+                            tried,
+                            cost,
+                            adoption,
+                            work.steps,
+                            total,
+                            value,
+                            member,
+                            slope,
                         )
                         if layout.steep[n] != 1.0:
+                            powers(total, lam - 1.0, work.steps, member)
                             for r in range(ROWS):
-                                scale = power(total[r], lam - 1.0)
-                                total[r] *= scale
-                                value[r] *= scale
+                                total[r] *= member[r]
+                                value[r] *= member[r]
                         for r in range(ROWS):
                             every[r] += total[r]
                         for r in range(ROWS):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.arithmetic import exp, log
+from sim.market.kernels.arithmetic import exp, exps, logs
 from sim.market.kernels.compiled import inlined, kernel
 from sim.market.tables import Bools, Floats, Ints
 
@@ -83,9 +83,15 @@ def copy(row, other):
 
 
 @inlined
-def power(x, exponent):
-    """Return x^exponent for x of 0 or more; of `TINY` where x is smaller."""
-    return exp(exponent * log(x if x > TINY else TINY))
+def powers(x, exponent, room, found):
+    """Write x^exponent of a row of 0 or more, of `TINY` where x is smaller; `room` has three rows."""
+    base, room = room[0], room[1:]
+    for r in range(len(x)):
+        base[r] = x[r] if x[r] > TINY else TINY
+    logs(base, room, found)
+    for r in range(len(x)):
+        base[r] = exponent * found[r]
+    exps(base, room, found)
 
 
 @inlined
@@ -102,19 +108,22 @@ def _rows(folded, block, first, rows, weight, alpha, need, pain):
 
 
 @inlined
-def _held_values(folded, block, first, rows, held, fixed, base, lam, value, best):
+def _held_values(folded, block, first, rows, held, fixed, base, lam, steps, value, best):
     """Write the utilities over lambda of offers without a list price; `best` becomes the highest of all."""
-    per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
+    per_money, sensitivity, burden = folded.per_money[block], folded.sensitivity[block], steps[0, :rows]
     for j in range(len(held)):
         one, price, utility = value[j], base[held[j], first : first + rows], fixed[held[j], first : first + rows]
         for r in range(rows):
-            one[r] = (utility[r] - sensitivity[r] * log(1.0 + price[r] * per_money[r])) * (1.0 / lam)
+            burden[r] = 1.0 + price[r] * per_money[r]
+        logs(burden, steps[1:], one)
+        for r in range(rows):
+            one[r] = (utility[r] - sensitivity[r] * one[r]) * (1.0 / lam)
         for r in range(rows):
             best[r] = max(best[r], one[r])
 
 
 @inlined
-def _held_weights(folded, block, rows, layout, lam, value, best, total):
+def _held_weights(folded, block, rows, layout, lam, steps, value, best, total):
     """Turn those utilities into weights inside their nest and add these up."""
     held, rest, nests = folded.held[block], folded.rest[block], folded.held.shape[1]
     for group in range(len(total)):
@@ -122,17 +131,18 @@ def _held_weights(folded, block, rows, layout, lam, value, best, total):
     for j in range(len(layout.held)):
         one, nest = value[j], total[layout.held_nest[j]]
         for r in range(rows):
-            one[r] = exp(one[r] - best[r])
+            steps[0, r] = one[r] - best[r]
+        exps(steps[0], steps[1:], one)
         for r in range(rows):
             nest[r] += one[r]
     for group in range(nests):
         copy(total[group], held[group])
     for group in range(nests, len(total)):
-        nest = total[group]
+        nest, scale = total[group], steps[0]
+        powers(nest, lam - 1.0, steps[1:], scale)
         for r in range(rows):
-            scale = power(nest[r], lam - 1.0)
-            rest[r] += nest[r] * scale
-            nest[r] = scale
+            rest[r] += nest[r] * scale[r]
+        copy(scale, nest)
 
 
 @inlined
@@ -177,17 +187,17 @@ def fold(weight, keep, outside, alpha, need, pain, fixed, loading, base, adoptio
     `fixed`, `loading` and `base` have shape (offers, rows).
     """
     value, total, best = np.empty((len(layout.held), ROWS)), np.empty((layout.nests, ROWS)), np.empty(ROWS)
-    highest = -np.inf
+    steps, highest = np.empty((4, ROWS)), -np.inf
     for block in range(len(folded.rest)):
         first = block * ROWS
         rows, rest = min(ROWS, len(weight) - first), folded.rest[block]
         _rows(folded, block, first, rows, weight, alpha, need, pain)
         for r in range(rows):
             best[r] = max(keep[first + r], outside[first + r]) * (1.0 / lam)
-        _held_values(folded, block, first, rows, layout.held, fixed, base, lam, value, best)
+        _held_values(folded, block, first, rows, layout.held, fixed, base, lam, steps, value, best)
         for r in range(rows):
             rest[r] = exp(keep[first + r] - lam * best[r]) + exp(outside[first + r] - lam * best[r])
-        _held_weights(folded, block, rows, layout, lam, value, best, total)
+        _held_weights(folded, block, rows, layout, lam, steps, value, best, total)
         _held_earnings(folded, block, first, rows, layout, base, adoption, value, total)
         highest = max(highest, _priced_values(folded, block, first, rows, layout, fixed, loading, lam, best))
     return highest

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.market.kernels import arithmetic
-from sim.market.kernels.compiled import inlined, part
+from sim.market.kernels.compiled import part, piece
 from sim.market.tables import NONE, SELF_HOST, Bools, Floats, Ints
 from sim.scenario.schema import CHANNELS
 
 LANES, STEP = 128, 32  # most rows at a time, and of how many their number is a multiple in loops
 VALUE, DIFFICULTY, OPEN, CONTROL, DISTRUST, NEED, PAIN, SENSITIVITY, STAFF, WITHOUT, VALUES = range(11)
-BLOC, IN_USE = range(2)
+HOME, IN_USE = range(2)  # home is one bit
 
 
 class Nodes(NamedTuple):
@@ -110,7 +110,7 @@ def own_price(listed, cluster, need):
     return max(listed, cluster / need)
 
 
-@inlined
+@piece
 def lay_out(nodes, seen, of, values, places, taste, origin, fit, move, reach):
     """Write what loops along rows read, side by side; `move` is infinite for labs that a row does not look at."""
     for r in range(len(of)):
@@ -120,7 +120,7 @@ def lay_out(nodes, seen, of, values, places, taste, origin, fit, move, reach):
         values[OPEN, r], values[CONTROL, r] = nodes.taste_open[row], nodes.control_value[row]
         values[DISTRUST, r], values[NEED, r] = nodes.distrust[row] * seen.relief, nodes.need[row] * seen.need[kind]
         values[PAIN, r], values[SENSITIVITY, r] = nodes.pain[row] * seen.pain[kind], nodes.price_sensitivity[row]
-        places[BLOC, r], places[IN_USE, r] = nodes.bloc[row], release * len(CHANNELS) + nodes.channel[row]
+        places[HOME, r], places[IN_USE, r] = 1 << nodes.bloc[row], release * len(CHANNELS) + nodes.channel[row]
         for line in range(len(taste)):
             taste[line, r] = nodes.taste_line[row, line]
         for bloc in range(len(origin)):
@@ -139,7 +139,7 @@ def lay_out(nodes, seen, of, values, places, taste, origin, fit, move, reach):
         values[WITHOUT, r] = -values[SENSITIVITY, r] * bill
 
 
-@inlined
+@piece
 def write_rows(nodes, of, at, values, panel):
     """Write what belongs to rows, doing without too (eq. 58); the first is row `at` of the panel."""
     for r in range(len(of)):
@@ -148,12 +148,12 @@ def write_rows(nodes, of, at, values, panel):
         panel.need[at + r], panel.pain[at + r] = values[NEED, r], values[PAIN, r]
 
 
-@inlined
+@piece
 def _bill(price, values, r):
     return values[SENSITIVITY, r] * arithmetic.log1p(price * values[NEED, r] / values[PAIN, r])
 
 
-@inlined
+@piece
 def _worth_in_use(nodes, seen, row, r, values):
     """Return the worth of what a row uses, before its bill."""
     release, channel, kind = nodes.release[row], nodes.channel[row], nodes.kind[row]
@@ -171,7 +171,7 @@ def _worth_in_use(nodes, seen, row, r, values):
     return values[VALUE, r] * (1.0 / odds) + fixed
 
 
-@inlined
+@piece
 def stay(nodes, seen, of, at, nest, values, panel):
     """Write the utility of staying with what is on offer no more, -inf where impossible (eq. 57).
 

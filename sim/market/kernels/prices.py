@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.market.kernels.arithmetic import exp, log
-from sim.market.kernels.compiled import fma, inlined, kernel
-from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, power
+from sim.market.kernels.arithmetic import exps, logs
+from sim.market.kernels.compiled import apart, fma, kernel
+from sim.market.kernels.fold import ROWS, TINY, Layout, copy, fill, powers
 from sim.market.kernels.sums import dot
 from sim.market.tables import Floats
 
@@ -39,7 +39,7 @@ class Work(NamedTuple):
     near: Floats  # (priced, ROWS)
     inside: Floats  # (priced, ROWS)
     own: Floats  # (priced, ROWS)
-    steep: Floats  # (ROWS)
+    steps: Floats  # (5, ROWS) of sums over rows and of exponentials
 
 
 def room(blocks: int, layout: Layout, labs: int) -> Work:
@@ -48,27 +48,26 @@ def room(blocks: int, layout: Layout, labs: int) -> Work:
     for_all = [priced] * 5 + [nests, nests, 0, len(layout.cell_nest), labs]
     kept = [np.empty((blocks, size, ROWS) if size else (blocks, ROWS)) for size in for_all]
     of_block = [np.empty((priced, ROWS)) for _ in range(8)]
-    return Work(*kept, *of_block, steep=np.empty(ROWS))
+    return Work(*kept, *of_block, steps=np.empty((5, ROWS)))
 
 
-@inlined
-def exponentials(folded, block, j, steep, price, member, slope):
-    """Write the exponentials of an offer at a list price, and D' of its burden."""
+@apart
+def exponentials(folded, block, j, steep, price, room, member, slope):
+    """Write the exponentials of an offer at a list price, and D' of its burden; `room` has five rows."""
     utility, loading = folded.utility[block, j], folded.loading[block, j]
     per_money, sensitivity = folded.per_money[block], folded.sensitivity[block]
+    burden, whole, bill, room = room[0], room[1], room[2], room[3:]
     for r in range(ROWS):
-        member[r] = loading[r] * per_money[r] * price
+        part = loading[r] * per_money[r] * price
+        burden[r], whole[r], slope[r] = part, 1.0 + part, 1.0 / (1.0 + part)
+    logs(whole, room, bill)
     for r in range(ROWS):
-        slope[r] = 1.0 / (1.0 + member[r])
-    for r in range(ROWS):
-        u = 1.0 + member[r]
-        bill = log(u) + (member[r] - (u - 1.0)) * slope[r]
-        member[r] = utility[r] - bill * (sensitivity[r] * steep)
-    for r in range(ROWS):
-        member[r] = exp(member[r])
+        value = bill[r] + (burden[r] - (whole[r] - 1.0)) * slope[r]
+        bill[r] = utility[r] - value * (sensitivity[r] * steep)
+    exps(bill, room, member)
 
 
-@inlined
+@apart
 def _choices(folded, block, layout, lam, price, work):
     """Write what rows choose and buy, given list prices."""
     amount, per_money, every = folded.amount[block], folded.per_money[block], work.every[block]
@@ -78,13 +77,12 @@ def _choices(folded, block, layout, lam, price, work):
         copy(folded.held[block, n], total)
         for j in range(layout.first[n], layout.first[n + 1]):
             member = work.one[j]
-            exponentials(folded, block, j, steep, price[j], member, work.other[j])
+            exponentials(folded, block, j, steep, price[j], work.steps, member, work.other[j])
             for r in range(ROWS):
                 total[r] += member[r]
         fill(scale, 1.0)
         if steep != 1.0:
-            for r in range(ROWS):
-                scale[r] = power(total[r], lam - 1.0)
+            powers(total, lam - 1.0, work.steps, scale)
         for r in range(ROWS):
             every[r] += total[r] * scale[r]
     for r in range(ROWS):
@@ -99,16 +97,14 @@ def _choices(folded, block, layout, lam, price, work):
         chance, within, tokens = work.chance[block, j], work.within[block, j], work.tokens[block, j]
         response = work.response[block, j]
         for r in range(ROWS):
-            chance[r] = member[r] * scale[r]
-        for r in range(ROWS):
+            chosen = member[r] * scale[r]
+            chance[r] = chosen
             within[r] = member[r] / (total[r] if total[r] > TINY else TINY)
-        for r in range(ROWS):
-            tokens[r] = chance[r] * slope[r] * amount[r]
-        for r in range(ROWS):
+            tokens[r] = chosen * slope[r] * amount[r]
             response[r] = loading[r] * per_money[r] * slope[r]
 
 
-@inlined
+@apart
 def _earned(folded, block, layout, margin, adoption, work):
     """Write what the choices of rows earn each lab, in all and in a nest."""
     every = work.every[block]
@@ -131,33 +127,24 @@ def _earned(folded, block, layout, margin, adoption, work):
             lab[r] += cell[r]
 
 
-@inlined
-def _recaptured(block, layout, lam, work):
-    """Write what of it comes back to the lab of an offer."""
+@apart
+def _sums(folded, block, layout, lam, work, found):
+    """Write what of it comes back to the lab of each offer, and add up what the conditions are made of."""
+    steep, loaded, choice, sensitivity = work.steps[0], work.steps[1], work.steps[2], folded.sensitivity[block]
     extra = 1.0 / lam - 1.0
-    for j in range(len(layout.priced)):
+    for j in range(found.shape[1]):
+        tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
         recaptured, chance, within = work.recaptured[block, j], work.chance[block, j], work.within[block, j]
         lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
         for r in range(ROWS):
             recaptured[r] = fma(chance[r], lab[r], extra * within[r] * cell[r])
-
-
-@inlined
-def _sums(folded, block, lam, work, found):
-    """Add up what the conditions are made of."""
-    steep, loaded, sensitivity = work.one[0], work.other[0], folded.sensitivity[block]
-    for j in range(found.shape[1]):
-        tokens, response, loading = work.tokens[block, j], work.response[block, j], folded.loading[block, j]
-        for r in range(ROWS):
             steep[r] = response[r] * (sensitivity[r] / lam + 1.0)
-        for r in range(ROWS):
             loaded[r] = tokens[r] * loading[r]
+            choice[r] = response[r] * sensitivity[r]
         found[0, j] += dot(tokens, loading)
         found[1, j] += dot(loaded, steep)
         found[2, j] += dot(tokens, steep)
-        for r in range(ROWS):
-            loaded[r] = response[r] * sensitivity[r]
-        found[3, j] += dot(loaded, work.recaptured[block, j])
+        found[3, j] += dot(choice, recaptured)
 
 
 @kernel
@@ -171,8 +158,7 @@ def evaluate(folded, layout, lam, price, margin, adoption, work, found):
     for block in range(len(folded.rest)):
         _choices(folded, block, layout, lam, price, work)
         _earned(folded, block, layout, margin, adoption, work)
-        _recaptured(block, layout, lam, work)
-        _sums(folded, block, lam, work, found)
+        _sums(folded, block, layout, lam, work, found)
 
 
 @kernel
@@ -190,7 +176,7 @@ def earnings(folded, layout, margin, adoption, work, earned):
             earned[lab] += dot(work.lab[block, lab], ones)
 
 
-@inlined
+@apart
 def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
     """Write what joins offer j to others for a block; return what its own derivative has beyond that."""
     sensitivity, loading = folded.sensitivity[block], folded.loading[block, j]
@@ -199,40 +185,26 @@ def _joining_terms(folded, block, layout, lam, margin, adoption, move, j, work):
     lab, cell = work.lab[block, layout.lab[j]], work.cell[block, layout.cell[j]]
     own, by_chance, inside = work.own[j], work.by_chance[j], work.inside[j]
     lost, near, joining = work.lost[j], work.near[j], work.joining[j]
-    bend, choice, steep = work.one[0], work.other[0], work.steep
+    bend, choice, slack, back, twice = work.steps[0], work.steps[1], work.steps[2], work.steps[3], work.steps[4]
     extra = 1.0 / lam - 1.0
     for r in range(ROWS):
-        choice[r] = response[r] * sensitivity[r]
-        steep[r] = choice[r] / lam + response[r]
+        chosen = response[r] * sensitivity[r]
+        steep = chosen / lam + response[r]
+        earned = fma(loading[r], margin, adoption) * steep
+        of_own = tokens[r] * (loading[r] - earned)
+        choice[r], own[r] = chosen, of_own
+        bend[r] = response[r] * (2.0 * earned - loading[r]) - loading[r] * steep
+        twice[r] = response[r] * chosen
+        slack[r] = move * tokens[r] * loading[r] * steep
+        back[r] = fma(chosen, recaptured[r], of_own)
     for r in range(ROWS):
-        bend[r] = fma(loading[r], margin, adoption) * steep[r]
-    for r in range(ROWS):
-        own[r] = tokens[r] * (loading[r] - bend[r])
-    for r in range(ROWS):
-        bend[r] = response[r] * (2.0 * bend[r] - loading[r]) - loading[r] * steep[r]
-    for r in range(ROWS):
-        by_chance[r] = choice[r] * chance[r]
-        inside[r] = choice[r] * within[r]
-    for r in range(ROWS):
-        lost[r] = fma(extra * inside[r], cell[r], own[r])
-    for r in range(ROWS):
-        near[r] = fma((1.0 / lam) * inside[r], cell[r], lost[r])
-    for r in range(ROWS):
-        near[r] += by_chance[r] * lab[r]
-    for r in range(ROWS):
-        joining[r] = fma(choice[r], recaptured[r], own[r])
-    diagonal = dot(tokens, bend) - dot(joining, choice) / lam
-    for r in range(ROWS):
-        bend[r] = response[r] * choice[r]
-    diagonal -= dot(bend, recaptured)
-    for r in range(ROWS):
-        joining[r] += by_chance[r] * lab[r]
-    slack = bend
-    for r in range(ROWS):
-        slack[r] = move * tokens[r] * loading[r] * steep[r]
-    for r in range(ROWS):
-        joining[r] -= slack[r]
-        near[r] -= slack[r]
+        by_lab = choice[r] * chance[r]
+        of_nest = choice[r] * within[r]
+        lose = fma(extra * of_nest, cell[r], own[r])
+        by_chance[r], inside[r], lost[r] = by_lab, of_nest, lose
+        near[r] = fma((1.0 / lam) * of_nest, cell[r], lose) + by_lab * lab[r] - slack[r]
+        joining[r] = back[r] + by_lab * lab[r] - slack[r]
+    diagonal = dot(tokens, bend) - dot(back, choice) / lam - dot(twice, recaptured)
     return diagonal + dot(slack, choice) / lam + 2.0 * dot(slack, response)
 
 

@@ -53,7 +53,7 @@ def test_conditions_derivatives_and_gains_are_the_plain_ones_whatever_the_number
         agree(case, factor * case.start)
 
 
-@binds("kernels/fold.py", "power", "x if x > TINY else TINY")
+@binds("kernels/fold.py", "powers", "x[r] if x[r] > TINY else TINY")
 @binds("kernels/prices.py", "_choices", "total[r] if total[r] > TINY else TINY")
 def test_a_line_that_some_or_all_rows_cannot_choose_has_no_part_in_anything():
     """The sum of its exponentials is zero; what divides by it, and its power, stay finite."""
